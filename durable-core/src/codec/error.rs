@@ -1,0 +1,120 @@
+//! Errors as they are stored: `{"name","message","code","data"}`, readable by every SDK.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Codecs, to_json};
+use crate::{Error, any_error::WorkflowError, payload::Encoded};
+
+/// A stored error as every SDK reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedError {
+    /// Its name: the variant of an enum, otherwise its type.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Its code; `null` unless another SDK gave one.
+    #[serde(default)]
+    pub code: Option<Value>,
+    /// The error itself, as its type serializes.
+    #[serde(default)]
+    pub data: Option<Value>,
+    /// What the earlier attempts of a retried step said, in their order; left out when there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_attempts: Vec<String>,
+}
+
+/// An error as it is stored; `earlier` are the messages of the attempts before it.
+pub(crate) fn encode_error<E: WorkflowError>(
+    codecs: &Codecs,
+    what: &dyn fmt::Display,
+    error: &E,
+    earlier: Vec<String>,
+) -> Result<Encoded, Error> {
+    // What cannot be serialized loses its type over a replay, but not its message.
+    let data = to_json(what, error)
+        .ok()
+        .and_then(|json| serde_json::from_str(&json).ok());
+    let recorded = RecordedError {
+        name: E::error_name(data.as_ref()),
+        message: error.message(),
+        code: None,
+        data,
+        earlier_attempts: earlier,
+    };
+    codecs.encode(what, &recorded)
+}
+
+/// A stored error as the type asked for; one of another type or program comes as [`Error::Recorded`].
+/// Errors: it is not a stored error at all, or in an unknown format.
+pub(crate) fn decode_error<E: WorkflowError>(
+    codecs: &Codecs,
+    what: &dyn fmt::Display,
+    stored: &Encoded,
+) -> Result<E, Error> {
+    let recorded: RecordedError = codecs.decode(what, stored)?;
+    let typed = recorded
+        .data
+        .as_ref()
+        .and_then(|data| serde_json::from_value(data.clone()).ok());
+    Ok(typed.unwrap_or_else(|| {
+        E::from_durable(Error::Recorded {
+            name: recorded.name,
+            message: recorded.message,
+            code: recorded.code,
+            data: recorded.data,
+        })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AnyError;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+    enum ShopError {
+        #[error("declined with {code}")]
+        Declined { code: u8 },
+        #[error(transparent)]
+        Durable(#[from] Error),
+    }
+
+    #[test]
+    fn a_typed_error_comes_back_as_the_same_value() {
+        let codecs = Codecs::default();
+        let stored =
+            encode_error(&codecs, &"error", &ShopError::Declined { code: 7 }, vec![]).unwrap();
+        assert_eq!(
+            stored.text,
+            r#"{"name":"Declined","message":"declined with 7","code":null,"data":{"Declined":{"code":7}}}"#
+        );
+        assert_eq!(
+            decode_error::<ShopError>(&codecs, &"error", &stored).unwrap(),
+            ShopError::Declined { code: 7 }
+        );
+        let inner = ShopError::Durable(Error::ShuttingDown);
+        let stored = encode_error(&codecs, &"error", &inner, vec!["first".into()]).unwrap();
+        assert!(stored.text.ends_with(r#""earlier_attempts":["first"]}"#));
+        assert_eq!(
+            decode_error::<ShopError>(&codecs, &"error", &stored).unwrap(),
+            inner
+        );
+    }
+
+    #[test]
+    fn an_error_of_another_sdk_keeps_name_message_and_code() {
+        let codecs = Codecs::default();
+        let text = r#"{"name":"ValueError","message":"no","code":"E1","data":[1]}"#;
+        let stored = Encoded::new(text, super::super::PORTABLE_JSON);
+        let error = decode_error::<ShopError>(&codecs, &"error", &stored).unwrap();
+        assert_eq!(error.to_string(), "ValueError: no");
+        let any = decode_error::<AnyError>(&codecs, &"error", &stored).unwrap();
+        assert_eq!(
+            (any.name(), any.to_string()),
+            ("ValueError", "no".to_owned())
+        );
+    }
+}

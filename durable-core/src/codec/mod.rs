@@ -1,0 +1,198 @@
+//! Values to stored text and back: `portable_json`, and codecs of the application over it.
+//!
+//! Every payload is JSON first (`portable_json`, which all SDKs read), then passes through the application's [`Codec`] if it has one
+//! (encryption, compression). The name of what was applied is stored with each row, and a row is read by its own name.
+
+mod check;
+mod envelope;
+mod error;
+
+use std::{any::type_name, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub(crate) use envelope::{decode_args, encode_args};
+pub use error::RecordedError;
+pub(crate) use error::{decode_error, encode_error};
+
+use crate::{Error, ids::Format, payload::Encoded};
+
+/// The name of the default format, which every SDK reads.
+pub const PORTABLE_JSON: &str = "portable_json";
+
+/// Turns JSON text into what is stored, and back: for encryption or compression.
+///
+/// Its name is stored with every row it writes, so a program must go on registering each codec whose rows it still reads.
+pub trait Codec: Send + Sync + 'static {
+    /// The name that rows carry; must not be `portable_json`.
+    fn name(&self) -> &str;
+
+    /// The text to store for `json`. Errors: why it cannot be stored.
+    fn encode(&self, json: &str) -> Result<String, String>;
+
+    /// The JSON that was stored as `text`. Errors: why it cannot be read.
+    fn decode(&self, text: &str) -> Result<String, String>;
+}
+
+/// The codecs of an application: all it can read, and the one it writes with.
+#[derive(Clone, Default)]
+pub(crate) struct Codecs {
+    writer: Option<Arc<dyn Codec>>,
+    readers: BTreeMap<String, Arc<dyn Codec>>,
+}
+
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.readers.keys()).finish()
+    }
+}
+
+impl Codecs {
+    /// Writes with `codec` from now on, and reads it.
+    pub(crate) fn write_with(&mut self, codec: Arc<dyn Codec>) {
+        self.read_with(Arc::clone(&codec));
+        self.writer = Some(codec);
+    }
+
+    /// Also reads `codec`.
+    pub(crate) fn read_with(&mut self, codec: Arc<dyn Codec>) {
+        self.readers.insert(codec.name().to_owned(), codec);
+    }
+
+    /// Every format that can be read.
+    pub(crate) fn formats(&self) -> Arc<[Format]> {
+        std::iter::once(PORTABLE_JSON)
+            .chain(self.readers.keys().map(String::as_str))
+            .map(Format::from)
+            .collect()
+    }
+
+    /// A value as it is stored; `what` names it in errors.
+    pub(crate) fn encode<T: Serialize + ?Sized>(
+        &self,
+        what: &dyn fmt::Display,
+        value: &T,
+    ) -> Result<Encoded, Error> {
+        self.seal(what, to_json(what, value)?)
+    }
+
+    /// A stored value; `what` names it in errors.
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &self,
+        what: &dyn fmt::Display,
+        stored: &Encoded,
+    ) -> Result<T, Error> {
+        from_json(what, &self.open(what, stored)?)
+    }
+
+    /// JSON text as it is stored.
+    fn seal(&self, what: &dyn fmt::Display, json: String) -> Result<Encoded, Error> {
+        let Some(codec) = &self.writer else {
+            return Ok(Encoded::new(json, PORTABLE_JSON));
+        };
+        let text = codec.encode(&json).map_err(|reason| Error::Encode {
+            what: what.to_string(),
+            reason,
+        })?;
+        Ok(Encoded::new(text, codec.name()))
+    }
+
+    /// The JSON text of a stored value.
+    fn open<'a>(
+        &self,
+        what: &dyn fmt::Display,
+        stored: &'a Encoded,
+    ) -> Result<Cow<'a, str>, Error> {
+        let name = stored.format.as_ref().map_or("(none)", Format::as_str);
+        if name == PORTABLE_JSON {
+            return Ok(Cow::Borrowed(&stored.text));
+        }
+        let codec = self.readers.get(name).ok_or_else(|| Error::UnknownFormat {
+            what: what.to_string(),
+            format: name.to_owned(),
+        })?;
+        let json = codec.decode(&stored.text).map_err(|reason| Error::Decode {
+            what: what.to_string(),
+            type_name: format!("{name} text"),
+            reason,
+        })?;
+        Ok(Cow::Owned(json))
+    }
+}
+
+/// `value` as JSON. What JSON cannot hold is an error: NaN and infinities, map keys that are no text.
+/// Integers of any size are written in full; readers in other languages may lose precision past 2^53.
+fn to_json<T: Serialize + ?Sized>(what: &dyn fmt::Display, value: &T) -> Result<String, Error> {
+    let failed = |reason: String| Error::Encode {
+        what: what.to_string(),
+        reason,
+    };
+    check::finite(value).map_err(|error| failed(error.to_string()))?;
+    serde_json::to_string(value).map_err(|error| failed(error.to_string()))
+}
+
+fn from_json<T: DeserializeOwned>(what: &dyn fmt::Display, json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Decode {
+        what: what.to_string(),
+        type_name: type_name::<T>().to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Reversed;
+
+    impl Codec for Reversed {
+        fn name(&self) -> &'static str {
+            "reversed"
+        }
+
+        fn encode(&self, json: &str) -> Result<String, String> {
+            Ok(json.chars().rev().collect())
+        }
+
+        fn decode(&self, text: &str) -> Result<String, String> {
+            Ok(text.chars().rev().collect())
+        }
+    }
+
+    #[test]
+    fn a_row_is_read_by_the_name_it_carries() {
+        let plain = Codecs::default();
+        let mut sealed = Codecs::default();
+        sealed.write_with(Arc::new(Reversed));
+        let stored = sealed.encode(&"value", &12).unwrap();
+        assert_eq!(stored, Encoded::new("21", "reversed"));
+        assert_eq!(sealed.decode::<i32>(&"value", &stored), Ok(12));
+        let old = plain.encode(&"value", &12).unwrap();
+        assert_eq!(sealed.decode::<i32>(&"value", &old), Ok(12));
+        let error = plain
+            .decode::<i32>(&"output of \"w\"", &stored)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("output of \"w\" is stored as \"reversed\"")
+        );
+    }
+
+    #[test]
+    fn a_format_of_another_sdk_is_a_typed_error() {
+        let stored = Encoded::new("gAROLg==", "py_pickle");
+        let error = Codecs::default()
+            .decode::<i32>(&"input", &stored)
+            .unwrap_err();
+        assert!(matches!(error, Error::UnknownFormat { format, .. } if format == "py_pickle"));
+    }
+
+    #[test]
+    fn wide_integers_keep_every_digit() {
+        let codecs = Codecs::default();
+        let wide = i128::MAX;
+        let stored = codecs.encode(&"value", &wide).unwrap();
+        assert_eq!(codecs.decode::<i128>(&"value", &stored), Ok(wide));
+    }
+}

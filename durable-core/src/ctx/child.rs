@@ -1,0 +1,370 @@
+//! Child workflows.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    panic::Location,
+    sync::Arc,
+};
+
+use super::{Ctx, Operation, operation::Built, step::recorded_result};
+use crate::{
+    Error,
+    any_error::WorkflowError,
+    codec::{encode_args, encode_error},
+    db::{StepRecord, StepResult},
+    engine::{
+        Engine, decode_end,
+        execution::{Call, Execution},
+        slot::ResultSlot,
+        start::{Insertion, StartCall, StartOptions, TimeoutChoice, start_options},
+        unencodable,
+    },
+    ids::{WorkflowId, WorkflowKey},
+    payload::{Encoded, Ended, Outcome},
+    state::Status,
+    workflow::{MethodFn, Payload, WorkflowDef, WorkflowFn, key_of},
+};
+
+const GET_RESULT: &str = "DBOS.getResult";
+const GET_STATUS: &str = "DBOS.getStatus";
+const CANCEL: &str = "DBOS.cancelWorkflow";
+const RESUME: &str = "DBOS.resumeWorkflow";
+
+/// A child about to be started. It has its number; await it to start it, which gives a [`ChildHandle`].
+#[must_use = "a child is started when this is awaited"]
+pub struct ChildStart<D: WorkflowDef> {
+    ctx: Ctx,
+    built: Built,
+    key: WorkflowKey,
+    input: Result<Encoded, Error>,
+    options: StartOptions,
+    definition: PhantomData<fn() -> D>,
+}
+
+impl Ctx {
+    /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
+    ///
+    /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `NotRegistered`, `Encode`, `Invalid`.
+    #[track_caller]
+    pub fn start<D: WorkflowDef, Args>(
+        &self,
+        workflow: impl WorkflowFn<D, Args>,
+        input: D::Input,
+    ) -> ChildStart<D> {
+        let _ = workflow;
+        self.child(None, &input, Location::caller())
+    }
+
+    /// As [`start`](Self::start), for a workflow that is a method, on the instance registered under `instance`.
+    #[track_caller]
+    pub fn start_on<T, D: WorkflowDef, Args>(
+        &self,
+        instance: &str,
+        method: impl MethodFn<T, D, Args>,
+        input: D::Input,
+    ) -> ChildStart<D> {
+        let _ = method;
+        self.child(Some(instance), &input, Location::caller())
+    }
+
+    fn child<D: WorkflowDef>(
+        &self,
+        config: Option<&str>,
+        input: &D::Input,
+        place: &'static Location<'static>,
+    ) -> ChildStart<D> {
+        ChildStart {
+            built: self.build(D::NAME, 1, place),
+            ctx: self.clone(),
+            key: key_of::<D>(config),
+            input: encode_args::<D>(&self.engine().codecs, input),
+            options: StartOptions::default(),
+            definition: PhantomData,
+        }
+    }
+
+    /// How a workflow stands now, recorded. Errors: `NotFound`.
+    #[track_caller]
+    pub fn status(&self, workflow: impl Into<WorkflowId>) -> Operation<'static, Status> {
+        self.manage(GET_STATUS, workflow.into(), |engine, id| async move {
+            engine.row(&id).await.map(|row| row.status)
+        })
+    }
+
+    /// Cancels a workflow, unless it has ended; whether this call did. Its children go on. Errors: `NotFound`.
+    #[track_caller]
+    pub fn cancel(&self, workflow: impl Into<WorkflowId>) -> Operation<'static, bool> {
+        self.manage(CANCEL, workflow.into(), |engine, id| async move {
+            engine.cancel(&id).await
+        })
+    }
+
+    /// Continues a cancelled or dead-lettered workflow; whether this call did. Errors: `NotFound`.
+    #[track_caller]
+    pub fn resume(&self, workflow: impl Into<WorkflowId>) -> Operation<'static, bool> {
+        self.manage(RESUME, workflow.into(), |engine, id| async move {
+            engine.resume(&id).await
+        })
+    }
+
+    #[track_caller]
+    fn manage<T, Fut>(
+        &self,
+        name: &'static str,
+        workflow: WorkflowId,
+        act: impl FnOnce(Arc<Engine>, WorkflowId) -> Fut + Send + 'static,
+    ) -> Operation<'static, T>
+    where
+        T: Payload + Sync,
+        Fut: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let built = self.build(name, 1, Location::caller());
+        Operation::new(name, built, move |execution, call| async move {
+            let call = Call { name, ..call };
+            if let Some(record) = execution.replay(call).await {
+                return recorded_result(&execution, record).await;
+            }
+            execution.gate().await;
+            let stamp = execution.stamp(call.number, call.name);
+            let result = act(Arc::clone(&execution.engine), workflow).await;
+            let codecs = &execution.engine.codecs;
+            let stored = match &result {
+                Ok(value) => codecs.encode(&name, value).map(StepResult::Output),
+                Err(error) => encode_error(codecs, &name, error, Vec::new()).map(StepResult::Error),
+            };
+            let stored = stored.unwrap_or_else(|error| StepResult::Error(unencodable(&error)));
+            execution.record(&stamp, stored, None).await;
+            result
+        })
+    }
+}
+
+impl<D: WorkflowDef> ChildStart<D> {
+    fn option(mut self, set: impl FnOnce(&mut StartOptions)) -> Self {
+        set(&mut self.options);
+        self
+    }
+
+    start_options!(option);
+
+    /// Gives the child no deadline, also not its parent's.
+    pub fn no_timeout(self) -> Self {
+        self.option(|options| options.timeout = TimeoutChoice::Never)
+    }
+
+    fn operation(self) -> Operation<'static, ChildHandle<D>> {
+        let Self {
+            ctx,
+            built,
+            key,
+            input,
+            options,
+            ..
+        } = self;
+        Operation::new(D::NAME, built, move |execution, call| async move {
+            let call = Call {
+                name: D::NAME,
+                child: true,
+                ..call
+            };
+            let start = StartCall {
+                key,
+                input: input?,
+                options,
+            };
+            start_child(&execution, call, &start)
+                .await
+                .map(|(id, slot)| ChildHandle {
+                    ctx,
+                    id,
+                    slot,
+                    definition: PhantomData,
+                })
+        })
+    }
+}
+
+impl<D: WorkflowDef> IntoFuture for ChildStart<D> {
+    type Output = Result<ChildHandle<D>, Error>;
+    type IntoFuture = Operation<'static, ChildHandle<D>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.operation()
+    }
+}
+
+impl<D: WorkflowDef> fmt::Debug for ChildStart<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildStart({})", self.key)
+    }
+}
+
+type Started = (WorkflowId, Option<Arc<ResultSlot>>);
+
+async fn start_child(
+    execution: &Execution,
+    call: Call<'_>,
+    start: &StartCall,
+) -> Result<Started, Error> {
+    if let Some(StepRecord {
+        child: Some(child), ..
+    }) = execution.replay(call).await
+    {
+        // The recorded child wins over any newly given id.
+        return Ok((child.clone(), None));
+    }
+    execution.gate().await;
+    start.options.check()?;
+    let id = match &start.options.id {
+        Some(id) => WorkflowId::from(id.as_str()),
+        None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
+    };
+    let parent = Some((execution.id(), execution.deadline));
+    let new = execution.engine.new_workflow(id.clone(), start, parent)?;
+    let stamp = execution.stamp(call.number, call.name);
+    let step = Some((execution.owner.clone(), stamp.clone()));
+    match execution.engine.insert(new, step).await {
+        Ok(Insertion::Created(slot)) => {
+            execution.observe_recorded(&stamp, true);
+            Ok((id, slot))
+        }
+        Ok(Insertion::Exists(existing)) => {
+            // Of another workflow: the number is used, nothing is recorded, and a replay decides again.
+            start.check_existing(&id, &existing)?;
+            execution.observe_recorded(&stamp, true);
+            Ok((id, None))
+        }
+        Ok(Insertion::Lost(lost)) => execution.lost(lost).await,
+        // The database's trouble, or the shutdown's, is no outcome of this workflow.
+        Err(error) => execution.refuse(error).await,
+    }
+}
+
+/// A child workflow, as its parent holds it. Cheap to clone; belongs to the parent's own task.
+pub struct ChildHandle<D: WorkflowDef> {
+    ctx: Ctx,
+    id: WorkflowId,
+    slot: Option<Arc<ResultSlot>>,
+    definition: PhantomData<fn() -> D>,
+}
+
+impl<D: WorkflowDef> ChildHandle<D> {
+    /// The child's id.
+    pub fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// Waits for the child's end and gives its result, which is recorded: a replay gives the same.
+    ///
+    /// Besides the child's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`.
+    #[track_caller]
+    pub fn result(&self) -> Operation<'static, D::Output, D::Error> {
+        let built = self.ctx.build(GET_RESULT, 1, Location::caller());
+        let (id, slot) = (self.id.clone(), self.slot.clone());
+        Operation::new(GET_RESULT, built, move |execution, call| async move {
+            let call = Call {
+                name: GET_RESULT,
+                child: true,
+                ..call
+            };
+            child_result::<D>(&execution, call, id, slot).await
+        })
+    }
+
+    /// How the child stands now, recorded. Errors: `NotFound`.
+    #[track_caller]
+    pub fn status(&self) -> Operation<'static, Status> {
+        self.ctx.status(&self.id)
+    }
+
+    /// Cancels the child, unless it has ended; whether this call did.
+    #[track_caller]
+    pub fn cancel(&self) -> Operation<'static, bool> {
+        self.ctx.cancel(&self.id)
+    }
+}
+
+impl<D: WorkflowDef> Clone for ChildHandle<D> {
+    fn clone(&self) -> Self {
+        Self {
+            ctx: self.ctx.clone(),
+            id: self.id.clone(),
+            slot: self.slot.clone(),
+            definition: PhantomData,
+        }
+    }
+}
+
+impl<D: WorkflowDef> fmt::Debug for ChildHandle<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildHandle")
+            .field("workflow", &D::NAME)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn child_result<D: WorkflowDef>(
+    execution: &Execution,
+    call: Call<'_>,
+    id: WorkflowId,
+    slot: Option<Arc<ResultSlot>>,
+) -> Result<D::Output, D::Error> {
+    if let Some(record) = execution.replay(call).await {
+        if record.child.as_ref() != Some(&id) {
+            return other_child(execution, call, record, &id).await;
+        }
+        return recorded_result(execution, record).await;
+    }
+    execution.gate().await;
+    let mut stamp = execution.stamp(call.number, call.name);
+    let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
+        Ok(ended) => ended,
+        // The child's execution here was stopped; the child goes on, and so does the wait for it.
+        Err(_) => execution.engine.waiters.result(&id).await,
+    };
+    stamp.completed_at = execution.engine.clock.now();
+    let result = decode_end::<D>(&execution.engine, &id, &ended);
+    let stored = child_end(execution, ended, &result);
+    execution.record(&stamp, stored, Some(id)).await;
+    result
+}
+
+/// A child's end as its parent records it: its own words where it has some.
+fn child_end<T, E: WorkflowError>(
+    execution: &Execution,
+    ended: Ended,
+    result: &Result<T, E>,
+) -> StepResult {
+    match (ended, result) {
+        (Ended::Outcome(Outcome::Success(value)), Ok(_)) => StepResult::Output(value),
+        (Ended::Outcome(Outcome::Failure(error)), Err(_)) => StepResult::Error(error),
+        (_, Err(error)) => {
+            let codecs = &execution.engine.codecs;
+            let stored = encode_error(codecs, &"a child's error", error, Vec::new());
+            StepResult::Error(stored.unwrap_or_else(|error| unencodable(&error)))
+        }
+        // Only an outcome decodes to a value.
+        (_, Ok(_)) => StepResult::Nothing,
+    }
+}
+
+async fn other_child<T>(
+    execution: &Execution,
+    call: Call<'_>,
+    record: &StepRecord,
+    id: &WorkflowId,
+) -> T {
+    let recorded = record.child.as_ref().map_or("none", WorkflowId::as_str);
+    let error = Error::UnexpectedStep {
+        workflow: execution.id().to_string(),
+        number: call.number,
+        recorded: format!("the result of child {recorded:?}"),
+        called: format!("the result of child {:?}", id.as_str()),
+        place: call.place.to_string(),
+    };
+    execution.refuse(error).await
+}

@@ -1,0 +1,236 @@
+//! Messages between workflows.
+
+use std::{panic::Location, time::Duration};
+
+use futures_util::future::{Either, select};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Ctx, Operation, sleep, step::recorded_result};
+use crate::{
+    Error,
+    codec::{PORTABLE_JSON, encode_error},
+    db::{NULL_TOPIC, Received, Sent, StepResult},
+    engine::execution::{Call, Execution},
+    ids::WorkflowId,
+    payload::Encoded,
+    workflow::Payload,
+};
+
+const SEND: &str = "DBOS.send";
+const RECV: &str = "DBOS.recv";
+
+impl Ctx {
+    /// Puts a message into a workflow's mailbox, once however often this workflow is replayed.
+    ///
+    /// Errors: `NotFound` when there is no such workflow (one that has ended is fine), `Encode`.
+    #[track_caller]
+    pub fn send<T: Serialize + ?Sized>(
+        &self,
+        destination: impl Into<WorkflowId>,
+        topic: &str,
+        message: &T,
+    ) -> Operation<'static, ()> {
+        let destination = destination.into();
+        let built = self.build(SEND, 1, Location::caller());
+        let engine = self.engine();
+        let what = format_args!("a message to workflow {:?}", destination.as_str());
+        let payload = engine.codecs.encode(&what, message);
+        let topic = topic.to_owned();
+        Operation::new(SEND, built, move |execution, call| async move {
+            let call = Call { name: SEND, ..call };
+            send(&execution, call, &destination, topic, payload).await
+        })
+    }
+
+    /// Waits for the oldest message of a topic in this workflow's own mailbox; `None` if there is none within `timeout`.
+    ///
+    /// A message is taken once. The timeout survives restarts. Errors: `Nested` and `ForeignTask` for a wait that is where it must not be.
+    #[track_caller]
+    pub fn recv<T: Payload>(
+        &self,
+        topic: &str,
+        timeout: Duration,
+    ) -> Operation<'static, Option<T>> {
+        self.receive(topic.to_owned(), timeout, Location::caller())
+    }
+
+    /// As [`recv`](Self::recv), for messages that were sent without a topic, as other SDKs can.
+    #[track_caller]
+    pub fn recv_untitled<T: Payload>(&self, timeout: Duration) -> Operation<'static, Option<T>> {
+        self.receive(NULL_TOPIC.to_owned(), timeout, Location::caller())
+    }
+
+    fn receive<T: Payload>(
+        &self,
+        topic: String,
+        timeout: Duration,
+        place: &'static Location<'static>,
+    ) -> Operation<'static, Option<T>> {
+        // Two numbers, as in the reference: the second is the durable timeout's.
+        let built = self.build(RECV, 2, place);
+        Operation::new(RECV, built, move |execution, call| async move {
+            let call = Call { name: RECV, ..call };
+            receive(&execution, call, &topic, timeout).await
+        })
+    }
+}
+
+/// A message's or an event's absence, as it is recorded.
+pub(super) fn nothing() -> Encoded {
+    Encoded::new("null", PORTABLE_JSON)
+}
+
+async fn send(
+    execution: &Execution,
+    call: Call<'_>,
+    destination: &WorkflowId,
+    topic: String,
+    payload: Result<Encoded, Error>,
+) -> Result<(), Error> {
+    if let Some(done) = replayed_effect(execution, call).await {
+        return done;
+    }
+    execution.gate().await;
+    let stamp = execution.stamp(call.number, call.name);
+    let error = match payload {
+        Ok(payload) => {
+            let message = crate::db::Message {
+                // The same at every attempt, so that a send whose answer was lost is not doubled.
+                id: format!("{}-{}::{destination}", execution.owner.token, call.number),
+                destination: destination.clone(),
+                topic,
+                payload,
+            };
+            let sent = execution
+                .engine
+                .db
+                .send(&message, Some((&execution.owner, &stamp)))
+                .await;
+            match execution.ok(sent).await {
+                Sent::Delivered => {
+                    execution.observe_recorded(&stamp, true);
+                    return Ok(());
+                }
+                Sent::Lost(lost) => return execution.lost(lost).await,
+                Sent::NoDestination => Error::NotFound {
+                    workflow: destination.to_string(),
+                },
+            }
+        }
+        Err(error) => error,
+    };
+    record_error(execution, call, error).await
+}
+
+/// Records an error of the library as an operation's result, and gives it.
+pub(super) async fn record_error<T>(
+    execution: &Execution,
+    call: Call<'_>,
+    error: Error,
+) -> Result<T, Error> {
+    let stored = encode_error(&execution.engine.codecs, &call.name, &error, Vec::new())
+        .unwrap_or_else(|error| crate::engine::unencodable(&error));
+    let stamp = execution.stamp(call.number, call.name);
+    execution
+        .record(&stamp, StepResult::Error(stored), None)
+        .await;
+    Err(error)
+}
+
+async fn receive<T: DeserializeOwned>(
+    execution: &Execution,
+    call: Call<'_>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<T>, Error> {
+    if let Some(received) = replayed(execution, call).await {
+        return received;
+    }
+    execution.gate().await;
+    // Registered before the first look, so that a message in between is not missed.
+    let waiting = execution.engine.waiters.message(execution.id(), topic);
+    if let Some(message) = take(execution, call, topic, None).await {
+        return read(execution, call, &message);
+    }
+    let sleep = Call {
+        number: call.number + 1,
+        name: sleep::SLEEP,
+        ..call
+    };
+    let deadline = sleep::wake_time(execution, sleep, timeout).await?;
+    let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
+    loop {
+        let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
+        // At the end one last look: a message that came late but before this is delivered.
+        let otherwise = matches!(woken, Either::Right(_)).then(nothing);
+        if let Some(message) = take(execution, call, topic, otherwise.as_ref()).await {
+            return read(execution, call, &message);
+        }
+        if otherwise.is_some() {
+            return Ok(None);
+        }
+    }
+}
+
+/// Takes a message, if there is one, or records that there was none.
+async fn take(
+    execution: &Execution,
+    call: Call<'_>,
+    topic: &str,
+    otherwise: Option<&Encoded>,
+) -> Option<Encoded> {
+    execution.gate().await;
+    let stamp = execution.stamp(call.number, call.name);
+    let db = &execution.engine.db;
+    let received = db.receive(&execution.owner, topic, &stamp, otherwise).await;
+    let message = match execution.ok(received).await {
+        Received::Message(message) => Some(message),
+        Received::Otherwise => None,
+        Received::Empty => return None,
+        Received::Lost(lost) => return execution.lost(lost).await,
+    };
+    execution.observe_recorded(&stamp, true);
+    message
+}
+
+/// What a wait for a value recorded, if it is recorded.
+pub(super) async fn replayed<T: DeserializeOwned>(
+    execution: &Execution,
+    call: Call<'_>,
+) -> Option<Result<Option<T>, Error>> {
+    let record = execution.replay(call).await?;
+    Some(match &record.result {
+        StepResult::Output(value) => read(execution, call, value),
+        StepResult::Error(_) => recorded_result::<(), Error>(execution, record)
+            .await
+            .map(|()| None),
+        StepResult::Nothing => Ok(None),
+    })
+}
+
+/// What an operation without a value of its own recorded, if it is recorded.
+pub(super) async fn replayed_effect(
+    execution: &Execution,
+    call: Call<'_>,
+) -> Option<Result<(), Error>> {
+    let record = execution.replay(call).await?;
+    Some(match &record.result {
+        StepResult::Error(_) => recorded_result(execution, record).await,
+        StepResult::Output(_) | StepResult::Nothing => Ok(()),
+    })
+}
+
+/// A message as its type. One that is not of this type is an error, the same on every replay: its sender made it, not this code.
+pub(super) fn read<T: DeserializeOwned>(
+    execution: &Execution,
+    call: Call<'_>,
+    stored: &Encoded,
+) -> Result<Option<T>, Error> {
+    let what = format_args!(
+        "what {:?} (operation {} of workflow {:?}) received",
+        call.name,
+        call.number,
+        execution.id().as_str()
+    );
+    execution.engine.codecs.decode(&what, stored)
+}

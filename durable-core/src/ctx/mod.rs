@@ -1,0 +1,113 @@
+//! What a workflow does durably: the operations of its context.
+//!
+//! Every operation takes its numbers when it is built, is a future, and is answered from the history where it is recorded.
+//! [`sequence`] gives the numbers and sees misplaced operations, [`operation`] is the future that all share; each kind of
+//! operation has a file of its own.
+
+mod child;
+mod events;
+mod mailbox;
+mod operation;
+pub(crate) mod sequence;
+mod sleep;
+mod step;
+
+use std::{fmt, panic::Location, sync::Arc};
+
+pub use child::{ChildHandle, ChildStart};
+pub use operation::Operation;
+pub use step::{Step, StepBody, StepCtx};
+
+use crate::{
+    Error,
+    engine::{Engine, execution::Execution},
+    ids::WorkflowId,
+    time::Timestamp,
+};
+use operation::{Built, Ticket};
+use sequence::Misplaced;
+
+/// The context of a running workflow. Cheap to clone; belongs to the workflow's own task.
+#[derive(Clone)]
+pub struct Ctx {
+    execution: Arc<Execution>,
+}
+
+impl Ctx {
+    pub(crate) fn new(execution: Arc<Execution>) -> Self {
+        Self { execution }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.execution.engine
+    }
+
+    /// The workflow's id.
+    pub fn workflow_id(&self) -> &WorkflowId {
+        self.execution.id()
+    }
+
+    /// How many executions of this workflow were dispatched, this one included.
+    pub fn attempt(&self) -> i64 {
+        self.execution.attempt
+    }
+
+    /// When the workflow is cancelled unless it has ended; of the database's clock.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.execution.deadline
+    }
+
+    /// The application's state of this type. Errors: `MissingState`.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, Error> {
+        self.engine().states.get()
+    }
+
+    /// Takes the next `count` numbers for an operation. `what` names it in errors.
+    fn build(&self, what: &str, count: i32, place: &'static Location<'static>) -> Built {
+        let execution = &self.execution;
+        if execution.interrupt.is_signalled() {
+            return Built::Stalled;
+        }
+        match execution.sequence.take(count) {
+            Ok(number) => Built::Numbered(Ticket::new(Arc::clone(execution), number, place)),
+            Err(Misplaced::Unordered(running)) => {
+                let error = Error::Unordered {
+                    workflow: execution.id().to_string(),
+                    called: format!("{what:?}"),
+                    place: place.to_string(),
+                    running,
+                };
+                execution
+                    .interrupt
+                    .signal(crate::engine::Interruption::Refused(error));
+                Built::Stalled
+            }
+            Err(misplaced) => Built::Refused(refusal(execution, what, misplaced)),
+        }
+    }
+}
+
+/// The error for an operation that is where it must not be.
+fn refusal(execution: &Execution, what: &str, misplaced: Misplaced) -> Error {
+    let workflow = execution.id().to_string();
+    let operation = format!("{what:?}");
+    match misplaced {
+        Misplaced::InsideStep(step) => Error::Nested {
+            workflow,
+            step,
+            operation,
+        },
+        Misplaced::ForeignTask | Misplaced::Unordered(_) => Error::ForeignTask {
+            workflow,
+            operation,
+        },
+    }
+}
+
+impl fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx")
+            .field("workflow", self.workflow_id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,198 @@
+//! The order of one execution's operations: who gets which number, and who may ask for one.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::ThreadId,
+};
+
+/// Numbers operations when they are built, and sees what must not be built.
+#[derive(Debug, Default)]
+pub(crate) struct Sequence(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last number given.
+    last: i32,
+    /// Operations that were polled and have not ended: number, and how many had ended when each was first polled.
+    running: BTreeMap<i32, u64>,
+    /// How many operations have ended while others ran.
+    ended: u64,
+    /// The thread that polls the workflow right now.
+    polled_by: Option<ThreadId>,
+    /// The step whose body is polled right now.
+    body: Option<String>,
+}
+
+/// Why an operation cannot be built or polled where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Misplaced {
+    /// Outside the poll of its workflow.
+    ForeignTask,
+    /// Inside the body of this step.
+    InsideStep(String),
+    /// While this operation runs and another has ended: its number would depend on timing.
+    Unordered(i32),
+}
+
+impl Sequence {
+    /// Gives the next `count` numbers to an operation, and returns the first.
+    pub(crate) fn take(&self, count: i32) -> Result<i32, Misplaced> {
+        let mut state = self.lock();
+        state.check_place()?;
+        let ended = state.ended;
+        if let Some((number, _)) = state.running.iter().find(|(_, begun)| **begun < ended) {
+            return Err(Misplaced::Unordered(*number));
+        }
+        let first = state.last + 1;
+        state.last += count;
+        Ok(first)
+    }
+
+    /// Says that an operation is polled for the first time.
+    pub(crate) fn begin(&self, number: i32) -> Result<(), Misplaced> {
+        let mut state = self.lock();
+        state.check_place()?;
+        let ended = state.ended;
+        state.running.insert(number, ended);
+        Ok(())
+    }
+
+    /// Whether an operation may be polled here.
+    pub(crate) fn check_place(&self) -> Result<(), Misplaced> {
+        self.lock().check_place()
+    }
+
+    /// Says that an operation has given its result.
+    pub(crate) fn end(&self, number: i32) {
+        let mut state = self.lock();
+        if state.running.remove(&number).is_some() {
+            state.ended += 1;
+        }
+    }
+
+    /// Says that an operation was dropped.
+    pub(crate) fn forget(&self, number: i32) {
+        self.lock().running.remove(&number);
+    }
+
+    /// Says that this thread polls the workflow, until the guard is dropped.
+    pub(crate) fn enter(&self) -> PollGuard<'_> {
+        self.lock().polled_by = Some(std::thread::current().id());
+        PollGuard(self)
+    }
+
+    /// Says that the body of a step is polled, until the guard is dropped.
+    pub(crate) fn enter_body(&self, step: &str) -> BodyPollGuard<'_> {
+        let outer = self.lock().body.replace(step.to_owned());
+        BodyPollGuard {
+            sequence: self,
+            outer,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check_place(&self) -> Result<(), Misplaced> {
+        if self.polled_by != Some(std::thread::current().id()) {
+            return Err(Misplaced::ForeignTask);
+        }
+        match &self.body {
+            Some(step) => Err(Misplaced::InsideStep(step.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The workflow is being polled.
+#[derive(Debug)]
+pub(crate) struct PollGuard<'a>(&'a Sequence);
+
+impl Drop for PollGuard<'_> {
+    fn drop(&mut self) {
+        self.0.lock().polled_by = None;
+    }
+}
+
+/// A step's body is being polled.
+#[derive(Debug)]
+pub(crate) struct BodyPollGuard<'a> {
+    sequence: &'a Sequence,
+    outer: Option<String>,
+}
+
+impl Drop for BodyPollGuard<'_> {
+    fn drop(&mut self) {
+        self.sequence.lock().body = self.outer.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_start_at_one_and_leave_room_for_operations_that_take_two() {
+        let sequence = Sequence::default();
+        let _poll = sequence.enter();
+        assert_eq!(sequence.take(1), Ok(1));
+        assert_eq!(sequence.take(2), Ok(2));
+        assert_eq!(sequence.take(1), Ok(4));
+    }
+
+    #[test]
+    fn an_operation_outside_its_workflow_is_refused_and_takes_no_number() {
+        let sequence = Sequence::default();
+        assert_eq!(sequence.take(1), Err(Misplaced::ForeignTask));
+        let poll = sequence.enter();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| sequence.take(1));
+            assert_eq!(other.join().unwrap(), Err(Misplaced::ForeignTask));
+        });
+        assert_eq!(sequence.take(1), Ok(1));
+        drop(poll);
+        assert_eq!(sequence.begin(1), Err(Misplaced::ForeignTask));
+    }
+
+    #[test]
+    fn an_operation_inside_a_body_is_refused() {
+        let sequence = Sequence::default();
+        let _poll = sequence.enter();
+        let body = sequence.enter_body("charge");
+        let inside = Err(Misplaced::InsideStep("charge".to_owned()));
+        assert_eq!(sequence.take(1), inside);
+        drop(body);
+        assert_eq!(sequence.take(1), Ok(1));
+    }
+
+    #[test]
+    fn an_operation_built_after_one_ended_and_while_an_earlier_one_runs_is_refused() {
+        let sequence = Sequence::default();
+        let _poll = sequence.enter();
+        let (a, b) = (sequence.take(1).unwrap(), sequence.take(1).unwrap());
+        sequence.begin(a).unwrap();
+        sequence.begin(b).unwrap();
+        sequence.end(a);
+        assert_eq!(sequence.take(1), Err(Misplaced::Unordered(b)));
+        sequence.end(b);
+        assert_eq!(sequence.take(1), Ok(3));
+    }
+
+    #[test]
+    fn operations_built_before_any_ended_or_after_all_did_are_fine() {
+        let sequence = Sequence::default();
+        let _poll = sequence.enter();
+        let a = sequence.take(1).unwrap();
+        sequence.begin(a).unwrap();
+        // Built while `a` runs, but nothing has ended: the order is the code's.
+        let b = sequence.take(1).unwrap();
+        sequence.begin(b).unwrap();
+        sequence.end(a);
+        sequence.forget(b);
+        assert_eq!(sequence.take(1), Ok(3));
+    }
+}

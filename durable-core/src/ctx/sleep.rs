@@ -1,0 +1,129 @@
+//! Durable sleep: the time to wake is recorded, so that a restart waits only for the rest.
+
+use std::{panic::Location, time::Duration};
+
+use super::{Ctx, Operation, operation::Built};
+use crate::{
+    Error,
+    codec::PORTABLE_JSON,
+    db::{StepRecord, StepResult},
+    engine::execution::{Call, Execution},
+    payload::Encoded,
+    runtime::Timer,
+    time::Timestamp,
+};
+
+/// The name that sleeps and the timeouts of waits are recorded under.
+pub(super) const SLEEP: &str = "DBOS.sleep";
+
+impl Ctx {
+    /// Sleeps for a duration, in whole milliseconds, that survives restarts: it wakes at the time recorded when it first ran.
+    ///
+    /// Zero is no operation at all. Errors: `Nested` and `ForeignTask` for a sleep that is where it must not be.
+    #[track_caller]
+    pub fn sleep(&self, duration: Duration) -> Operation<'static, ()> {
+        if duration.as_millis() == 0 {
+            return Operation::ready((), SLEEP);
+        }
+        let built: Built = self.build(SLEEP, 1, Location::caller());
+        Operation::new(SLEEP, built, move |execution, call| async move {
+            let call = Call {
+                name: SLEEP,
+                ..call
+            };
+            let wake = wake_time(&execution, call, duration).await?;
+            sleep_until(&execution, wake).await;
+            Ok(())
+        })
+    }
+}
+
+/// When a wait ends: as recorded, or, recorded now, `duration` from now.
+pub(super) async fn wake_time(
+    execution: &Execution,
+    call: Call<'_>,
+    duration: Duration,
+) -> Result<Timestamp, Error> {
+    if let Some(record) = execution.replay(call).await {
+        return match parse(record) {
+            Some(wake) => Ok(wake),
+            None => execution.refuse(unreadable(execution, record)).await,
+        };
+    }
+    execution.gate().await;
+    let mut stamp = execution.stamp(call.number, call.name);
+    let wake = stamp.started_at.saturating_add(duration);
+    stamp.completed_at = wake;
+    let result = StepResult::Output(encode(wake));
+    execution.record(&stamp, result, None).await;
+    Ok(wake)
+}
+
+/// Waits until the database's clock, as this process knows it, shows `wake`.
+pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
+    let engine = &execution.engine;
+    loop {
+        let left = engine.clock.until(wake);
+        if left.is_zero() {
+            return;
+        }
+        engine.runtime.sleep(left, Timer::Work).await;
+    }
+}
+
+/// Epoch seconds as a JSON number, whatever codec the application has: other SDKs read it.
+fn encode(wake: Timestamp) -> Encoded {
+    let (seconds, ms) = (wake.as_millis() / 1000, wake.as_millis() % 1000);
+    Encoded::new(format!("{seconds}.{ms:03}"), PORTABLE_JSON)
+}
+
+fn parse(record: &StepRecord) -> Option<Timestamp> {
+    let StepResult::Output(value) = &record.result else {
+        return None;
+    };
+    let seconds: f64 = value.text.trim().parse().ok()?;
+    // Rounded, so that a time of whole milliseconds is read back as itself; times out of range end at the range.
+    #[allow(clippy::cast_possible_truncation)]
+    seconds
+        .is_finite()
+        .then(|| Timestamp::from_millis((seconds * 1000.0).round() as i64))
+}
+
+fn unreadable(execution: &Execution, record: &StepRecord) -> Error {
+    Error::Decode {
+        what: format!(
+            "the wake time of operation {} of workflow {:?}",
+            record.number,
+            execution.id().as_str()
+        ),
+        type_name: "epoch seconds".to_owned(),
+        reason: format!("{:?} is recorded", record.result),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &str) -> StepRecord {
+        StepRecord {
+            number: 1,
+            name: SLEEP.to_owned(),
+            result: StepResult::Output(Encoded::new(text, PORTABLE_JSON)),
+            child: None,
+            started_at: None,
+            completed_at: None,
+        }
+    }
+
+    #[test]
+    fn a_wake_time_is_epoch_seconds_and_read_back_to_the_millisecond() {
+        let wake = Timestamp::from_millis(1_795_480_988_041);
+        let stored = encode(wake);
+        assert_eq!(stored.text, "1795480988.041");
+        assert_eq!(parse(&record(&stored.text)), Some(wake));
+        let python = parse(&record("1795480988.741149"));
+        assert_eq!(python, Some(Timestamp::from_millis(1_795_480_988_741)));
+        assert_eq!(parse(&record("soon")), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! What the engine needs of a database: the [`SystemDb`] trait, cut by concern.
+//!
+//! A method is what the engine means ("claim up to n from this queue for this executor"), not a table access, and is
+//! atomic: all of it is committed before it answers, or none of it happened. Losing a race is a value ([`Lost`]), a
+//! broken promise is a [`DbError`]. After [`DbError::Unavailable`] the call **may have happened**; every method says how
+//! asking again is safe. Nothing here names a driver or a table; nothing in a backend decides what a workflow does.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::{state::Status, time::Timestamp};
+
+mod events;
+mod executors;
+mod messages;
+mod queues;
+mod retrying;
+mod steps;
+mod versions;
+mod waits;
+mod workflows;
+
+pub use events::Events;
+pub use executors::{Abandoned, AbandonedQuery, Adoption, Executors, Joined, WantedExecutor};
+pub use messages::{Message, Messages, NULL_TOPIC, Received, Sent};
+pub use queues::{ClaimRequest, Claimed, Queues};
+pub use retrying::{Backoff, Retrying};
+pub use steps::{History, Recorded, StepRecord, StepResult, StepStamp, Steps};
+pub use versions::{VersionCount, Versions};
+pub use waits::{Hint, Waits, Wakes};
+pub use workflows::{
+    ChildInserted, Existing, Inserted, NewWorkflow, Placement, Resumed, Timing, Workflows, Write,
+};
+
+/// A database that holds the DBOS system tables, as the engine sees it.
+#[async_trait]
+pub trait SystemDb:
+    Workflows + Steps + Queues + Messages + Events + Versions + Executors + fmt::Debug + 'static
+{
+    /// Brings the schema to the version that this library needs; does nothing if it is there.
+    async fn migrate(&self) -> Result<()>;
+
+    /// The database's clock: the one that deadlines, delays and `created_at` are written in and compared with.
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// Looks once for everything that the given waiters wait for, in one query.
+    async fn poll(&self, waits: &Waits) -> Result<Wakes>;
+
+    /// Wake-ups from now on. They may be lost, late or doubled: nothing is correct because of them, only faster.
+    fn hints(&self) -> BoxStream<'static, Hint>;
+}
+
+/// What a call to the database gives.
+pub type Result<T, E = DbError> = std::result::Result<T, E>;
+
+/// Why a call to the database failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DbError {
+    /// It could not be reached, was busy too long or broke off. The call may have happened; asking again is safe.
+    #[error("the database is not available while trying to {doing}: {source}")]
+    Unavailable {
+        /// What was asked, as in "record a step".
+        doing: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// It holds what it must not, or refused what it must accept; asking again does not help.
+    #[error("the database broke a promise while trying to {doing}: {source}")]
+    Broken {
+        /// What was asked, as in "record a step".
+        doing: &'static str,
+        /// What is wrong.
+        source: Cause,
+    },
+    /// The call cannot be served as it was made.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl DbError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// A promise broken by the database's content.
+    pub fn broken(
+        doing: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Broken {
+            doing,
+            source: Cause::new(source),
+        }
+    }
+
+    /// A failure that may pass.
+    pub fn unavailable(
+        doing: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unavailable {
+            doing,
+            source: Cause::new(source),
+        }
+    }
+}
+
+/// The error behind a [`DbError`], shared so that all writers of one batch can be given it.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// Wraps what a driver or a check said.
+    pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(source.into().into())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Two causes are equal when they say the same.
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// A write was refused because the row holds another owner token, or is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// How the row stands now; `None`: it was deleted.
+    pub status: Option<Status>,
+}

@@ -1,0 +1,231 @@
+//! A launched application.
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::{Either, select};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{AppBuilder, Engine, Handle, LaunchReport, Start};
+use crate::{
+    Error,
+    db::{Message, NULL_TOPIC, Sent, StepRecord},
+    ids::{ExecutorId, WorkflowId},
+    runtime::{IdKind, Timer},
+    state::WorkflowRow,
+    workflow::{MethodFn, WorkflowDef, WorkflowFn},
+};
+
+/// A launched application: starts workflows, and runs those that it has registered. Cheap to clone.
+///
+/// It runs until [`shutdown`](Self::shutdown) or the end of the process; dropping it stops nothing.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(super) engine: Arc<Engine>,
+    pub(super) report: Arc<LaunchReport>,
+}
+
+impl App {
+    /// Begins an application of this name. The name belongs to one program: it decides whose workflows are whose.
+    pub fn builder(name: impl Into<String>) -> AppBuilder {
+        AppBuilder::new(name.into())
+    }
+
+    /// Starts a workflow; options follow as methods, then `.await` gives a [`Handle`].
+    ///
+    /// It returns once the workflow and its input are committed. Errors: `Conflict` when the id belongs to another workflow,
+    /// `NotRegistered`, `Encode`, `Invalid`.
+    pub fn start<D: WorkflowDef, Args>(
+        &self,
+        workflow: impl WorkflowFn<D, Args>,
+        input: D::Input,
+    ) -> Start<D> {
+        let _ = workflow;
+        Start::new(Arc::clone(&self.engine), None, &input)
+    }
+
+    /// Starts a workflow that is a method, on the instance registered under `instance`.
+    pub fn start_on<T, D: WorkflowDef, Args>(
+        &self,
+        instance: &str,
+        method: impl MethodFn<T, D, Args>,
+        input: D::Input,
+    ) -> Start<D> {
+        let _ = method;
+        Start::new(Arc::clone(&self.engine), Some(instance), &input)
+    }
+
+    /// A handle on a workflow by its id, wherever it was started. Whether it exists shows when the handle is used.
+    pub fn handle<D: WorkflowDef, Args>(
+        &self,
+        workflow: impl WorkflowFn<D, Args>,
+        id: impl Into<WorkflowId>,
+    ) -> Handle<D> {
+        let _ = workflow;
+        Handle::new(Arc::clone(&self.engine), id.into(), None)
+    }
+
+    /// A handle on a workflow that is a method, by its id.
+    pub fn handle_on<T, D: WorkflowDef, Args>(
+        &self,
+        method: impl MethodFn<T, D, Args>,
+        id: impl Into<WorkflowId>,
+    ) -> Handle<D> {
+        let _ = method;
+        Handle::new(Arc::clone(&self.engine), id.into(), None)
+    }
+
+    /// The row of a workflow: its status, its times, its place. Errors: `NotFound`.
+    pub async fn workflow(&self, id: impl Into<WorkflowId>) -> Result<WorkflowRow, Error> {
+        self.engine.row(&id.into()).await
+    }
+
+    /// The recorded operations of a workflow, in the order of their numbers; none for an unknown id.
+    pub async fn steps(&self, id: impl Into<WorkflowId>) -> Result<Vec<StepRecord>, Error> {
+        let histories = self.engine.db.histories(&[id.into()]).await?;
+        Ok(histories
+            .into_iter()
+            .flat_map(|history| history.steps)
+            .collect())
+    }
+
+    /// Cancels a workflow, unless it has ended; whether this call did. Its children go on. Errors: `NotFound`.
+    pub async fn cancel(&self, id: impl Into<WorkflowId>) -> Result<bool, Error> {
+        self.engine.cancel(&id.into()).await
+    }
+
+    /// Continues a cancelled or dead-lettered workflow from its last checkpoint; whether this call did. Errors: `NotFound`.
+    ///
+    /// Its deadline is gone; a timeout of its own starts anew.
+    pub async fn resume(&self, id: impl Into<WorkflowId>) -> Result<bool, Error> {
+        self.engine.resume(&id.into()).await
+    }
+
+    /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`.
+    ///
+    /// Called again it sends again; with [`send_once`](Self::send_once) it does not.
+    pub async fn send<T: Serialize + ?Sized>(
+        &self,
+        destination: impl Into<WorkflowId>,
+        topic: &str,
+        message: &T,
+    ) -> Result<(), Error> {
+        let key = self.engine.runtime.new_id(IdKind::Message);
+        self.send_once(destination, topic, message, &key).await
+    }
+
+    /// Puts a message into a workflow's mailbox, unless one with this idempotency key is there or was.
+    pub async fn send_once<T: Serialize + ?Sized>(
+        &self,
+        destination: impl Into<WorkflowId>,
+        topic: &str,
+        message: &T,
+        idempotency_key: &str,
+    ) -> Result<(), Error> {
+        let destination = destination.into();
+        let message = self
+            .engine
+            .message(&destination, Some(topic), message, idempotency_key)?;
+        match self.engine.db.send(&message, None).await? {
+            Sent::Delivered => Ok(()),
+            Sent::NoDestination | Sent::Lost(_) => Err(Error::NotFound {
+                workflow: destination.to_string(),
+            }),
+        }
+    }
+
+    /// Waits until a workflow has published a value under a key; `None` if it has not within `timeout`.
+    pub async fn get_event<T: DeserializeOwned>(
+        &self,
+        workflow: impl Into<WorkflowId>,
+        key: &str,
+        timeout: Duration,
+    ) -> Result<Option<T>, Error> {
+        let workflow = workflow.into();
+        let engine = &self.engine;
+        let waiting = engine.waiters.event(&workflow, key);
+        let mut timer = engine.runtime.sleep(timeout, Timer::Work);
+        loop {
+            if let Some(value) = engine.db.event(&workflow, key).await? {
+                let what = format_args!("event {key:?} of workflow {:?}", workflow.as_str());
+                return engine.codecs.decode(&what, &value);
+            }
+            match select(Box::pin(waiting.signalled()), timer).await {
+                Either::Left(((), rest)) => timer = rest,
+                Either::Right(((), _)) => return Ok(None),
+            }
+        }
+    }
+
+    /// What the launch found and did.
+    pub fn report(&self) -> &LaunchReport {
+        &self.report
+    }
+
+    /// This process's executor id.
+    pub fn executor(&self) -> &ExecutorId {
+        &self.engine.claimant.executor
+    }
+
+    /// The application version that this process runs.
+    pub fn version(&self) -> &str {
+        &self.engine.claimant.version
+    }
+
+    /// Stops: starts and claims nothing more, gives what runs up to `grace` to end (children that it starts included), then interrupts it.
+    ///
+    /// What was interrupted is unfinished and goes on when an executor recovers it. The executor id is free when this returns, which is at
+    /// most 10 s after `grace`, also while the database is away.
+    pub async fn shutdown(&self, grace: Duration) {
+        let engine = &self.engine;
+        engine.stopping.cancel();
+        if !engine.within(grace, engine.running.idle()).await {
+            tracing::warn!(
+                "interrupting the workflows that still run; they go on when they are recovered"
+            );
+            engine.running.stop_all();
+            engine.stop_tasks();
+            // Dropping takes no time; only what waits for an absent database is left behind, and its writes are fenced.
+            engine.within(SETTLE, engine.running.idle()).await;
+        }
+        engine.stop_tasks();
+        let left = async {
+            if let Err(error) = engine.db.leave(engine.executor()).await {
+                tracing::error!(%error, "the executor id could not be given back");
+            }
+        };
+        engine.within(SETTLE, left).await;
+        engine.stopped.cancel();
+    }
+}
+
+/// How long a shutdown waits for what should take no time.
+const SETTLE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    fn executor(&self) -> &ExecutorId {
+        &self.claimant.executor
+    }
+
+    /// Waits for a task, no longer than this; whether it was done.
+    async fn within(&self, limit: Duration, task: impl Future<Output = ()>) -> bool {
+        let limit = self.runtime.sleep(limit, Timer::Work);
+        matches!(select(pin!(task), limit).await, Either::Left(_))
+    }
+
+    /// A message as it is stored; its id names the destination too, as in the other SDKs.
+    pub(crate) fn message<T: Serialize + ?Sized>(
+        &self,
+        destination: &WorkflowId,
+        topic: Option<&str>,
+        value: &T,
+        key: &str,
+    ) -> Result<Message, Error> {
+        let what = format_args!("a message to workflow {:?}", destination.as_str());
+        Ok(Message {
+            id: format!("{key}::{destination}"),
+            destination: destination.clone(),
+            topic: topic.unwrap_or(NULL_TOPIC).to_owned(),
+            payload: self.codecs.encode(&what, value)?,
+        })
+    }
+}

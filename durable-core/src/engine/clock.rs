@@ -1,0 +1,55 @@
+//! The database's clock, estimated between two looks at it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    db::{self, SystemDb},
+    runtime::Runtime,
+    time::{Timestamp, millis},
+};
+
+/// The database's clock as this process knows it: the last answer, moved on by this process's monotonic clock.
+pub(crate) struct DbClock {
+    runtime: Arc<dyn Runtime>,
+    /// Database time minus elapsed time, in milliseconds.
+    offset: AtomicI64,
+}
+
+impl DbClock {
+    /// Asks the database once.
+    pub(super) async fn read(runtime: Arc<dyn Runtime>, db: &dyn SystemDb) -> db::Result<Self> {
+        let clock = Self {
+            runtime,
+            offset: AtomicI64::new(0),
+        };
+        clock.refresh(db).await?;
+        Ok(clock)
+    }
+
+    /// Asks the database again.
+    pub(super) async fn refresh(&self, db: &dyn SystemDb) -> db::Result<()> {
+        let now = db.now().await?;
+        let offset = now
+            .as_millis()
+            .saturating_sub(millis(self.runtime.elapsed()));
+        self.offset.store(offset, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The database's time now, as far as this process can tell.
+    pub(crate) fn now(&self) -> Timestamp {
+        let offset = self.offset.load(Ordering::Relaxed);
+        Timestamp::from_millis(millis(self.runtime.elapsed()).saturating_add(offset))
+    }
+
+    /// How long until the database's clock shows `at`.
+    pub(crate) fn until(&self, at: Timestamp) -> Duration {
+        at.since(self.now())
+    }
+}

@@ -1,0 +1,168 @@
+//! Claims work from queues, as much as this process has free places for.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use tokio::sync::Notify;
+
+use super::{Engine, slot::ResultSlot};
+use crate::{
+    db::{self, Backoff, ClaimRequest, Claimed},
+    ids::Owner,
+    state::WorkflowRow,
+};
+
+/// The most workflows that one claim takes.
+const MAX_CLAIM: usize = 100;
+
+/// This process's share in a queue.
+#[derive(Debug)]
+pub(super) struct Worker {
+    queue: String,
+    /// How many of the queue's workflows may run here at once.
+    places: usize,
+    taken: AtomicUsize,
+    /// The last claim left work behind, so a freed place is worth a claim.
+    backlog: AtomicBool,
+    wake: Notify,
+}
+
+impl Worker {
+    pub(super) fn new(queue: String, places: usize) -> Self {
+        Self {
+            queue,
+            places,
+            taken: AtomicUsize::new(0),
+            backlog: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    fn free(&self) -> usize {
+        self.places
+            .saturating_sub(self.taken.load(Ordering::Acquire))
+    }
+
+    fn take(self: &Arc<Self>) -> Place {
+        self.taken.fetch_add(1, Ordering::AcqRel);
+        Place(Arc::clone(self))
+    }
+}
+
+/// A place of a worker, held while a workflow of its queue runs here.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Worker>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        if self.0.backlog.load(Ordering::Acquire) {
+            self.0.wake.notify_one();
+        }
+    }
+}
+
+impl Engine {
+    /// Wakes the worker of a queue, if this process has one.
+    pub(super) fn wake_queue(&self, queue: &str) {
+        for worker in self.queues.iter().filter(|worker| worker.queue == queue) {
+            worker.wake.notify_one();
+        }
+    }
+
+    /// Wakes all workers.
+    pub(super) fn wake_queues(&self) {
+        for worker in &self.queues {
+            worker.wake.notify_one();
+        }
+    }
+
+    /// Runs the claimed workflows, each under the token that its row holds.
+    pub(super) async fn run_claimed(
+        self: &Arc<Self>,
+        claimed: Vec<Claimed>,
+        worker: Option<&Arc<Worker>>,
+    ) -> db::Result<()> {
+        let ids: Vec<_> = claimed
+            .iter()
+            .map(|claimed| claimed.row.id.clone())
+            .collect();
+        let mut histories = self.db.histories(&ids).await?;
+        for claimed in claimed {
+            let Some(owner) = owner_of(&claimed.row) else {
+                continue;
+            };
+            let history = histories
+                .iter_mut()
+                .find(|history| history.workflow == claimed.row.id)
+                .map(|history| std::mem::take(&mut history.steps))
+                .unwrap_or_default();
+            let place = worker.map(Worker::take);
+            let slot = Arc::new(ResultSlot::new());
+            self.spawn_run(self.dispatched(claimed, owner, history, slot, place));
+        }
+        Ok(())
+    }
+}
+
+fn owner_of(row: &WorkflowRow) -> Option<Owner> {
+    let token = row.owner.clone()?;
+    Some(Owner {
+        workflow: row.id.clone(),
+        token,
+    })
+}
+
+/// Serves one queue until the application stops.
+pub(super) async fn serve(engine: Arc<Engine>, worker: Arc<Worker>) {
+    while !engine.is_stopping() {
+        let more = match claim_once(&engine, &worker).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::error!(queue = worker.queue, %error, "claiming failed");
+                false
+            }
+        };
+        if more && worker.free() > 0 {
+            continue;
+        }
+        let pause = Box::pin(engine.poll_pause(engine.settings.poll));
+        let stopped = Box::pin(engine.stopping.cancelled());
+        let wake = Box::pin(worker.wake.notified());
+        futures_util::future::select(wake, futures_util::future::select(stopped, pause)).await;
+    }
+}
+
+/// Claims up to the free places and runs what it got; whether more may be waiting.
+async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bool> {
+    let limit = worker.free().min(MAX_CLAIM);
+    if limit == 0 {
+        worker.backlog.store(true, Ordering::Release);
+        return Ok(true);
+    }
+    let tokens = (0..limit).map(|_| engine.new_token()).collect();
+    let reserved = engine.running.reserve(engine, tokens);
+    let request = ClaimRequest {
+        queue: worker.queue.clone(),
+        claimant: engine.claimant.clone(),
+        tokens: reserved.tokens.clone(),
+    };
+    let claimed = match engine.db.claim(&request).await {
+        // The claim may have happened: whatever holds one of these tokens is ours to run.
+        Err(error) if error.is_retryable() => {
+            tracing::warn!(queue = worker.queue, %error, "a claim's answer was lost; asking for it");
+            Backoff::new(Arc::clone(&engine.runtime)).wait(1).await;
+            engine.db.claimed_by(&reserved.tokens).await?
+        }
+        answer => answer?,
+    };
+    let full = claimed.len() == limit;
+    worker.backlog.store(full, Ordering::Release);
+    if !claimed.is_empty() {
+        engine.run_claimed(claimed, Some(worker)).await?;
+    }
+    drop(reserved);
+    Ok(full)
+}

@@ -1,0 +1,195 @@
+//! One execution of a workflow, as its operations see it.
+
+use std::{collections::BTreeMap, panic::Location, sync::Arc};
+
+use super::{
+    Engine, Event,
+    interrupt::{Interrupt, Interruption},
+    slot::ResultSlot,
+};
+use crate::{
+    Error,
+    ctx::sequence::Sequence,
+    db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
+    ids::{Owner, WorkflowId, WorkflowKey},
+    state::WorkflowRow,
+    time::Timestamp,
+};
+
+/// One execution: its identity, its history, and the state of its operations.
+pub(crate) struct Execution {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) owner: Owner,
+    pub(crate) key: WorkflowKey,
+    pub(crate) attempt: i64,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) slot: Arc<ResultSlot>,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) sequence: Sequence,
+    history: BTreeMap<i32, StepRecord>,
+}
+
+/// What the code calls at an operation's place, to be compared with what is recorded there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) number: i32,
+    pub(crate) name: &'a str,
+    /// Whether the operation starts or awaits a child workflow.
+    pub(crate) child: bool,
+    pub(crate) place: &'static Location<'static>,
+}
+
+impl Execution {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        owner: Owner,
+        row: &WorkflowRow,
+        history: Vec<StepRecord>,
+        slot: Arc<ResultSlot>,
+    ) -> Self {
+        Self {
+            engine,
+            owner,
+            key: row.key.clone(),
+            attempt: row.attempts,
+            deadline: row.deadline,
+            slot,
+            interrupt: Interrupt::default(),
+            sequence: Sequence::default(),
+            history: history
+                .into_iter()
+                .map(|step| (step.number, step))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &WorkflowId {
+        &self.owner.workflow
+    }
+
+    /// Whether an operation of this number is recorded.
+    pub(crate) fn has_record(&self, number: i32) -> bool {
+        self.history.contains_key(&number)
+    }
+
+    /// Whether anything is recorded: this execution goes on with what an earlier one began.
+    pub(super) fn has_history(&self) -> bool {
+        !self.history.is_empty()
+    }
+
+    /// The record of an operation, if it has one. A record of something else stops the execution.
+    pub(crate) async fn replay(&self, call: Call<'_>) -> Option<&StepRecord> {
+        let record = self.history.get(&call.number)?;
+        if record.name != call.name || record.child.is_some() != call.child {
+            return self.refuse(self.unexpected(record, call)).await;
+        }
+        self.engine.observe(&Event::StepReplayed {
+            workflow: self.id(),
+            number: call.number,
+            name: call.name,
+        });
+        Some(record)
+    }
+
+    fn unexpected(&self, record: &StepRecord, call: Call<'_>) -> Error {
+        let kind = |child: bool, name: &str| {
+            if child {
+                format!("child workflow {name:?}")
+            } else {
+                format!("{name:?}")
+            }
+        };
+        Error::UnexpectedStep {
+            workflow: self.id().to_string(),
+            number: call.number,
+            recorded: kind(record.child.is_some(), &record.name),
+            called: kind(call.child, call.name),
+            place: call.place.to_string(),
+        }
+    }
+
+    /// Records an operation. Does not return if this execution has lost its workflow.
+    pub(crate) async fn record(
+        &self,
+        stamp: &StepStamp,
+        result: StepResult,
+        child: Option<WorkflowId>,
+    ) {
+        let record = stamp.record(result, child);
+        let answer = self.engine.db.record_step(&self.owner, &record).await;
+        self.recorded(stamp, &record.result, answer).await;
+    }
+
+    /// Takes the answer to a recording write. Does not return unless it is written.
+    pub(crate) async fn recorded(
+        &self,
+        stamp: &StepStamp,
+        result: &StepResult,
+        answer: Result<Recorded, DbError>,
+    ) {
+        match self.ok(answer).await {
+            Recorded::Written => {
+                self.observe_recorded(stamp, !matches!(result, StepResult::Error(_)));
+            }
+            Recorded::Lost(lost) => self.lost::<()>(lost).await,
+            Recorded::Conflict(other) => {
+                let error = Error::UnexpectedStep {
+                    workflow: self.id().to_string(),
+                    number: stamp.number,
+                    recorded: format!("{:?} with another result", other.name),
+                    called: format!("{:?}", stamp.name),
+                    place: "a concurrent operation of the same execution".to_owned(),
+                };
+                self.refuse::<()>(error).await;
+            }
+        }
+    }
+
+    /// Tells that an operation is recorded.
+    pub(crate) fn observe_recorded(&self, stamp: &StepStamp, success: bool) {
+        self.engine.observe(&Event::StepRecorded {
+            workflow: self.id(),
+            number: stamp.number,
+            name: &stamp.name,
+            success,
+        });
+    }
+
+    /// The begin of a record, with this moment as its beginning.
+    pub(crate) fn stamp(&self, number: i32, name: &str) -> StepStamp {
+        let now = self.engine.clock.now();
+        StepStamp {
+            number,
+            name: name.to_owned(),
+            started_at: now,
+            completed_at: now,
+        }
+    }
+
+    /// The answer of the database. Does not return if it broke a promise: that is no outcome of a workflow.
+    pub(crate) async fn ok<T>(&self, answer: Result<T, DbError>) -> T {
+        match answer {
+            Ok(value) => value,
+            Err(error) => self.refuse(error.into()).await,
+        }
+    }
+
+    /// Goes on only if nothing has stopped this execution.
+    pub(crate) async fn gate(&self) {
+        if self.interrupt.is_signalled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Stops this execution because its workflow belongs to another now; never returns.
+    pub(crate) async fn lost<T>(&self, lost: Lost) -> T {
+        self.interrupt.signal(Interruption::Lost(lost));
+        std::future::pending().await
+    }
+
+    /// Stops this execution, its workflow unfinished and recoverable; never returns.
+    pub(crate) async fn refuse<T>(&self, error: Error) -> T {
+        self.interrupt.signal(Interruption::Refused(error));
+        std::future::pending().await
+    }
+}

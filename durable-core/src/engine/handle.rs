@@ -1,0 +1,188 @@
+//! A handle on a workflow, in this process or elsewhere.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use futures_util::future::{Either, select};
+
+use super::{
+    Engine,
+    slot::{ResultSlot, SlotState},
+};
+use crate::{
+    Error, WorkflowError,
+    codec::decode_error,
+    db::Resumed,
+    ids::WorkflowId,
+    payload::{Ended, Outcome},
+    state::{Status, WorkflowRow},
+    workflow::WorkflowDef,
+};
+
+/// A workflow that was started: its id, and its result once it has one. Cheap to clone.
+pub struct Handle<D: WorkflowDef> {
+    engine: Arc<Engine>,
+    id: WorkflowId,
+    /// Where its execution in this process leaves the outcome, if it runs here.
+    slot: Option<Arc<ResultSlot>>,
+    definition: PhantomData<fn() -> D>,
+}
+
+impl<D: WorkflowDef> Handle<D> {
+    pub(crate) fn new(engine: Arc<Engine>, id: WorkflowId, slot: Option<Arc<ResultSlot>>) -> Self {
+        Self {
+            engine,
+            id,
+            slot,
+            definition: PhantomData,
+        }
+    }
+
+    /// The workflow's id.
+    pub fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// Waits for the workflow's end and gives its result; wherever it runs, and as often as it is asked.
+    ///
+    /// Besides the workflow's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`; `Stopped` when the
+    /// execution in this process was stopped and the workflow goes on later; `UnexpectedStep` or another report when the code does not fit the
+    /// history. A dropped wait does not touch the workflow.
+    pub async fn result(&self) -> Result<D::Output, D::Error> {
+        match self.engine.end_of(&self.id, self.slot.as_deref()).await {
+            Ok(ended) => decode_end::<D>(&self.engine, &self.id, &ended),
+            Err(error) => Err(D::Error::from_durable(error)),
+        }
+    }
+
+    /// How the workflow stands. Errors: `NotFound`.
+    pub async fn status(&self) -> Result<Status, Error> {
+        Ok(self.engine.row(&self.id).await?.status)
+    }
+
+    /// Cancels the workflow, unless it has ended. Whether this call cancelled it.
+    ///
+    /// A sleeping or waiting workflow stops at once; one that runs a step when the step's body returns, which can see it by
+    /// its [`StepCtx`](crate::StepCtx).
+    pub async fn cancel(&self) -> Result<bool, Error> {
+        self.engine.cancel(&self.id).await
+    }
+
+    /// Continues a cancelled or dead-lettered workflow from its last checkpoint. Whether this call did.
+    pub async fn resume(&self) -> Result<bool, Error> {
+        self.engine.resume(&self.id).await
+    }
+}
+
+impl<D: WorkflowDef> Clone for Handle<D> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.engine), self.id.clone(), self.slot.clone())
+    }
+}
+
+impl<D: WorkflowDef> fmt::Debug for Handle<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("workflow", &D::NAME)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A workflow's end as its types.
+pub(crate) fn decode_end<D: WorkflowDef>(
+    engine: &Engine,
+    id: &WorkflowId,
+    ended: &Ended,
+) -> Result<D::Output, D::Error> {
+    let workflow = id.to_string();
+    let result = match ended {
+        Ended::Outcome(Outcome::Success(value)) => {
+            let what = format_args!("the result of workflow {workflow:?}");
+            engine.codecs.decode(&what, value)
+        }
+        Ended::Outcome(Outcome::Failure(error)) => {
+            let what = format_args!("the error of workflow {workflow:?}");
+            match decode_error(&engine.codecs, &what, error) {
+                Ok(own) => return Err(own),
+                Err(error) => Err(error),
+            }
+        }
+        Ended::Cancelled => Err(Error::Cancelled { workflow }),
+        Ended::DeadLettered => Err(Error::DeadLettered { workflow }),
+        Ended::Missing => Err(Error::NotFound { workflow }),
+    };
+    result.map_err(D::Error::from_durable)
+}
+
+impl Engine {
+    /// Waits for a workflow's end: by its slot if it runs here, by the database otherwise. Errors: its execution here was stopped.
+    pub(crate) async fn end_of(
+        &self,
+        id: &WorkflowId,
+        slot: Option<&ResultSlot>,
+    ) -> Result<Ended, Error> {
+        if let Some(slot) = slot {
+            match slot.wait().await {
+                SlotState::Ended(ended @ Ended::Outcome(_)) => return Ok(ended),
+                SlotState::Stopped(error) => return Err(error),
+                // A cancelled or dead-lettered workflow may have been resumed since.
+                SlotState::Ended(_) | SlotState::Running | SlotState::Elsewhere => {}
+            }
+        }
+        let waited = Box::pin(self.ended_or_refused(id));
+        let stopped = Box::pin(self.stopped.cancelled());
+        match select(waited, stopped).await {
+            Either::Left((end, _)) => end,
+            Either::Right(_) => Err(Error::ShuttingDown),
+        }
+    }
+
+    async fn ended_or_refused(&self, id: &WorkflowId) -> Result<Ended, Error> {
+        let mut ended = Box::pin(self.waiters.result(id));
+        loop {
+            let refused = Box::pin(self.running.refused(id));
+            match select(ended, refused).await {
+                Either::Left((ended, _)) => return Ok(ended),
+                Either::Right(((owner, error), rest)) => {
+                    if self.row(id).await?.is_owned_by(&owner.token) {
+                        return Err(error);
+                    }
+                    self.running.unpark(&owner);
+                    ended = rest;
+                }
+            }
+        }
+    }
+
+    /// The row of a workflow. Errors: `NotFound`.
+    pub(crate) async fn row(&self, id: &WorkflowId) -> Result<WorkflowRow, Error> {
+        self.db.workflow(id).await?.ok_or_else(|| Error::NotFound {
+            workflow: id.to_string(),
+        })
+    }
+
+    /// Cancels a workflow; whether this call did. Errors: `NotFound`.
+    pub(crate) async fn cancel(&self, id: &WorkflowId) -> Result<bool, Error> {
+        let cancelled = self.db.cancel(std::slice::from_ref(id)).await?;
+        if cancelled.is_empty() {
+            self.row(id).await?;
+            return Ok(false);
+        }
+        self.cancelled(id);
+        Ok(true)
+    }
+
+    /// Resumes a workflow; whether this call did. Errors: `NotFound`.
+    pub(crate) async fn resume(&self, id: &WorkflowId) -> Result<bool, Error> {
+        match self.db.resume(id, None).await? {
+            Resumed::Enqueued => {
+                self.wake_queues();
+                Ok(true)
+            }
+            Resumed::Unchanged(_) => Ok(false),
+            Resumed::Missing => Err(Error::NotFound {
+                workflow: id.to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Launching an application.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    App, AppBuilder, Engine, clock::DbClock, dispatch, dispatch::Worker, housekeeping,
+    observer::notice, running::Running, version, waiters,
+};
+use crate::{
+    Error,
+    db::{self, Joined, Retrying, SystemDb, VersionCount, WantedExecutor},
+    ids::ExecutorId,
+    state::{INTERNAL_QUEUE, claim::Claimant},
+};
+
+/// The executor id of a process that was given none, as in the reference.
+const DEFAULT_EXECUTOR: &str = "local";
+
+/// How many resumed and forked workflows run in one process at once.
+const INTERNAL_PLACES: usize = 1000;
+
+/// What a launch found and did. Its text is for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaunchReport {
+    /// The executor id that this process got.
+    pub executor: ExecutorId,
+    /// The application version that it runs.
+    pub version: String,
+    /// How many abandoned workflows it took over.
+    pub recovered: usize,
+    /// Unfinished workflows of other versions, which this process does not run.
+    pub stranded: Vec<VersionCount>,
+}
+
+impl fmt::Display for LaunchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "executor {} runs version {}; {} unfinished workflow{} recovered",
+            self.executor,
+            self.version,
+            self.recovered,
+            plural(self.recovered as u64),
+        )?;
+        for stranded in &self.stranded {
+            write!(f, "\n{}", stranded_notice(stranded, &self.version))?;
+        }
+        Ok(())
+    }
+}
+
+/// What to tell about workflows that wait for another version.
+fn stranded_notice(stranded: &VersionCount, ours: &str) -> String {
+    format!(
+        "{} unfinished workflow{} of version {} will not run here: this process runs version {ours}. \
+         A workflow goes on only in the code it was started with. Ways out: run a process of that version until they are done; \
+         or, if the change does not touch what they have recorded, launch this code as `.version({:?})`; \
+         or cancel them and start them anew",
+        stranded.count,
+        plural(stranded.count),
+        stranded.version,
+        stranded.version,
+    )
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
+    if let Some(error) = builder.failed {
+        return Err(error);
+    }
+    let backend = builder.backend.clone().ok_or_else(|| {
+        Error::Invalid("an application needs a database: `.backend(…)`".to_owned())
+    })?;
+    let runtime = builder.runtime_or_tokio();
+    // The first contact is not waited for: a database that cannot be reached at launch is most likely a wrong address.
+    if builder.migrate {
+        backend.migrate().await?;
+    }
+    let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
+    let db: Arc<dyn SystemDb> = Arc::new(Retrying::new(backend, Arc::clone(&runtime)));
+    let joined = join(&*db, &builder).await?;
+    let version = builder
+        .version
+        .clone()
+        .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
+    let stranded = match register(&*db, &builder.name, &version).await {
+        Ok(stranded) => stranded,
+        Err(error) => {
+            // Nothing runs yet; the id is another process's to take.
+            db.leave(&joined.id).await?;
+            return Err(error.into());
+        }
+    };
+    let engine = Arc::new(Engine {
+        db,
+        runtime,
+        claimant: Claimant {
+            executor: joined.id,
+            incarnation: joined.incarnation,
+            application: builder.name,
+            version,
+            runnable: builder.registry.keys(),
+            formats: builder.codecs.formats(),
+        },
+        codecs: builder.codecs,
+        registry: builder.registry,
+        states: builder.states,
+        clock,
+        waiters: waiters::Waiters::default(),
+        settings: builder.settings,
+        running: Running::default(),
+        queues: workers(builder.queues),
+        observer: builder.observer,
+        stopping: CancellationToken::new(),
+        stopped: CancellationToken::new(),
+        tasks: Mutex::default(),
+    });
+    engine.spawn_tasks();
+    let recovered = engine.recover().await?;
+    let report = LaunchReport {
+        executor: engine.claimant.executor.clone(),
+        version: engine.claimant.version.clone(),
+        recovered,
+        stranded,
+    };
+    for stranded in &report.stranded {
+        notice(&stranded_notice(stranded, &report.version));
+    }
+    Ok(App {
+        engine,
+        report: Arc::new(report),
+    })
+}
+
+/// Makes the version known; what waits for others.
+async fn register(
+    db: &dyn SystemDb,
+    application: &str,
+    version: &str,
+) -> db::Result<Vec<VersionCount>> {
+    db.register_version(application, version).await?;
+    db.stranded(application, version).await
+}
+
+async fn join(db: &dyn SystemDb, builder: &AppBuilder) -> Result<Joined, Error> {
+    let default = ExecutorId::from(DEFAULT_EXECUTOR);
+    let wanted = WantedExecutor {
+        id: builder.executor.clone().unwrap_or(default),
+        given: builder.executor.is_some(),
+        application: builder.name.clone(),
+    };
+    let joined = db.join(&wanted).await?;
+    if joined.id != wanted.id {
+        tracing::info!(
+            executor = %joined.id,
+            "another process holds executor id {:?}, so this one is called {:?}",
+            wanted.id.as_str(),
+            joined.id.as_str(),
+        );
+    }
+    Ok(joined)
+}
+
+fn workers(queues: Vec<super::Queue>) -> Vec<Arc<Worker>> {
+    let internal = Worker::new(INTERNAL_QUEUE.to_owned(), INTERNAL_PLACES);
+    queues
+        .into_iter()
+        .map(|queue| Worker::new(queue.name, queue.worker_concurrency))
+        .chain([internal])
+        .map(Arc::new)
+        .collect()
+}
+
+impl Engine {
+    /// Starts what runs as long as the application does.
+    fn spawn_tasks(self: &Arc<Self>) {
+        self.keep("hints", housekeeping::listen(Arc::clone(self)));
+        self.keep("waiters", waiters::multiplex(Arc::clone(self)));
+        self.keep("deadlines", housekeeping::sweep_deadlines(Arc::clone(self)));
+        self.keep("recovery", housekeeping::keep_recovering(Arc::clone(self)));
+        self.keep("clock", housekeeping::keep_clock(Arc::clone(self)));
+        for worker in &self.queues {
+            self.keep(
+                "queue",
+                dispatch::serve(Arc::clone(self), Arc::clone(worker)),
+            );
+        }
+    }
+
+    fn keep(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.runtime.spawn(name, Box::pin(task));
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(handle);
+    }
+
+    /// Ends what [`spawn_tasks`](Self::spawn_tasks) started.
+    pub(super) fn stop_tasks(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(tasks);
+    }
+}

@@ -1,0 +1,143 @@
+//! What an application can watch its workflows do.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{ids::WorkflowId, payload::Outcome};
+
+/// Something that happened in this process; given to the builder's `.observe(…)`, and a `tracing` event.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An execution began: the `attempt`-th of its workflow.
+    WorkflowStarted {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// Its name.
+        name: &'a str,
+        /// How many executions were dispatched, this one included.
+        attempt: i64,
+    },
+    /// A workflow ended by itself, and its outcome is committed.
+    WorkflowFinished {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// How.
+        outcome: &'a Outcome,
+    },
+    /// An execution was stopped before its workflow ended: cancelled, superseded, shut down or refused.
+    WorkflowStopped {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A step's body begins.
+    StepStarted {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The step's number.
+        number: i32,
+        /// Its name.
+        name: &'a str,
+        /// Which attempt, from 1.
+        attempt: u32,
+    },
+    /// An attempt of a step failed; another follows.
+    StepRetried {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The step's number.
+        number: i32,
+        /// Its name.
+        name: &'a str,
+        /// Which attempt failed, from 1.
+        attempt: u32,
+        /// What it said.
+        error: &'a str,
+        /// How long until the next.
+        wait: Duration,
+    },
+    /// An operation's record is committed.
+    StepRecorded {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The operation's number.
+        number: i32,
+        /// Its name.
+        name: &'a str,
+        /// Whether it recorded a value rather than an error.
+        success: bool,
+    },
+    /// An operation was answered from its record; nothing ran.
+    StepReplayed {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The operation's number.
+        number: i32,
+        /// Its name.
+        name: &'a str,
+    },
+}
+
+pub(super) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// Tells `tracing`, and the application's observer if it has one.
+pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
+    match event {
+        Event::WorkflowStarted {
+            workflow,
+            name,
+            attempt,
+        } => tracing::debug!(%workflow, name, attempt, "workflow started"),
+        Event::WorkflowFinished { workflow, outcome } => {
+            let success = matches!(outcome, Outcome::Success(_));
+            tracing::debug!(%workflow, success, "workflow finished");
+        }
+        Event::WorkflowStopped { workflow, reason } => {
+            tracing::debug!(%workflow, reason, "workflow stopped");
+        }
+        Event::StepStarted {
+            workflow,
+            number,
+            name,
+            attempt,
+        } => tracing::trace!(%workflow, number, name, attempt, "step started"),
+        Event::StepRetried {
+            workflow,
+            number,
+            name,
+            attempt,
+            error,
+            wait,
+        } => tracing::debug!(%workflow, number, name, attempt, error, ?wait, "step attempt failed"),
+        Event::StepRecorded {
+            workflow,
+            number,
+            name,
+            success,
+        } => tracing::trace!(%workflow, number, name, success, "step recorded"),
+        Event::StepReplayed {
+            workflow,
+            number,
+            name,
+        } => tracing::trace!(%workflow, number, name, "step replayed"),
+    }
+    if let Some(observer) = observer
+        && catch_unwind(AssertUnwindSafe(|| observer(event))).is_err()
+    {
+        // An observer's mistake is not the workflow's.
+        tracing::error!(?event, "the observer panicked");
+    }
+}
+
+/// Says something that must be heard: to `tracing`, or to standard error in a program that has no subscriber.
+pub(super) fn notice(text: &str) {
+    tracing::warn!("{text}");
+    if !tracing::dispatcher::has_been_set() {
+        eprintln!("durable: {text}");
+    }
+}

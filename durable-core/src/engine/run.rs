@@ -1,0 +1,353 @@
+//! Drives one execution from its dispatch to its end.
+
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tracing::Instrument as _;
+
+use super::{
+    Engine, Event,
+    dispatch::Place,
+    execution::Execution,
+    interrupt::Interruption,
+    observer::notice,
+    registry::{Registered, unencodable},
+    running::Registration,
+    slot::{ResultSlot, SlotState},
+};
+use crate::{
+    Error,
+    codec::encode_error,
+    ctx::Ctx,
+    db::{Claimed, Lost, StepRecord, Write},
+    ids::Owner,
+    payload::{Encoded, Ended, Outcome},
+    runtime::{BoxFuture, TaskHandle, Timer},
+    state::{Status, is_exhausted},
+};
+
+/// An execution that is known to the engine and has not begun.
+pub(super) struct Dispatched {
+    execution: Arc<Execution>,
+    registration: Registration,
+    input: Option<Encoded>,
+    /// The worker's place that it holds until it ends.
+    place: Option<Place>,
+}
+
+/// How the driving of a workflow's future ended.
+enum Driven {
+    Returned(Outcome),
+    Panicked(String),
+    Interrupted(Interruption),
+}
+
+impl Engine {
+    /// Makes an execution of a claimed workflow, known from now on.
+    pub(super) fn dispatched(
+        self: &Arc<Self>,
+        claimed: Claimed,
+        owner: Owner,
+        history: Vec<StepRecord>,
+        slot: Arc<ResultSlot>,
+        place: Option<Place>,
+    ) -> Dispatched {
+        let execution = Arc::new(Execution::new(
+            Arc::clone(self),
+            owner,
+            &claimed.row,
+            history,
+            slot,
+        ));
+        Dispatched {
+            registration: self.running.add(&execution),
+            execution,
+            input: claimed.input,
+            place,
+        }
+    }
+
+    /// Runs an execution as a task of its own.
+    pub(super) fn spawn_run(&self, dispatched: Dispatched) {
+        self.runtime
+            .spawn("workflow", Box::pin(run(dispatched)))
+            .detach();
+    }
+}
+
+/// Runs an execution to its end.
+pub(super) async fn run(dispatched: Dispatched) {
+    let Dispatched {
+        execution,
+        registration,
+        input,
+        place,
+    } = dispatched;
+    let unsettled = Unsettled(Arc::clone(&execution));
+    let span = tracing::debug_span!(
+        "workflow",
+        id = %execution.id(),
+        name = execution.key.name,
+        attempt = execution.attempt,
+    );
+    let end = execute(&execution, input.as_ref()).instrument(span).await;
+    // The place and the registration are free before anyone hears of the end.
+    drop((registration, place));
+    if let SlotState::Ended(ended) = &end {
+        execution.engine.waiters.ended(execution.id(), ended);
+    }
+    execution.slot.settle(end);
+    drop(unsettled);
+}
+
+/// Tells the waiters when the task itself breaks off: nobody may wait for an execution that is gone.
+struct Unsettled(Arc<Execution>);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        // Only the first word counts, so this one is heard only where no other was said.
+        self.0.slot.settle(SlotState::Stopped(Error::Stopped {
+            workflow: self.0.id().to_string(),
+            reason: "its task broke off".to_owned(),
+        }));
+    }
+}
+
+async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotState {
+    let engine = &execution.engine;
+    let Some(registered) = engine.registry.get(&execution.key).cloned() else {
+        // Claims and adoptions ask for registered names only, so this is a backend's mistake.
+        return refused(execution, not_registered(execution));
+    };
+    if is_exhausted(execution.attempt, registered.max_recovery_attempts) {
+        return dead_letter(execution).await;
+    }
+    engine.observe(&Event::WorkflowStarted {
+        workflow: execution.id(),
+        name: &execution.key.name,
+        attempt: execution.attempt,
+    });
+    let driven = match call(execution, &registered, input) {
+        Ok(Ok(future)) => {
+            let _deadline = watch_deadline(execution);
+            drive(execution, future).await
+        }
+        // Arguments that cannot be read are the caller's error, unless an earlier execution could read them.
+        Ok(Err(error)) if execution.has_history() => {
+            Driven::Interrupted(Interruption::Refused(error))
+        }
+        Ok(Err(error)) => Driven::Returned(failure(execution, &error)),
+        Err(panic) => Driven::Panicked(panic),
+    };
+    let outcome = match driven {
+        Driven::Returned(outcome) => outcome,
+        Driven::Panicked(message) => failure(
+            execution,
+            &Error::WorkflowPanicked {
+                workflow: execution.id().to_string(),
+                message,
+            },
+        ),
+        Driven::Interrupted(reason) => return interrupted(execution, reason),
+    };
+    finish(execution, outcome).await
+}
+
+fn not_registered(execution: &Execution) -> Error {
+    Error::NotRegistered {
+        workflow: execution.key.to_string(),
+    }
+}
+
+/// Calls the workflow function with its stored arguments; reading them runs user code, which may panic.
+fn call(
+    execution: &Arc<Execution>,
+    registered: &Registered,
+    input: Option<&Encoded>,
+) -> Result<Result<BoxFuture<'static, Outcome>, Error>, String> {
+    let ctx = Ctx::new(Arc::clone(execution));
+    catch_unwind(AssertUnwindSafe(|| registered.call(ctx, input)))
+        .map_err(|panic| panic_message(panic.as_ref()))
+}
+
+/// Polls the workflow until it returns, panics or is interrupted; then it is dropped.
+async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Driven {
+    let mut future = Some(future);
+    let driven = poll_fn(|cx| poll_once(execution, &mut future, cx)).await;
+    // Dropping runs user code, which may panic.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future.take())));
+    driven
+}
+
+fn poll_once(
+    execution: &Execution,
+    future: &mut Option<BoxFuture<'static, Outcome>>,
+    cx: &mut Context<'_>,
+) -> Poll<Driven> {
+    execution.interrupt.register(cx);
+    if let Some(reason) = execution.interrupt.stop_now() {
+        return Poll::Ready(Driven::Interrupted(reason));
+    }
+    let Some(running) = future.as_mut() else {
+        return Poll::Pending;
+    };
+    let polled = {
+        let _polling = execution.sequence.enter();
+        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
+    };
+    match polled {
+        Ok(Poll::Ready(outcome)) => Poll::Ready(Driven::Returned(outcome)),
+        Err(panic) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
+        // An operation may have met the reason to stop in this very poll.
+        Ok(Poll::Pending) => match execution.interrupt.stop_now() {
+            Some(reason) => Poll::Ready(Driven::Interrupted(reason)),
+            None => Poll::Pending,
+        },
+    }
+}
+
+/// What a panic says, if it says it in words.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// An error of the library as a workflow's outcome.
+fn failure(execution: &Execution, error: &Error) -> Outcome {
+    let codecs = &execution.engine.codecs;
+    let encoded = encode_error(codecs, &"the workflow's error", error, Vec::new());
+    Outcome::Failure(encoded.unwrap_or_else(|error| unencodable(&error)))
+}
+
+async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
+    let engine = &execution.engine;
+    engine.running.finishing(&execution.owner);
+    match engine.db.finish_workflow(&execution.owner, &outcome).await {
+        Ok(Write::Written) => {
+            engine.observe(&Event::WorkflowFinished {
+                workflow: execution.id(),
+                outcome: &outcome,
+            });
+            SlotState::Ended(Ended::Outcome(outcome))
+        }
+        Ok(Write::Lost(lost)) => interrupted(execution, Interruption::Lost(lost)),
+        Err(error) => refused(execution, error.into()),
+    }
+}
+
+async fn dead_letter(execution: &Arc<Execution>) -> SlotState {
+    notice(&format!(
+        "workflow {:?} ({}) is put away: {} executions began and none finished; find out what stops it, then resume it",
+        execution.id().as_str(),
+        execution.key,
+        execution.attempt - 1,
+    ));
+    match execution.engine.db.dead_letter(&execution.owner).await {
+        Ok(Write::Written) => SlotState::Ended(Ended::DeadLettered),
+        Ok(Write::Lost(lost)) => interrupted(execution, Interruption::Lost(lost)),
+        Err(error) => refused(execution, error.into()),
+    }
+}
+
+/// How an interrupted execution leaves its workflow.
+fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
+    match reason {
+        Interruption::Lost(lost) => {
+            execution.engine.observe(&Event::WorkflowStopped {
+                workflow: execution.id(),
+                reason: &Interruption::Lost(lost).reason(),
+            });
+            match lost.status {
+                Some(Status::Cancelled) => SlotState::Ended(Ended::Cancelled),
+                None => SlotState::Ended(Ended::Missing),
+                Some(_) => SlotState::Elsewhere,
+            }
+        }
+        Interruption::Shutdown => stopped(
+            execution,
+            Error::Stopped {
+                workflow: execution.id().to_string(),
+                reason: Interruption::Shutdown.reason(),
+            },
+        ),
+        Interruption::Refused(error) => refused(execution, error),
+    }
+}
+
+/// The execution cannot go on: its workflow is unfinished, and not tried again by this process.
+fn refused(execution: &Execution, error: Error) -> SlotState {
+    notice(&format!("{error} [{}]", error.code()));
+    execution.engine.running.park(&execution.owner, &error);
+    stopped(execution, error)
+}
+
+fn stopped(execution: &Execution, error: Error) -> SlotState {
+    execution.engine.observe(&Event::WorkflowStopped {
+        workflow: execution.id(),
+        reason: &error.to_string(),
+    });
+    SlotState::Stopped(error)
+}
+
+/// Cancels the workflow at its deadline, while the guard is held.
+fn watch_deadline(execution: &Arc<Execution>) -> Option<TaskHandle> {
+    let deadline = execution.deadline?;
+    let engine = Arc::clone(&execution.engine);
+    let watched = Arc::clone(execution);
+    let task = async move {
+        while !watched.interrupt.is_signalled() {
+            let left = engine.clock.until(deadline);
+            if left.is_zero() {
+                engine.expire_deadlines().await;
+                // The database's clock decides, and may be a little behind our estimate of it.
+                engine.refresh_clock().await;
+            }
+            let wait = left.max(Duration::from_millis(20));
+            engine.runtime.sleep(wait, Timer::Work).await;
+        }
+    };
+    let runtime = &execution.engine.runtime;
+    Some(runtime.spawn("deadline", Box::pin(task)))
+}
+
+impl Engine {
+    /// Cancels what is due, and tells the executions among it.
+    pub(super) async fn expire_deadlines(&self) {
+        const BATCH: usize = 1000;
+        let mut more = true;
+        while more {
+            let expired = self
+                .db
+                .expire_deadlines(&self.claimant.application, BATCH)
+                .await;
+            let expired = expired.unwrap_or_else(|error| {
+                tracing::error!(%error, "deadlines could not be checked");
+                Vec::new()
+            });
+            more = expired.len() == BATCH;
+            for id in &expired {
+                self.cancelled(id);
+            }
+        }
+    }
+
+    /// Tells this process's executions of a workflow that it was cancelled.
+    pub(super) fn cancelled(&self, id: &crate::ids::WorkflowId) {
+        let lost = Lost {
+            status: Some(Status::Cancelled),
+        };
+        for owner in self.running.owners_of(id) {
+            self.running.lose(&owner, lost);
+        }
+        self.waiters.ended(id, &Ended::Cancelled);
+    }
+}

@@ -1,0 +1,322 @@
+//! Starting workflows: from an application, and from inside another workflow.
+
+use std::{future::IntoFuture, marker::PhantomData, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Engine, Handle, slot::ResultSlot};
+use crate::{
+    Error,
+    codec::encode_args,
+    db::{
+        ChildInserted, Claimed, DbError, Existing, Inserted, Lost, NewWorkflow, Placement,
+        StepStamp, Timing,
+    },
+    ids::{Owner, WorkflowId, WorkflowKey},
+    payload::Encoded,
+    runtime::{BoxFuture, IdKind},
+    state::WorkflowRow,
+    time::{Timestamp, millis},
+    workflow::WorkflowDef,
+};
+
+/// A workflow about to be started. Await it: it gives a [`Handle`] once the workflow and its input are committed.
+#[must_use = "a workflow is started when this is awaited"]
+#[derive(Debug)]
+pub struct Start<D: WorkflowDef> {
+    engine: Arc<Engine>,
+    call: Result<StartCall, Error>,
+    definition: PhantomData<fn() -> D>,
+}
+
+/// What is started, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct StartCall {
+    pub(crate) key: WorkflowKey,
+    pub(crate) input: Encoded,
+    pub(crate) options: StartOptions,
+}
+
+/// The options of a start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StartOptions {
+    pub(crate) id: Option<String>,
+    pub(crate) queue: Option<String>,
+    pub(crate) priority: i32,
+    pub(crate) timeout: TimeoutChoice,
+}
+
+/// The timeout that a start was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TimeoutChoice {
+    /// None: a child inherits its parent's deadline.
+    #[default]
+    Inherit,
+    /// None, also not the parent's.
+    Never,
+    /// This.
+    After(Duration),
+}
+
+impl TimeoutChoice {
+    pub(crate) fn timing(self, parent: Option<Timestamp>) -> Timing {
+        match self {
+            Self::After(timeout) => Timing::Timeout(millis(timeout)),
+            Self::Never => Timing::Unbounded,
+            Self::Inherit => parent.map_or(Timing::Unbounded, Timing::Inherited),
+        }
+    }
+}
+
+impl StartOptions {
+    pub(crate) fn placement(&self) -> Placement {
+        match &self.queue {
+            None => Placement::Here,
+            Some(name) => Placement::Queue {
+                name: name.clone(),
+                priority: self.priority,
+            },
+        }
+    }
+
+    /// Refuses what cannot be. `0` is the default priority and cannot be asked for, as in the other SDKs.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let invalid = |message: &str| Err(Error::Invalid(message.to_owned()));
+        if self.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            return invalid("a workflow id must not be blank; leave it out to get a random one");
+        }
+        if self
+            .queue
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return invalid("a queue's name must not be blank");
+        }
+        if self.priority < 0 {
+            return invalid(
+                "a priority is 1 to 2147483647, smaller first; leave it out to run before all of them",
+            );
+        }
+        if self.priority > 0 && self.queue.is_none() {
+            return invalid("a priority orders a queue; name one with `.queue(…)`");
+        }
+        Ok(())
+    }
+}
+
+/// The option methods that an application's start and a child's start share.
+macro_rules! start_options {
+    ($options:ident) => {
+        /// The workflow's id, which is its idempotency key: starting it again joins the run, or gives the finished result.
+        pub fn id(self, id: impl Into<String>) -> Self {
+            self.$options(|options| options.id = Some(id.into()))
+        }
+
+        /// Puts it on a queue, to be run by whichever executor claims it, instead of running it here.
+        pub fn queue(self, name: impl Into<String>) -> Self {
+            self.$options(|options| options.queue = Some(name.into()))
+        }
+
+        /// Its priority on its queue: 1 to 2147483647, smaller first. Without one it runs before all that have one.
+        pub fn priority(self, priority: i32) -> Self {
+            self.$options(|options| options.priority = priority)
+        }
+
+        /// Cancels it when it has not ended this long after its first execution began, in whole milliseconds.
+        pub fn timeout(self, timeout: std::time::Duration) -> Self {
+            self.$options(|options| {
+                options.timeout = $crate::engine::start::TimeoutChoice::After(timeout);
+            })
+        }
+    };
+}
+pub(crate) use start_options;
+
+impl<D: WorkflowDef> Start<D> {
+    pub(super) fn new(engine: Arc<Engine>, config: Option<&str>, input: &D::Input) -> Self {
+        let call = encode_args::<D>(&engine.codecs, input).map(|input| StartCall {
+            key: crate::workflow::key_of::<D>(config),
+            input,
+            options: StartOptions::default(),
+        });
+        Self {
+            engine,
+            call,
+            definition: PhantomData,
+        }
+    }
+
+    fn option(mut self, set: impl FnOnce(&mut StartOptions)) -> Self {
+        if let Ok(call) = &mut self.call {
+            set(&mut call.options);
+        }
+        self
+    }
+
+    start_options!(option);
+
+    async fn send(self) -> Result<Handle<D>, Error> {
+        let call = self.call?;
+        call.options.check()?;
+        let engine = self.engine;
+        if engine.is_stopping() {
+            return Err(Error::ShuttingDown);
+        }
+        let id = match &call.options.id {
+            Some(id) => WorkflowId::from(id.as_str()),
+            None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),
+        };
+        let new = engine.new_workflow(id.clone(), &call, None)?;
+        let slot = match engine.insert(new, None).await? {
+            Insertion::Created(slot) => slot,
+            Insertion::Exists(existing) => {
+                call.check_existing(&id, &existing)?;
+                None
+            }
+            // Only a child has a parent whose token can be lost.
+            Insertion::Lost(_) => None,
+        };
+        Ok(Handle::new(engine, id, slot))
+    }
+}
+
+impl StartCall {
+    /// Refuses an id that belongs to another workflow; a different queue is no conflict.
+    pub(crate) fn check_existing(&self, id: &WorkflowId, existing: &Existing) -> Result<(), Error> {
+        if existing.key != self.key {
+            return Err(Error::Conflict {
+                workflow: id.to_string(),
+                existing: existing.key.to_string(),
+                called: self.key.to_string(),
+            });
+        }
+        if self.options.queue.is_some() && existing.queue != self.options.queue {
+            tracing::warn!(workflow = %id, queue = ?existing.queue, asked = ?self.options.queue, "the workflow is there already; its queue stays");
+        }
+        Ok(())
+    }
+}
+
+impl<D: WorkflowDef> IntoFuture for Start<D> {
+    type Output = Result<Handle<D>, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// What came of inserting a workflow.
+pub(crate) enum Insertion {
+    /// It was inserted; it has a slot if it runs here.
+    Created(Option<Arc<ResultSlot>>),
+    /// Its id was taken.
+    Exists(Existing),
+    /// The parent has lost its token.
+    Lost(Lost),
+}
+
+/// The parent's side of a child's start.
+pub(crate) type ParentStep = (Owner, StepStamp);
+
+impl Engine {
+    /// A workflow to insert. Errors: it would run here and is not registered.
+    pub(crate) fn new_workflow(
+        &self,
+        id: WorkflowId,
+        call: &StartCall,
+        parent: Option<(&WorkflowId, Option<Timestamp>)>,
+    ) -> Result<NewWorkflow, Error> {
+        let placement = call.options.placement();
+        if placement == Placement::Here && self.registry.get(&call.key).is_none() {
+            return Err(Error::NotRegistered {
+                workflow: call.key.to_string(),
+            });
+        }
+        Ok(NewWorkflow {
+            id,
+            key: call.key.clone(),
+            input: call.input.clone(),
+            placement,
+            creator: self.new_token(),
+            executor: self.claimant.executor.clone(),
+            application: self.claimant.application.clone(),
+            version: Some(self.claimant.version.clone()),
+            timing: call
+                .options
+                .timeout
+                .timing(parent.and_then(|(_, deadline)| deadline)),
+            parent: parent.map(|(id, _)| id.clone()),
+        })
+    }
+
+    /// Inserts a workflow and, if it is to run here, runs it.
+    ///
+    /// This happens in a task of its own, so that a caller who is dropped half way leaves no row that nobody runs.
+    pub(crate) async fn insert(
+        self: &Arc<Self>,
+        new: NewWorkflow,
+        parent: Option<ParentStep>,
+    ) -> Result<Insertion, Error> {
+        let (answer, answered) = oneshot::channel();
+        let task = insert_and_run(Arc::clone(self), new, parent, answer);
+        self.runtime.spawn("start", Box::pin(task)).detach();
+        match answered.await {
+            Ok(inserted) => Ok(inserted?),
+            Err(_) => Err(Error::ShuttingDown),
+        }
+    }
+}
+
+async fn insert_and_run(
+    engine: Arc<Engine>,
+    new: NewWorkflow,
+    parent: Option<ParentStep>,
+    answer: oneshot::Sender<Result<Insertion, DbError>>,
+) {
+    // Known from before the insert, so that nobody takes the row for an orphan.
+    let reserved = engine.running.reserve(&engine, vec![new.creator.clone()]);
+    let inserted = match &parent {
+        None => engine
+            .db
+            .insert_workflow(&new)
+            .await
+            .map(ChildInserted::Done),
+        Some((owner, step)) => engine.db.insert_child(&new, owner, step).await,
+    };
+    let deadline = match inserted {
+        Ok(ChildInserted::Done(Inserted::Created { deadline })) => deadline,
+        other => {
+            // The caller may be gone; then nobody wants to know.
+            let _ = answer.send(other.map(not_created));
+            return;
+        }
+    };
+    if new.placement != Placement::Here {
+        let _ = answer.send(Ok(Insertion::Created(None)));
+        return;
+    }
+    let slot = Arc::new(ResultSlot::new());
+    let owner = Owner {
+        workflow: new.id.clone(),
+        token: new.creator.clone(),
+    };
+    let input = Some(new.input.clone());
+    let row = WorkflowRow {
+        deadline,
+        ..new.into_row(engine.clock.now())
+    };
+    let claimed = Claimed { row, input };
+    let dispatched = engine.dispatched(claimed, owner, Vec::new(), Arc::clone(&slot), None);
+    drop(reserved);
+    let _ = answer.send(Ok(Insertion::Created(Some(slot))));
+    super::run::run(dispatched).await;
+}
+
+fn not_created(inserted: ChildInserted) -> Insertion {
+    match inserted {
+        ChildInserted::Done(Inserted::Exists(existing)) => Insertion::Exists(existing),
+        ChildInserted::Done(Inserted::Created { .. }) => Insertion::Created(None),
+        ChildInserted::Lost(lost) => Insertion::Lost(lost),
+    }
+}

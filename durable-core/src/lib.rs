@@ -1,0 +1,55 @@
+//! The engine of `durable`: workflow life cycle, contexts, queues and timers, over any database.
+//!
+//! Applications depend on the facade crate `durable`; this crate is for those who write a backend or a tool. It knows no
+//! database driver and no SQL. Where things are:
+//!
+//! - [`state`]: the life cycle as pure functions
+//! - [`db`]: what a backend must provide
+//! - [`runtime`]: what else the engine takes from the outside world
+
+mod any_error;
+mod codec;
+mod ctx;
+pub mod db;
+mod engine;
+mod error;
+pub mod ids;
+pub mod payload;
+pub mod runtime;
+pub mod state;
+pub mod time;
+mod workflow;
+
+pub use any_error::{AnyError, WorkflowError};
+pub use codec::{Codec, PORTABLE_JSON, RecordedError};
+pub use ctx::{ChildHandle, ChildStart, Ctx, Operation, Step, StepBody, StepCtx};
+pub use engine::{
+    App, AppBuilder, Event, Handle, LaunchReport, MethodSet, Queue, Registrar, Start,
+};
+pub use error::Error;
+pub use state::retry::RetryPolicy;
+pub use workflow::{Invocation, MethodFn, Payload, WorkflowDef, WorkflowFn};
+
+/// What the macros of `durable-macros` name. Not for direct use: it may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::{sync::Arc, time::Duration};
+
+    pub use crate::{
+        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+    };
+
+    /// The two sides of a `Result`, also where it is written as an alias.
+    pub trait StepResultType {
+        /// What it holds when it went well.
+        type Ok;
+        /// What it holds otherwise.
+        type Err;
+    }
+
+    impl<T, E> StepResultType for Result<T, E> {
+        type Ok = T;
+        type Err = E;
+    }
+}

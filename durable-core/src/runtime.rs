@@ -1,0 +1,145 @@
+//! Time, randomness, ids and tasks: everything that the engine takes from its surroundings, in one handle.
+//!
+//! Production uses [`TokioRuntime`]; a simulator brings its own and so owns every choice. Nothing else in this crate may
+//! read a clock, draw a random number or spawn a task (`clippy.toml` refuses it).
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use crate::time::{Timestamp, millis};
+
+/// A boxed future that can move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the engine needs of the world besides its database.
+pub trait Runtime: Send + Sync + 'static {
+    /// The wall clock of this process; executors' clocks differ.
+    fn now(&self) -> Timestamp;
+
+    /// Time since some fixed instant of this process; never goes back. In-process waits use this one.
+    fn elapsed(&self) -> Duration;
+
+    /// Completes when [`elapsed`](Self::elapsed) has reached `at`.
+    fn sleep_until(&self, at: Duration, kind: Timer) -> BoxFuture<'static, ()>;
+
+    /// Runs a task beside the caller's. `name` says what it does, for reports.
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> TaskHandle;
+
+    /// A random number, evenly drawn.
+    fn random(&self) -> u64;
+
+    /// A new id that no other process makes.
+    fn new_id(&self, kind: IdKind) -> String;
+
+    /// Completes `after` from now.
+    fn sleep(&self, after: Duration, kind: Timer) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.elapsed().saturating_add(after), kind)
+    }
+}
+
+/// What a timer is for: a simulator may skip idle housekeeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Somebody waits for it: a sleep, a timeout, a deadline, a retry.
+    Work,
+    /// It comes again and again: polls, heartbeats, sweeps.
+    Housekeeping,
+}
+
+/// What a new id will name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// A workflow.
+    Workflow,
+    /// One execution of a workflow.
+    Owner,
+    /// A message.
+    Message,
+}
+
+/// A spawned task: aborted when this is dropped, unless it is detached first.
+#[must_use = "a task is aborted when its handle is dropped; detach it to let it run"]
+pub struct TaskHandle(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl TaskHandle {
+    /// A handle whose drop calls `abort`.
+    pub fn new(abort: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(abort)))
+    }
+
+    /// Lets the task run to its end.
+    pub fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        if let Some(abort) = self.0.take() {
+            abort();
+        }
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskHandle")
+    }
+}
+
+/// The runtime of production: tokio's clock and tasks, the operating system's random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioRuntime {
+    origin: tokio::time::Instant,
+}
+
+impl Default for TokioRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// The one place that may touch the clocks, the tasks and the random numbers of the outside world.
+#[allow(clippy::disallowed_methods)]
+impl TokioRuntime {
+    /// A runtime whose monotonic clock starts now.
+    pub fn new() -> Self {
+        Self {
+            origin: tokio::time::Instant::now(),
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods)]
+impl Runtime for TokioRuntime {
+    fn now(&self) -> Timestamp {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_millis(millis(since_epoch))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn sleep_until(&self, at: Duration, _kind: Timer) -> BoxFuture<'static, ()> {
+        match self.origin.checked_add(at) {
+            Some(instant) => Box::pin(tokio::time::sleep_until(instant)),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) -> TaskHandle {
+        let handle = tokio::spawn(task).abort_handle();
+        TaskHandle::new(move || handle.abort())
+    }
+
+    fn random(&self) -> u64 {
+        // Used for jitter only, so without entropy a constant does no harm.
+        getrandom::u64().unwrap_or(u64::MAX / 2)
+    }
+
+    fn new_id(&self, _kind: IdKind) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}

@@ -1,0 +1,53 @@
+//! The macros of `durable`. Use them through that crate, whose documentation says what they are for.
+//!
+//! `#[workflow]` and `#[workflows]` expand in `workflow` and `methods`, `#[step]` in `step`. `options` reads what stands in the
+//! attribute, `signature` what they all ask of a function, `hash` digests a body and `lint` looks for what makes it nondeterministic.
+//! Expanded code names the library only by `durable::__private`.
+
+mod hash;
+mod lint;
+mod methods;
+mod options;
+mod signature;
+mod step;
+mod workflow;
+
+use proc_macro::TokenStream;
+
+/// Makes an `async fn(ctx: Ctx, …) -> Result<_, _>` a workflow.
+///
+/// The function stays a function of its name, to be registered with `.workflow(checkout)` and started with
+/// `app.start(checkout, order)`; it takes up to four arguments after the context, which are stored.
+///
+/// Options: `name = "…"` (by default the function's), `version = "…"` instead of the digest of its body,
+/// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race)` for what the determinism lint refuses, and
+/// `crate = "::my_durable"` where the library has another name.
+#[proc_macro_attribute]
+pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    answer(workflow::expand(attribute.into(), item.into()))
+}
+
+/// Makes the methods of an `impl` block that carry `#[workflow]` workflows of its type's registered instances.
+///
+/// They take `&self` or `self: Arc<Self>` before the context. Options: `class = "…"` (by default the type's name) and `crate = "…"`.
+#[proc_macro_attribute]
+pub fn workflows(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    answer(methods::expand(attribute.into(), item.into()))
+}
+
+/// Makes an `async fn(…) -> Result<_, _>` a step: a function that takes the context first and gives a `Step` to await.
+///
+/// It takes references, and values that are `Clone` (cloned for an attempt only if another may follow). A parameter of type `StepCtx` is
+/// filled in and is no parameter of the generated function.
+///
+/// Options: `name = "…"`, `retries = 5`, `backoff = "200ms..30s"`, `factor = 2.0`, `jitter = 0.2`, `timeout = "10s"`, `crate = "…"`.
+#[proc_macro_attribute]
+pub fn step(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    answer(step::expand(attribute.into(), item.into()))
+}
+
+fn answer(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    expanded
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

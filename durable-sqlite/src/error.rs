@@ -1,0 +1,218 @@
+//! What can be wrong with a database file, and what became of a call to it.
+
+use std::path::PathBuf;
+
+use durable_core::db::{Cause, DbError};
+
+use crate::schema::VERSION;
+
+/// Why a database file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqliteError {
+    /// The directory that the file would be in is not there.
+    #[error(
+        "cannot open {path:?}: the directory {directory:?} does not exist; create it first, or choose another path"
+    )]
+    DirectoryMissing {
+        /// The file.
+        path: PathBuf,
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// The path is not a file's.
+    #[error(
+        "cannot open {path:?}: it is not a file; give the path of the database file, as in \"shop.db\""
+    )]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file exists and holds something else.
+    #[error("{path:?} is not an SQLite database; choose another path, or move that file away")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system does not let this process use the file.
+    #[error(
+        "cannot open {path:?}: {source}; let this user read and write both the file and its directory"
+    )]
+    NotPermitted {
+        /// The file.
+        path: PathBuf,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// The file's system tables are of an earlier version, which is not converted on SQLite.
+    #[error(
+        "{path:?} holds system tables of version {found}, older than {VERSION}; let its workflows end with the program that made it, \
+         and start with a new file"
+    )]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+    },
+    /// The file's tables are not those that this library needs.
+    #[error(
+        "{path:?} cannot hold workflows: {problem}; choose another file, or use the release of this library that made it"
+    )]
+    UnlikeSchema {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or in the way.
+        problem: String,
+    },
+    /// The file cannot have a write-ahead log.
+    #[error(
+        "{path:?} cannot have a write-ahead log (its journal stays {mode:?}); put it on a local disk: network file systems have no \
+         memory that processes share"
+    )]
+    NoWriteAheadLog {
+        /// The file.
+        path: PathBuf,
+        /// The journal mode that it has.
+        mode: String,
+    },
+    /// It cannot be opened for another reason.
+    #[error("cannot open {path:?}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the driver said.
+        source: Cause,
+    },
+}
+
+impl SqliteError {
+    /// What it means that the driver could not open or read this file.
+    pub(crate) fn opening(path: PathBuf, source: sqlx::Error) -> Self {
+        let code = primary_code(&source);
+        let source = Cause::new(source);
+        match code {
+            Some(code::NOT_A_DATABASE) => Self::NotADatabase { path },
+            Some(code::PERMISSION | code::READ_ONLY | code::CANNOT_OPEN | code::AUTHORIZATION) => {
+                Self::NotPermitted { path, source }
+            }
+            _ => Self::Open { path, source },
+        }
+    }
+}
+
+/// Primary result codes of SQLite.
+mod code {
+    pub(super) const PERMISSION: i32 = 3;
+    pub(super) const BUSY: i32 = 5;
+    pub(super) const LOCKED: i32 = 6;
+    pub(super) const OUT_OF_MEMORY: i32 = 7;
+    pub(super) const READ_ONLY: i32 = 8;
+    pub(super) const INTERRUPTED: i32 = 9;
+    pub(super) const INPUT_OUTPUT: i32 = 10;
+    pub(super) const FULL: i32 = 13;
+    pub(super) const CANNOT_OPEN: i32 = 14;
+    pub(super) const PROTOCOL: i32 = 15;
+    pub(super) const AUTHORIZATION: i32 = 23;
+    pub(super) const NOT_A_DATABASE: i32 = 26;
+}
+
+/// The lowest byte of SQLite's extended result code.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}
+
+/// Whether somebody else holds the lock that a statement needed.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(code::BUSY | code::LOCKED))
+}
+
+/// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// It may pass.
+    Unavailable(Cause),
+    /// The database holds what it must not.
+    Broken(Cause),
+    /// It cannot be served as it was asked.
+    Refused(String),
+}
+
+impl Failure {
+    pub(crate) fn broken(what: impl Into<String>) -> Self {
+        Self::Broken(Cause::new(what.into()))
+    }
+
+    pub(crate) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(Cause::new(source))
+    }
+
+    /// The handle's lane has ended: nobody will write any more.
+    pub(crate) fn closed() -> Self {
+        Self::unavailable("the database handle is closed: the runtime that opened it has ended")
+    }
+
+    pub(crate) fn into_error(self, doing: &'static str) -> DbError {
+        match self {
+            Self::Unavailable(source) => DbError::Unavailable { doing, source },
+            Self::Broken(source) => DbError::Broken { doing, source },
+            Self::Refused(why) => DbError::Refused(why),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        let passing = match &error {
+            sqlx::Error::Database(_) => matches!(
+                primary_code(&error),
+                Some(
+                    code::BUSY
+                        | code::LOCKED
+                        | code::OUT_OF_MEMORY
+                        | code::INTERRUPTED
+                        | code::INPUT_OUTPUT
+                        | code::FULL
+                        | code::CANNOT_OPEN
+                        | code::PROTOCOL
+                )
+            ),
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        };
+        if passing {
+            Self::unavailable(error)
+        } else {
+            Self::Broken(Cause::new(error))
+        }
+    }
+}
+
+impl From<SqliteError> for Failure {
+    fn from(error: SqliteError) -> Self {
+        match error {
+            SqliteError::NotPermitted { source, .. } | SqliteError::Open { source, .. } => {
+                Self::Unavailable(source)
+            }
+            // The message says what to do; nothing that a caller could ask again.
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_passes_and_a_missing_column_does_not() {
+        let passing = Failure::from(sqlx::Error::PoolTimedOut).into_error("look");
+        assert!(passing.is_retryable());
+        let lasting = Failure::from(sqlx::Error::ColumnNotFound("x".into())).into_error("look");
+        assert!(!lasting.is_retryable());
+    }
+}

@@ -1,0 +1,331 @@
+//! Who lives, and what the dead left.
+
+use std::{collections::HashMap, io};
+
+use async_trait::async_trait;
+use durable_core::{
+    db::{
+        Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
+        WantedExecutor,
+    },
+    ids::{ExecutorId, WorkflowId},
+    state::{claim::Claimant, transition::Event},
+};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    Sqlite,
+    error::Failure,
+    lane::Session,
+    lives::Taken,
+    queues::{can_run, format_list, is_current, runnable, runnable_list, take},
+    rows::{self, row_columns},
+    workflows::{change, row_of},
+};
+
+const JOINING: &str = "join as an executor";
+const LOOKING: &str = "look for abandoned workflows";
+
+/// How many processes with the default id may live beside each other.
+const MAX_SUFFIX: u32 = 1000;
+
+#[async_trait]
+impl Executors for Sqlite {
+    async fn join(&self, wanted: &WantedExecutor) -> Result<Joined> {
+        let candidates = if wanted.given { 1 } else { MAX_SUFFIX };
+        for n in 1..=candidates {
+            let id = match n {
+                1 => wanted.id.clone(),
+                n => ExecutorId::from(format!("{}-{n}", wanted.id)),
+            };
+            let taken = self.lives().take(&id).await;
+            if let Some(taken) = taken.map_err(|error| unreadable(JOINING, error))? {
+                return self.begin_life(&id, taken, &wanted.application).await;
+            }
+        }
+        Err(DbError::Refused(in_use(wanted)))
+    }
+
+    async fn leave(&self, executor: &ExecutorId) -> Result<()> {
+        self.lives().end(executor);
+        Ok(())
+    }
+
+    async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
+        let asking = query.claimant.clone();
+        let mut executors = self
+            .read(LOOKING, asking, |conn, asking| {
+                Box::pin(executors(conn, asking))
+            })
+            .await?;
+        let own = &query.claimant.executor;
+        if query.own {
+            executors.push(own.clone());
+        }
+        let executors = self.dead(executors, own)?;
+        if executors.is_empty() {
+            return Ok(Vec::new());
+        }
+        let left = self
+            .read(
+                LOOKING,
+                (query.clone(), executors.clone()),
+                |conn, (query, executors)| Box::pin(left_by(conn, query, executors)),
+            )
+            .await?;
+        // One that came back since may have taken its rows up again; the tokens that were read are then not to be used.
+        let dead = self.dead(executors, own)?;
+        Ok(left
+            .into_iter()
+            .filter(|row| dead.contains(&row.executor))
+            .collect())
+    }
+
+    async fn requeue(
+        &self,
+        claimant: &Claimant,
+        abandoned: &[Abandoned],
+    ) -> Result<Vec<WorkflowId>> {
+        let args = (claimant.clone(), abandoned.to_vec());
+        self.write(
+            "put work back on its queue",
+            args,
+            |session, (claimant, abandoned)| Box::pin(requeue(session, claimant, abandoned)),
+        )
+        .await
+    }
+
+    async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>> {
+        let args = (claimant.clone(), adoptions.to_vec());
+        self.write("adopt workflows", args, |session, (claimant, adoptions)| {
+            Box::pin(adopt(session, claimant, adoptions))
+        })
+        .await
+    }
+}
+
+impl Sqlite {
+    /// Numbers the life that begins with this lock; if that fails, the life ends.
+    async fn begin_life(
+        &self,
+        id: &ExecutorId,
+        taken: Taken<'_>,
+        application: &str,
+    ) -> Result<Joined> {
+        let args = (id.clone(), application.to_owned());
+        let incarnation = self
+            .write(JOINING, args, |session, (id, application)| {
+                Box::pin(next_incarnation(session, id, application))
+            })
+            .await?;
+        taken.keep();
+        Ok(Joined {
+            id: id.clone(),
+            incarnation,
+        })
+    }
+
+    /// Those of the executors that do not live. The asking one is not asked about: it knows what it runs.
+    fn dead(&self, executors: Vec<ExecutorId>, asking: &ExecutorId) -> Result<Vec<ExecutorId>> {
+        let mut dead = Vec::new();
+        for id in executors {
+            let lives = id != *asking
+                && self
+                    .lives()
+                    .is_alive(&id)
+                    .map_err(|error| unreadable(LOOKING, error))?;
+            if !lives {
+                dead.push(id);
+            }
+        }
+        Ok(dead)
+    }
+}
+
+fn unreadable(doing: &'static str, error: io::Error) -> DbError {
+    DbError::unavailable(doing, error)
+}
+
+fn in_use(wanted: &WantedExecutor) -> String {
+    let id = wanted.id.as_str();
+    if wanted.given {
+        format!(
+            "executor id {id:?} is in use by a living process; stop that process first, give this one another id, or give none, so \
+             that a free one is found"
+        )
+    } else {
+        format!(
+            "executor ids {id:?} to \"{id}-{MAX_SUFFIX}\" are all in use by living processes; stop some of them, or give this one \
+             an id of its own"
+        )
+    }
+}
+
+/// By the primary key.
+const NEXT_INCARNATION: &str = "
+    INSERT INTO durable_executors (executor_id, incarnation, application_name, started_at)
+    VALUES (?1, 1, ?2, ?3)
+    ON CONFLICT (executor_id) DO UPDATE
+        SET incarnation = incarnation + 1, application_name = excluded.application_name, started_at = excluded.started_at
+    RETURNING incarnation";
+
+async fn next_incarnation(
+    session: &mut Session,
+    id: &ExecutorId,
+    application: &str,
+) -> Result<i64, Failure> {
+    Ok(sqlx::query_scalar(NEXT_INCARNATION)
+        .bind(id.as_str())
+        .bind(application)
+        .bind(session.now().as_millis())
+        .fetch_one(&mut session.conn)
+        .await?)
+}
+
+/// By `idx_workflow_status_pending`, and the primary key of our table: only who is in it has shown life.
+pub(crate) const EXECUTORS: &str = "
+    SELECT DISTINCT s.executor_id
+    FROM workflow_status AS s
+    WHERE s.status = 'PENDING'
+      AND (s.application_name = ?1 OR s.application_name IS NULL)
+      AND s.application_version = ?2
+      AND s.executor_id <> ?3
+      AND EXISTS (
+          SELECT 1
+          FROM durable_executors AS e
+          WHERE e.executor_id = s.executor_id)";
+
+/// The executors, other than the asking one, that hold pending rows and have shown life.
+async fn executors(
+    conn: &mut SqliteConnection,
+    asking: &Claimant,
+) -> Result<Vec<ExecutorId>, Failure> {
+    let ids: Vec<String> = sqlx::query_scalar(EXECUTORS)
+        .bind(asking.application.as_str())
+        .bind(asking.version.as_str())
+        .bind(asking.executor.as_str())
+        .fetch_all(conn)
+        .await?;
+    Ok(ids.into_iter().map(ExecutorId::from).collect())
+}
+
+/// By `idx_workflow_status_pending`: in the order of the primary key it would read all that ever ended, so that is hidden by `+`.
+pub(crate) const LEFT: &str = concat!(
+    runnable!(),
+    "SELECT s.workflow_uuid, s.executor_id, s.owner_xid, s.queue_name
+    FROM workflow_status AS s
+    WHERE s.status = 'PENDING'
+      AND s.executor_id IN (SELECT value FROM json_each(?4))
+      AND s.application_version = ?5
+      AND (?6 IS NULL OR +s.workflow_uuid > ?6)
+      AND ",
+    can_run!(),
+    "
+    ORDER BY +s.workflow_uuid
+    LIMIT ?7"
+);
+
+/// What executors hold that the asking one can run.
+async fn left_by(
+    conn: &mut SqliteConnection,
+    query: &AbandonedQuery,
+    executors: &[ExecutorId],
+) -> Result<Vec<Abandoned>, Failure> {
+    let claimant = &query.claimant;
+    let found = sqlx::query(LEFT)
+        .bind(claimant.application.as_str())
+        .bind(runnable_list(claimant))
+        .bind(format_list(claimant))
+        .bind(rows::list(executors))
+        .bind(claimant.version.as_str())
+        .bind(query.after.as_ref().map(WorkflowId::as_str))
+        .bind(rows::limit(query.limit))
+        .fetch_all(conn)
+        .await?;
+    let abandoned = |row: &SqliteRow| {
+        let executor: String = rows::column(row, "executor_id")?;
+        Ok(Abandoned {
+            workflow: rows::workflow_id(row)?,
+            executor: executor.into(),
+            held: rows::name(row, "owner_xid")?,
+            queue: rows::name(row, "queue_name")?,
+        })
+    };
+    found.iter().map(abandoned).collect()
+}
+
+async fn requeue(
+    session: &mut Session,
+    claimant: &Claimant,
+    abandoned: &[Abandoned],
+) -> Result<Vec<WorkflowId>, Failure> {
+    if !is_current(&mut session.conn, claimant).await? {
+        return Ok(Vec::new());
+    }
+    let mut requeued = Vec::new();
+    for left in abandoned {
+        let Some(row) = row_of(&mut session.conn, &left.workflow).await? else {
+            continue;
+        };
+        let event = Event::Requeue {
+            held: left.held.as_ref(),
+        };
+        let Some(row) = change(session, &row, &event).await? else {
+            continue;
+        };
+        session.hint(Hint::Workflow(row.id.clone()));
+        if let Some(queue) = row.queue {
+            session.hint(Hint::Queue(queue));
+        }
+        requeued.push(row.id);
+    }
+    Ok(requeued)
+}
+
+/// By the primary keys.
+pub(crate) const ADOPTABLE: &str = concat!(
+    "SELECT ",
+    row_columns!(),
+    ",
+        COALESCE(i.inputs, s.inputs) AS input
+    FROM json_each(?1) AS w
+    JOIN workflow_status AS s ON s.workflow_uuid = w.value
+    LEFT JOIN workflow_input AS i ON i.workflow_uuid = s.workflow_uuid"
+);
+
+async fn adopt(
+    session: &mut Session,
+    claimant: &Claimant,
+    adoptions: &[Adoption],
+) -> Result<Vec<Claimed>, Failure> {
+    if !is_current(&mut session.conn, claimant).await? {
+        return Ok(Vec::new());
+    }
+    let ids = adoptions.iter().map(|adoption| &adoption.workflow);
+    let found = sqlx::query(ADOPTABLE)
+        .bind(rows::list(ids))
+        .fetch_all(&mut session.conn)
+        .await?;
+    let mut found_by_id = HashMap::new();
+    for row in &found {
+        let claimed = rows::claimed(row)?;
+        found_by_id.insert(claimed.row.id.clone(), claimed);
+    }
+    let mut adopted = Vec::new();
+    for adoption in adoptions {
+        // Taken out: one that is asked for twice is another's the second time.
+        let Some(found) = found_by_id.remove(&adoption.workflow) else {
+            continue;
+        };
+        let event = Event::Adopt {
+            claimant,
+            held: adoption.held.as_ref(),
+            token: &adoption.token,
+        };
+        if let Some(claimed) = take(session, found, &event).await? {
+            session.hint(Hint::Workflow(adoption.workflow.clone()));
+            adopted.push(claimed);
+        }
+    }
+    Ok(adopted)
+}

@@ -1,0 +1,217 @@
+//! The write lane: one connection writes for the whole process, and all writes that wait ride in one commit.
+//!
+//! While a batch is being written the next one gathers. There is no timer, so a lone write goes at once. A caller is answered after
+//! the commit that its operation was part of, so nothing is acknowledged that a crash could take back. An operation whose caller has
+//! gone away happens all the same.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use durable_core::db::Result;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{error::Failure, watch::Watch};
+
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use session::Session;
+
+/// How many operations share one commit at most: what a rollback repeats and a crash loses is bounded by it.
+const MAX_BATCH: usize = 256;
+
+/// How many operations may wait before their callers wait for a place.
+const MAX_WAITING: usize = 4096;
+
+/// The callers' end of the lane. The lane ends when the last of these is dropped, after what waits is written.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    waiting: mpsc::Sender<Box<dyn Ride>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Lane {
+    /// Starts a lane on the current tokio runtime.
+    pub(crate) fn start(session: Session, watch: Watch) -> Self {
+        let (waiting, rides) = mpsc::channel(MAX_WAITING);
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            rides,
+            session,
+            watch,
+            commits: Arc::clone(&commits),
+        };
+        tokio::spawn(writer.run());
+        Self { waiting, commits }
+    }
+
+    /// How many transactions were committed.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Runs `operation` in a transaction that it may share with others, and answers when that is committed.
+    ///
+    /// It may run more than once, each time as if the times before had not been.
+    pub(crate) async fn run<A, T, F>(&self, doing: &'static str, args: A, operation: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Operation<A, T>,
+    {
+        let (caller, answer) = oneshot::channel();
+        let ride = Box::new(Passenger {
+            args,
+            operation,
+            answer: None,
+            caller,
+        });
+        let answer = match self.waiting.send(ride).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(Failure::closed())),
+            Err(_) => Err(Failure::closed()),
+        };
+        answer.map_err(|failure| failure.into_error(doing))
+    }
+}
+
+/// What a caller wants done: reads and writes in the session's transaction. A verdict, such as a lost token, is an answer; after a
+/// failure nothing of it remains.
+pub(crate) trait Operation<A, T>:
+    for<'t> Fn(&'t mut Session, &'t A) -> BoxFuture<'t, Result<T, Failure>> + Send + Sync + 'static
+{
+}
+
+impl<A, T, F> Operation<A, T> for F where
+    F: for<'t> Fn(&'t mut Session, &'t A) -> BoxFuture<'t, Result<T, Failure>>
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// An operation on its way, whatever it answers.
+#[async_trait]
+trait Ride: Send {
+    /// Runs the operation and keeps its answer.
+    async fn go(&mut self, session: &mut Session) -> Result<(), Failure>;
+
+    /// Tells the caller: the answer that was kept, or why there is none.
+    fn arrive(self: Box<Self>, outcome: Result<(), Failure>);
+}
+
+struct Passenger<A, T, F> {
+    args: A,
+    operation: F,
+    answer: Option<T>,
+    caller: oneshot::Sender<Result<T, Failure>>,
+}
+
+#[async_trait]
+impl<A, T, F> Ride for Passenger<A, T, F>
+where
+    A: Send + Sync,
+    T: Send,
+    F: Operation<A, T>,
+{
+    async fn go(&mut self, session: &mut Session) -> Result<(), Failure> {
+        self.answer = Some((self.operation)(session, &self.args).await?);
+        Ok(())
+    }
+
+    fn arrive(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self { answer, caller, .. } = *self;
+        let not_run = || Failure::unavailable("the operation was not run");
+        let answer = outcome.and_then(|()| answer.ok_or_else(not_run));
+        // A caller that went away wants no answer.
+        let _ = caller.send(answer);
+    }
+}
+
+/// The lane's own end.
+struct Writer {
+    rides: mpsc::Receiver<Box<dyn Ride>>,
+    session: Session,
+    watch: Watch,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                taken = self.rides.recv_many(&mut batch, MAX_BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    self.carry(std::mem::take(&mut batch)).await;
+                }
+                () = self.watch.due() => {}
+            }
+            self.watch.look(&mut self.session.conn).await;
+        }
+    }
+
+    /// Writes a batch and answers its callers. If it fails as a whole, each operation goes alone, so that one that cannot be written
+    /// does not take its neighbours with it.
+    async fn carry(&mut self, mut batch: Vec<Box<dyn Ride>>) {
+        let outcome = match self.commit(&mut batch).await {
+            Err(Stopped::Inside(_)) if batch.len() > 1 => return self.carry_singly(batch).await,
+            Err(Stopped::Before(failure) | Stopped::Inside(failure)) => Err(failure),
+            Ok(()) => Ok(()),
+        };
+        for ride in batch {
+            ride.arrive(outcome.clone());
+        }
+    }
+
+    async fn carry_singly(&mut self, batch: Vec<Box<dyn Ride>>) {
+        let mut away = None;
+        for mut ride in batch {
+            let outcome = match &away {
+                // Each further try would wait just as long.
+                Some(failure) => Err(Failure::clone(failure)),
+                None => match self.commit(std::slice::from_mut(&mut ride)).await {
+                    Ok(()) => Ok(()),
+                    Err(Stopped::Inside(failure)) => Err(failure),
+                    Err(Stopped::Before(failure)) => Err(away.insert(failure).clone()),
+                },
+            };
+            ride.arrive(outcome);
+        }
+    }
+
+    /// One transaction with all of these in it.
+    async fn commit(&mut self, rides: &mut [Box<dyn Ride>]) -> Result<(), Stopped> {
+        self.session.begin().await.map_err(Stopped::Before)?;
+        let written = self.write(rides).await;
+        if let Err(failure) = written {
+            self.session.rollback().await;
+            return Err(Stopped::Inside(failure));
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.session.publish();
+        Ok(())
+    }
+
+    async fn write(&mut self, rides: &mut [Box<dyn Ride>]) -> Result<(), Failure> {
+        for ride in rides {
+            ride.go(&mut self.session).await?;
+        }
+        self.session.commit().await
+    }
+}
+
+/// How far a transaction came.
+enum Stopped {
+    /// It could not begin: the database is away, or another process writes.
+    Before(Failure),
+    /// An operation or the commit failed, and all was rolled back.
+    Inside(Failure),
+}

@@ -1,0 +1,104 @@
+//! The connection that writes, and what operations of one transaction share.
+
+use std::collections::HashMap;
+
+use durable_core::{db::Hint, time::Timestamp};
+use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::broadcast;
+
+use crate::{error::Failure, hints, options::Clock};
+
+/// What an operation works with: the connection, inside a transaction, and the transaction's instant.
+pub(crate) struct Session {
+    /// The connection.
+    pub(crate) conn: SqliteConnection,
+    /// How to connect again; `None` where that would be another database.
+    again: Option<SqliteConnectOptions>,
+    broken: bool,
+    clock: Clock,
+    now: Timestamp,
+    /// Sent when the transaction is committed.
+    hints: Vec<Hint>,
+    subscribers: broadcast::Sender<Hint>,
+    last_enqueued: HashMap<String, Timestamp>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        conn: SqliteConnection,
+        again: Option<SqliteConnectOptions>,
+        clock: Clock,
+        subscribers: broadcast::Sender<Hint>,
+    ) -> Self {
+        Self {
+            conn,
+            again,
+            broken: false,
+            now: clock(),
+            clock,
+            hints: Vec::new(),
+            subscribers,
+            last_enqueued: HashMap::new(),
+        }
+    }
+
+    /// The instant of the transaction, of the database's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Says what the transaction changed, to those who wait for it.
+    pub(crate) fn hint(&mut self, hint: Hint) {
+        self.hints.push(hint);
+    }
+
+    /// When a row that goes on this queue now is created: not before now, and after all that this process put on it before.
+    pub(crate) fn place_on(&mut self, queue: &str) -> Timestamp {
+        let now = self.now;
+        if let Some(last) = self.last_enqueued.get_mut(queue) {
+            *last = now.max(Timestamp::from_millis(last.as_millis().saturating_add(1)));
+            return *last;
+        }
+        self.last_enqueued.insert(queue.to_owned(), now);
+        now
+    }
+
+    /// Begins a transaction that will write; waits for another process's, at most the busy timeout.
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        if self.broken
+            && let Some(again) = &self.again
+        {
+            self.conn = again.connect().await?;
+            self.broken = false;
+        }
+        let begun = self.execute("BEGIN IMMEDIATE").await;
+        // A connection that cannot begin may have lost its thread or its file.
+        self.broken = begun.is_err();
+        // After the wait for the lock: what is written later has a later time.
+        self.now = (self.clock)();
+        begun
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.execute("COMMIT").await
+    }
+
+    pub(super) async fn rollback(&mut self) {
+        self.hints.clear();
+        // SQLite has rolled back by itself after some failures (a full disk, a read that failed), and says so here; a new
+        // connection is the one state that is certain.
+        self.broken = self.execute("ROLLBACK").await.is_err();
+    }
+
+    /// Sends the hints of the transaction that was committed.
+    pub(super) fn publish(&mut self) {
+        hints::send(&self.subscribers, self.hints.drain(..));
+    }
+
+    // Without sqlx's own transactions: they count the depth by what they asked for, and are wrong for ever after a rollback that
+    // SQLite made by itself.
+    async fn execute(&mut self, statement: &'static str) -> Result<(), Failure> {
+        sqlx::query(statement).execute(&mut self.conn).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! The embedded SQLite backend of `durable`: the DBOS system database in one file, with no server to run.
+//!
+//! [`Sqlite`] is the database; what the engine may ask of it is [`SystemDb`](durable_core::db::SystemDb). Nothing here decides what a
+//! workflow does: that is `durable_core::state`. Where things are:
+//!
+//! - `options`, `sqlite`, `error`: opening a file, the handle, what can be wrong with a file
+//! - `lane`: the one writer, which puts all writes that wait into one commit
+//! - `schema`: the tables, and whether a file's are ours
+//! - `lives`: which executors are alive, by locks of the operating system
+//! - `watch`, `hints`: waking those who wait, for commits of this process and of others
+//! - one file per concern of `SystemDb`: `workflows` (with `starts`), `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
+//! - `rows`: what columns mean
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use durable_core::db::SystemDb;
+//! use durable_sqlite::Sqlite;
+//!
+//! let database = Sqlite::in_memory().await?; // or Sqlite::open("shop.db")
+//! database.migrate().await?;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+
+mod error;
+mod events;
+mod executors;
+mod hints;
+mod lane;
+mod lives;
+mod messages;
+mod options;
+#[cfg(test)]
+mod plans;
+mod queues;
+mod rows;
+mod schema;
+mod sqlite;
+mod starts;
+mod steps;
+mod versions;
+mod waits;
+mod watch;
+mod workflows;
+
+pub use error::SqliteError;
+pub use options::{Clock, SqliteOptions};
+pub use sqlite::Sqlite;

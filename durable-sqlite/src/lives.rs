@@ -1,0 +1,214 @@
+//! Which executors are alive.
+//!
+//! An executor of a file is alive while its process holds a lock of the operating system on `<database file>-executors/<id>.lock`; the
+//! system frees it when the process dies, however it dies. The files stay: one that was deleted could be locked by two processes, each
+//! holding another file of the same name. Executors of a database in memory live as long as they have not left.
+//!
+//! A life holds its lock alone, a look shares it: so whoever finds a lock taken can tell a life, which does not share, from a look that
+//! is over in a moment.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use durable_core::ids::ExecutorId;
+
+use crate::options::Place;
+
+/// How often a lock that somebody looks at is tried again, and after which wait.
+const ATTEMPTS: u32 = 20;
+const WAIT: Duration = Duration::from_millis(5);
+
+/// The executors that live through one database handle, and the means to see those of others.
+pub(crate) struct Lives {
+    /// Where the lock files are; `None` for a database in memory.
+    directory: Option<PathBuf>,
+    /// The ids taken through this handle, each with the file that keeps its lock.
+    held: Mutex<HashMap<ExecutorId, Option<File>>>,
+}
+
+/// A life that has just begun. Dropping it ends it, unless it is [kept](Self::keep).
+pub(crate) struct Taken<'a> {
+    lives: &'a Lives,
+    id: &'a ExecutorId,
+    kept: bool,
+}
+
+impl Lives {
+    pub(crate) fn of(place: &Place) -> Self {
+        let directory = match place {
+            Place::Memory => None,
+            Place::File(path) => {
+                let mut directory = path.clone().into_os_string();
+                directory.push("-executors");
+                Some(directory.into())
+            }
+        };
+        Self {
+            directory,
+            held: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Begins the life of an executor; `None` if one with this id lives.
+    pub(crate) async fn take<'a>(&'a self, id: &'a ExecutorId) -> io::Result<Option<Taken<'a>>> {
+        let file = match &self.directory {
+            None => None,
+            Some(directory) => {
+                fs::create_dir_all(directory)?;
+                let Some(file) = lock(&lock_file(directory, id)).await? else {
+                    return Ok(None);
+                };
+                Some(file)
+            }
+        };
+        let mut held = self.held();
+        if held.contains_key(id) {
+            return Ok(None);
+        }
+        held.insert(id.clone(), file);
+        Ok(Some(Taken {
+            lives: self,
+            id,
+            kept: false,
+        }))
+    }
+
+    /// Ends the life of an executor that was taken through this handle; does nothing for others.
+    pub(crate) fn end(&self, id: &ExecutorId) {
+        // Closing the file frees its lock.
+        self.held().remove(id);
+    }
+
+    /// Whether an executor is alive, in this process or another.
+    pub(crate) fn is_alive(&self, id: &ExecutorId) -> io::Result<bool> {
+        let Some(directory) = &self.directory else {
+            return Ok(self.held().contains_key(id));
+        };
+        match File::open(lock_file(directory, id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            Ok(file) => is_held(&file),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<ExecutorId, Option<File>>> {
+        // Whoever panicked left the map whole: each change of it is one call.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken<'_> {
+    /// Lets the life go on after this is dropped.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.lives.end(self.id);
+        }
+    }
+}
+
+/// The file with its lock; `None` if a life has it.
+///
+/// These calls block for no longer than the file system takes to answer, so they need no thread of their own.
+async fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    for _ in 0..ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if is_held(&file)? {
+            return Ok(None);
+        }
+        tokio::time::sleep(WAIT).await;
+    }
+    Ok(None)
+}
+
+/// Whether a life has the lock of this file; another look has not.
+fn is_held(file: &File) -> io::Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => {
+            file.unlock()?;
+            Ok(false)
+        }
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The lock file of an executor. What a file system may not take in a name is replaced, and the name then told apart by a hash.
+fn lock_file(directory: &Path, id: &ExecutorId) -> PathBuf {
+    let id = id.as_str();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !id.is_empty() && id.len() <= MAX_NAME && id.chars().all(plain) {
+        return directory.join(format!("{id}.lock"));
+    }
+    let name: String = id
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .take(MAX_NAME)
+        .collect();
+    directory.join(format!("{name}-{:016x}.lock", fnv1a(id.as_bytes())))
+}
+
+/// The longest id that is a file's name as it is: most file systems take 255 bytes.
+const MAX_NAME: usize = 200;
+
+/// A hash that is the same in every program, whatever built it.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(id: &str) -> String {
+        let path = lock_file(Path::new("d"), &ExecutorId::from(id));
+        assert_eq!(
+            path.parent(),
+            Some(Path::new("d")),
+            "{id:?} leaves the directory"
+        );
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn plain_ids_name_their_files() {
+        assert_eq!(name("local-2"), "local-2.lock");
+        assert_eq!(name("pod_7.eu"), "pod_7.eu.lock");
+    }
+
+    #[test]
+    fn ids_that_look_alike_as_file_names_have_files_of_their_own() {
+        let long = "x".repeat(300);
+        let names = [
+            "a/b", "a_b", "a:b", "a\\b", "", "..", "../x", "ä", "ö", &long,
+        ]
+        .map(name);
+        for (i, one) in names.iter().enumerate() {
+            assert!(!names[..i].contains(one), "{one} stands for two ids");
+            assert!(one.len() < 256, "{one} is too long");
+        }
+    }
+}

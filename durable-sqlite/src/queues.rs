@@ -1,0 +1,221 @@
+//! Claiming work from queues.
+
+use async_trait::async_trait;
+use durable_core::{
+    db::{ClaimRequest, Claimed, Queues, Result},
+    ids::{Format, OwnerToken, WorkflowKey},
+    state::{claim::Claimant, transition::Event},
+};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    Sqlite,
+    error::Failure,
+    lane::Session,
+    rows::{self, row_columns},
+    workflows::change,
+};
+
+#[async_trait]
+impl Queues for Sqlite {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        const DOING: &str = "claim workflows";
+        // An idle queue is empty, and then nobody need wait for the writer.
+        let any = self
+            .read(DOING, request.clone(), |conn, request| {
+                Box::pin(async move { Ok(!candidates(conn, request, 1).await?.is_empty()) })
+            })
+            .await?;
+        if !any {
+            return Ok(Vec::new());
+        }
+        self.write(DOING, request.clone(), |session, request| {
+            Box::pin(claim(session, request))
+        })
+        .await
+    }
+
+    async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>> {
+        // In the lane, behind a claim that may still be on its way there.
+        self.write(
+            "find claimed workflows",
+            tokens.to_vec(),
+            |session, tokens| Box::pin(claimed_by(&mut session.conn, tokens)),
+        )
+        .await
+    }
+}
+
+/// What can be run, as the conditions of a statement: `claim::Claimant::can_run` in SQL. `?1` application, `?2` names, `?3` formats.
+///
+/// The name is looked for twice: by itself it is a look into a set, and most rows of others end there.
+macro_rules! can_run {
+    () => {
+        "(s.application_name = ?1 OR s.application_name IS NULL)
+      AND s.name IN (SELECT name FROM runnable)
+      AND s.serialization IN (SELECT value FROM json_each(?3))
+      AND EXISTS (
+          SELECT 1
+          FROM runnable AS r
+          WHERE r.name = s.name
+            AND r.class IS s.class_name
+            AND r.config IS s.config_name)"
+    };
+}
+
+/// The names of `can_run!`, read from their parameter once and not for each row.
+macro_rules! runnable {
+    () => {
+        "WITH runnable AS MATERIALIZED (
+        SELECT value ->> 0 AS name, value ->> 1 AS class, value ->> 2 AS config
+        FROM json_each(?2))
+    "
+    };
+}
+pub(crate) use {can_run, runnable};
+
+/// The names that a claimant can run, as the parameter `?2` of `runnable!`.
+pub(crate) fn runnable_list(claimant: &Claimant) -> String {
+    let key = |key: &WorkflowKey| serde_json::json!([key.name, key.class, key.config]);
+    serde_json::Value::Array(claimant.runnable.iter().map(key).collect()).to_string()
+}
+
+/// The formats that a claimant can read, as the parameter `?3` of `can_run!`.
+pub(crate) fn format_list(claimant: &Claimant) -> String {
+    rows::list::<Format>(claimant.formats.iter())
+}
+
+/// By `durable_enqueued`, in its order: the first rows that fit end it.
+pub(crate) const CANDIDATES: &str = concat!(
+    runnable!(),
+    "SELECT ",
+    row_columns!(),
+    ",
+        COALESCE(i.inputs, s.inputs) AS input
+    FROM workflow_status AS s
+    LEFT JOIN workflow_input AS i ON i.workflow_uuid = s.workflow_uuid
+    WHERE s.queue_name = ?4
+      AND s.status = 'ENQUEUED'
+      AND (s.application_version = ?5 OR (?6 AND s.application_version IS NULL))
+      AND ",
+    can_run!(),
+    "
+    ORDER BY s.priority, s.created_at, s.workflow_uuid
+    LIMIT ?7"
+);
+
+async fn claim(session: &mut Session, request: &ClaimRequest) -> Result<Vec<Claimed>, Failure> {
+    let claimant = &request.claimant;
+    if !is_current(&mut session.conn, claimant).await? {
+        return Ok(Vec::new());
+    }
+    let candidates = candidates(&mut session.conn, request, request.tokens.len()).await?;
+    let mut claimed = Vec::new();
+    for (found, token) in candidates.into_iter().zip(&request.tokens) {
+        let event = Event::Claim { claimant, token };
+        claimed.extend(take(session, found, &event).await?);
+    }
+    Ok(claimed)
+}
+
+/// What may be claimed, in the order of the claim.
+async fn candidates(
+    conn: &mut SqliteConnection,
+    request: &ClaimRequest,
+    limit: usize,
+) -> Result<Vec<Claimed>, Failure> {
+    let claimant = &request.claimant;
+    let latest = is_latest(conn, claimant).await?;
+    let found = sqlx::query(CANDIDATES)
+        .bind(claimant.application.as_str())
+        .bind(runnable_list(claimant))
+        .bind(format_list(claimant))
+        .bind(request.queue.as_str())
+        .bind(claimant.version.as_str())
+        .bind(latest)
+        .bind(rows::limit(limit))
+        .fetch_all(conn)
+        .await?;
+    found.iter().map(rows::claimed).collect()
+}
+
+/// Lets a claim or an adoption happen; what is taken, if the row allows it.
+pub(crate) async fn take(
+    session: &mut Session,
+    found: Claimed,
+    event: &Event<'_>,
+) -> Result<Option<Claimed>, Failure> {
+    let row = change(session, &found.row, event).await?;
+    Ok(row.map(|row| Claimed {
+        row,
+        input: found.input,
+    }))
+}
+
+/// By the primary key.
+const LATER_LIFE: &str = "
+    SELECT EXISTS (
+        SELECT 1
+        FROM durable_executors
+        WHERE executor_id = ?1
+          AND incarnation > ?2)";
+
+/// Whether the request is not of an earlier life of its executor.
+pub(crate) async fn is_current(
+    conn: &mut SqliteConnection,
+    claimant: &Claimant,
+) -> Result<bool, Failure> {
+    let superseded: bool = sqlx::query_scalar(LATER_LIFE)
+        .bind(claimant.executor.as_str())
+        .bind(claimant.incarnation)
+        .fetch_one(conn)
+        .await?;
+    Ok(!superseded)
+}
+
+/// By `idx_application_versions_owner_timestamp`, once for each of both owners.
+pub(crate) const NEWEST: &str = "
+    SELECT version_name
+    FROM application_versions
+    WHERE application_name = ?1 OR application_name IS NULL
+    ORDER BY version_timestamp DESC
+    LIMIT 1";
+
+/// Whether the claimant's version is the newest that its application has registered, or none is.
+async fn is_latest(conn: &mut SqliteConnection, claimant: &Claimant) -> Result<bool, Failure> {
+    let newest: Option<String> = sqlx::query_scalar(NEWEST)
+        .bind(claimant.application.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(newest.is_none_or(|newest| newest == claimant.version))
+}
+
+/// By `idx_workflow_status_pending`: no index has the tokens, and those who run are few beside those who ran.
+pub(crate) const CLAIMED_BY: &str = concat!(
+    "SELECT ",
+    row_columns!(),
+    ",
+        COALESCE(i.inputs, s.inputs) AS input
+    FROM workflow_status AS s
+    LEFT JOIN workflow_input AS i ON i.workflow_uuid = s.workflow_uuid
+    WHERE s.status = 'PENDING'
+      AND s.owner_xid IN (SELECT value FROM json_each(?1))
+    ORDER BY +s.workflow_uuid"
+);
+
+async fn claimed_by(
+    conn: &mut SqliteConnection,
+    tokens: &[OwnerToken],
+) -> Result<Vec<Claimed>, Failure> {
+    let found = sqlx::query(CLAIMED_BY)
+        .bind(rows::list(tokens))
+        .fetch_all(conn)
+        .await?;
+    let claimed = |row: &SqliteRow| rows::claimed(row);
+    let mut found: Vec<Claimed> = found.iter().map(claimed).collect::<Result<_, _>>()?;
+    found.sort_by_key(|claimed| {
+        let owner = claimed.row.owner.as_ref();
+        tokens.iter().position(|token| Some(token) == owner)
+    });
+    Ok(found)
+}

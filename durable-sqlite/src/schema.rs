@@ -1,0 +1,196 @@
+//! The tables: making them, and telling whether a file's are those that this library needs.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use sqlx::{Row, SqliteConnection};
+
+use crate::{
+    SqliteError,
+    error::{Failure, is_busy},
+    lane::Session,
+};
+
+/// The version of the DBOS system tables that this library reads and writes.
+pub(crate) const VERSION: i64 = 125;
+
+/// The columns that statements of this crate name. A newer version may have more; without one of these nothing works.
+const NEEDED: [(&str, &str); 9] = [
+    (
+        "workflow_status",
+        "workflow_uuid status name class_name config_name inputs output error serialization executor_id application_id \
+         application_name application_version owner_xid creator_xid recovery_attempts queue_name queue_partition_key priority \
+         deduplication_id delay_until_epoch_ms workflow_timeout_ms workflow_deadline_epoch_ms parent_workflow_id forked_from \
+         created_at updated_at started_at_epoch_ms completed_at rate_limited",
+    ),
+    ("workflow_input", "workflow_uuid inputs retention_timestamp"),
+    (
+        "workflow_output",
+        "workflow_uuid output error retention_timestamp",
+    ),
+    (
+        "operation_outputs",
+        "workflow_uuid function_id function_name output error serialization child_workflow_id started_at_epoch_ms \
+         completed_at_epoch_ms application_name retention_timestamp",
+    ),
+    (
+        "notifications",
+        "message_uuid destination_uuid topic message serialization created_at_epoch_ms consumed consumed_by_function_id",
+    ),
+    ("workflow_events", "workflow_uuid key value serialization"),
+    (
+        "workflow_events_history",
+        "workflow_uuid function_id key value serialization",
+    ),
+    (
+        "application_versions",
+        "version_id version_name application_name version_timestamp created_at",
+    ),
+    (OWN_TABLE, OWN_COLUMNS),
+];
+
+/// The tables that no statement of this crate names yet, and that are made all the same.
+const UNUSED: [&str; 4] = [
+    "streams",
+    "queues",
+    "workflow_schedules",
+    "event_dispatch_kv",
+];
+
+/// For how long the change to a write-ahead log is tried while others have the file open: 2 s.
+const WAL_ATTEMPTS: u32 = 100;
+const WAL_WAIT: Duration = Duration::from_millis(20);
+
+const OWN_TABLE: &str = "durable_executors";
+const OWN_COLUMNS: &str = "executor_id incarnation application_name started_at";
+
+/// What a file that can be used holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// None of our tables.
+    Nothing,
+    /// The system tables, perhaps without our own.
+    Tables,
+}
+
+/// Looks at the tables, and changes nothing. Tables of the application beside ours are nobody's business.
+pub(crate) async fn check(conn: &mut SqliteConnection, path: &Path) -> Result<Found, SqliteError> {
+    let opening = |error| SqliteError::opening(path.to_owned(), error);
+    let unlike = |problem| SqliteError::UnlikeSchema {
+        path: path.to_owned(),
+        problem,
+    };
+    let tables = tables(conn).await.map_err(opening)?;
+    if !tables.contains_key("dbos_migrations") {
+        let made = NEEDED.iter().map(|(name, _)| *name).chain(UNUSED);
+        return match made.into_iter().find(|name| tables.contains_key(*name)) {
+            None => Ok(Found::Nothing),
+            Some(name) => Err(unlike(format!(
+                "it has a table {name:?} but no \"dbos_migrations\", so that table is something else's"
+            ))),
+        };
+    }
+    let found = version(conn).await.map_err(opening)?;
+    if found < VERSION {
+        return Err(SqliteError::OlderSchema {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    match missing(&tables) {
+        None => Ok(Found::Tables),
+        Some(what) => Err(unlike(format!(
+            "its system tables of version {found} have no {what}"
+        ))),
+    }
+}
+
+/// Every table's columns.
+async fn tables(conn: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<String>>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT t.name, c.name
+         FROM sqlite_schema AS t
+         JOIN pragma_table_info(t.name) AS c
+         WHERE t.type IN ('table', 'view')",
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        tables
+            .entry(row.try_get(0)?)
+            .or_default()
+            .push(row.try_get(1)?);
+    }
+    Ok(tables)
+}
+
+async fn version(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM dbos_migrations")
+        .fetch_one(conn)
+        .await
+}
+
+/// The first table or column that is needed and not there.
+fn missing(tables: &BTreeMap<String, Vec<String>>) -> Option<String> {
+    NEEDED.iter().find_map(|(table, columns)| {
+        let Some(found) = tables.get(*table) else {
+            // Made by whoever comes first; a file of another SDK has none.
+            return (*table != OWN_TABLE).then(|| format!("table {table:?}"));
+        };
+        columns
+            .split_whitespace()
+            .find(|column| !found.iter().any(|name| name == column))
+            .map(|column| format!("column {column:?} in table {table:?}"))
+    })
+}
+
+/// Makes what is not there yet, in the session's transaction.
+pub(crate) async fn create(session: &mut Session, path: &Path) -> Result<(), Failure> {
+    let found = check(&mut session.conn, path).await?;
+    if found == Found::Nothing {
+        run(session, include_str!("schema/tables.sql")).await?;
+        run(session, include_str!("schema/indexes.sql")).await?;
+    }
+    run(session, include_str!("schema/own.sql")).await
+}
+
+async fn run(session: &mut Session, script: &'static str) -> Result<(), Failure> {
+    sqlx::raw_sql(script).execute(&mut session.conn).await?;
+    Ok(())
+}
+
+/// Gives the file a write-ahead log, which it keeps: readers and the writer no longer wait for each other.
+pub(crate) async fn write_ahead(
+    conn: &mut SqliteConnection,
+    path: &Path,
+) -> Result<(), SqliteError> {
+    let mode = journal_mode(conn)
+        .await
+        .map_err(|error| SqliteError::opening(path.to_owned(), error))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        Ok(())
+    } else {
+        Err(SqliteError::NoWriteAheadLog {
+            path: path.to_owned(),
+            mode,
+        })
+    }
+}
+
+async fn journal_mode(conn: &mut SqliteConnection) -> Result<String, sqlx::Error> {
+    // The change wants the file for itself for a moment, and does not wait for it as other statements do: two processes
+    // that start together would refuse each other.
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let mode = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+            .fetch_one(&mut *conn)
+            .await;
+        match mode {
+            Err(error) if is_busy(&error) && attempts < WAL_ATTEMPTS => {
+                tokio::time::sleep(WAL_WAIT).await;
+            }
+            mode => return mode,
+        }
+    }
+}

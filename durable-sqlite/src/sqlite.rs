@@ -1,0 +1,248 @@
+//! The handle.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use durable_core::{
+    db::{Hint, Result, SystemDb, Waits, Wakes},
+    time::Timestamp,
+};
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqlitePool},
+};
+use tokio::sync::{Notify, broadcast};
+
+use crate::{
+    SqliteError, SqliteOptions,
+    error::Failure,
+    hints,
+    lane::{Lane, Operation, Session},
+    lives::Lives,
+    options::{Clock, Place},
+    schema, waits,
+    watch::Watch,
+};
+
+/// A system database in one SQLite file, or in memory.
+///
+/// Clones share one writer; executors that joined through any of them live until they leave, the last clone is dropped or the
+/// process ends. Several processes may open one file.
+#[derive(Clone)]
+pub struct Sqlite {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    place: Place,
+    connect: SqliteConnectOptions,
+    lane: Lane,
+    /// Connections that read a file. A database in memory has but one connection, the lane's.
+    readers: Option<SqlitePool>,
+    clock: Clock,
+    subscribers: broadcast::Sender<Hint>,
+    subscribed: Arc<Notify>,
+    lives: Lives,
+}
+
+impl Sqlite {
+    /// Opens the database in a file; makes the file if it is not there. Beside it the system keeps `<file>-wal` and `<file>-shm`, and
+    /// this library the directory `<file>-executors`.
+    ///
+    /// Errors: see [`SqliteError`]; each says what to do.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
+        Self::options(path).open().await
+    }
+
+    /// Opens a database of this handle and its clones, gone with the last of them.
+    pub async fn in_memory() -> Result<Self, SqliteError> {
+        SqliteOptions::in_memory().open().await
+    }
+
+    /// How to open the database in a file, with other than the default options.
+    pub fn options(path: impl AsRef<Path>) -> SqliteOptions {
+        SqliteOptions::file(path)
+    }
+
+    pub(crate) fn new(
+        place: Place,
+        connect: SqliteConnectOptions,
+        writer: SqliteConnection,
+        readers: Option<SqlitePool>,
+        clock: Clock,
+    ) -> Self {
+        let subscribers = hints::channel();
+        let subscribed = Arc::new(Notify::new());
+        let in_file = place != Place::Memory;
+        let again = in_file.then(|| connect.clone());
+        let session = Session::new(writer, again, Arc::clone(&clock), subscribers.clone());
+        let watch = Watch::new(subscribers.clone(), Arc::clone(&subscribed), in_file);
+        let shared = Shared {
+            lives: Lives::of(&place),
+            place,
+            connect,
+            lane: Lane::start(session, watch),
+            readers,
+            clock,
+            subscribers,
+            subscribed,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// How many commits this process has made. With the number of writes it tells how well they ride together.
+    pub fn commits(&self) -> u64 {
+        self.shared.lane.commits()
+    }
+
+    pub(crate) fn lives(&self) -> &Lives {
+        &self.shared.lives
+    }
+
+    /// Runs an operation in the write lane.
+    pub(crate) async fn write<A, T, F>(
+        &self,
+        doing: &'static str,
+        args: A,
+        operation: F,
+    ) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Operation<A, T>,
+    {
+        self.shared.lane.run(doing, args, operation).await
+    }
+
+    /// Runs a query that is one statement, or several that need not agree.
+    pub(crate) async fn read<A, T, F>(&self, doing: &'static str, args: A, query: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Query<A, T>,
+    {
+        let Some(readers) = &self.shared.readers else {
+            return self.read_in_lane(doing, args, query).await;
+        };
+        let answer = async {
+            let mut conn = readers.acquire().await?;
+            query(&mut conn, &args).await
+        };
+        answer
+            .await
+            .map_err(|failure: Failure| failure.into_error(doing))
+    }
+
+    /// Runs a query whose statements see one state of the database.
+    pub(crate) async fn read_at_once<A, T, F>(
+        &self,
+        doing: &'static str,
+        args: A,
+        query: F,
+    ) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Query<A, T>,
+    {
+        let Some(readers) = &self.shared.readers else {
+            return self.read_in_lane(doing, args, query).await;
+        };
+        let answer = async {
+            let mut conn = readers.acquire().await?;
+            let mut transaction = conn.begin().await?;
+            let answer = query(&mut transaction, &args).await?;
+            transaction.rollback().await?;
+            Ok(answer)
+        };
+        answer
+            .await
+            .map_err(|failure: Failure| failure.into_error(doing))
+    }
+
+    async fn read_in_lane<A, T, F>(&self, doing: &'static str, args: A, query: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Query<A, T>,
+    {
+        self.shared
+            .lane
+            .run(doing, args, move |session, args| {
+                query(&mut session.conn, args)
+            })
+            .await
+    }
+
+    async fn write_ahead(&self, path: &Path) -> Result<(), Failure> {
+        let mut conn = self.shared.connect.connect().await?;
+        schema::check(&mut conn, path).await?;
+        schema::write_ahead(&mut conn, path).await?;
+        conn.close().await?;
+        Ok(())
+    }
+}
+
+/// What a reader asks.
+pub(crate) trait Query<A, T>:
+    for<'t> Fn(&'t mut SqliteConnection, &'t A) -> BoxFuture<'t, Result<T, Failure>>
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<A, T, F> Query<A, T> for F where
+    F: for<'t> Fn(&'t mut SqliteConnection, &'t A) -> BoxFuture<'t, Result<T, Failure>>
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+#[async_trait]
+impl SystemDb for Sqlite {
+    async fn migrate(&self) -> Result<()> {
+        const DOING: &str = "make the system tables";
+        if let Place::File(path) = &self.shared.place {
+            self.write_ahead(path)
+                .await
+                .map_err(|failure| failure.into_error(DOING))?;
+        }
+        let path = self.shared.place.path().to_owned();
+        self.write(DOING, path, |session, path| {
+            Box::pin(schema::create(session, path))
+        })
+        .await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok((self.shared.clock)())
+    }
+
+    async fn poll(&self, waits: &Waits) -> Result<Wakes> {
+        self.read_at_once(
+            "look for what is waited for",
+            waits.clone(),
+            |conn, waits| Box::pin(waits::poll(conn, waits)),
+        )
+        .await
+    }
+
+    fn hints(&self) -> BoxStream<'static, Hint> {
+        let subscription = self.shared.subscribers.subscribe();
+        self.shared.subscribed.notify_one();
+        hints::stream(subscription)
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sqlite")
+            .field(&self.shared.place.path())
+            .finish()
+    }
+}

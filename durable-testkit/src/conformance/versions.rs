@@ -1,0 +1,101 @@
+//! Application versions, and what waits for other ones.
+
+use durable_core::{
+    db::{DbError, NewWorkflow, VersionCount},
+    state::Status,
+};
+
+use super::{
+    Context,
+    context::given,
+    make::{self, here, queued, success},
+};
+
+cases! { "versions":
+    a_version_may_be_registered_again,
+    a_version_name_belongs_to_one_application,
+    what_waits_for_other_versions_is_counted,
+    what_has_ended_waits_for_no_version,
+    workflows_of_other_applications_are_not_stranded,
+}
+
+async fn a_version_may_be_registered_again(t: Context) {
+    for _ in 0..3 {
+        given(t.db.register_version(make::APPLICATION, "v1").await);
+    }
+    let other = t.another_process().await;
+    given(other.register_version(make::APPLICATION, "v1").await);
+    given(other.register_version(make::APPLICATION, "v2").await);
+}
+
+async fn a_version_name_belongs_to_one_application(t: Context) {
+    given(t.db.register_version("bank", "v1").await);
+    let refused = t.db.register_version(make::APPLICATION, "v1").await;
+    let Err(DbError::Refused(why)) = refused else {
+        panic!("another application's version was registered: {refused:?}");
+    };
+    assert!(
+        why.contains("v1") && why.contains("bank"),
+        "it names both: {why}"
+    );
+    given(t.db.register_version("bank", "v1").await);
+}
+
+async fn insert_as(t: &Context, version: &str, new: NewWorkflow) {
+    let version = Some(version.to_owned());
+    t.insert(NewWorkflow { version, ..new }).await;
+}
+
+async fn what_waits_for_other_versions_is_counted(t: Context) {
+    insert_as(&t, "v0", queued("a")).await;
+    insert_as(&t, "v3", here("b")).await;
+    insert_as(&t, "v3", queued("c")).await;
+    insert_as(&t, "v3", queued("d")).await;
+    t.raw("e", |row| {
+        row.version = Some("v0".into());
+        row.status = Status::Delayed;
+    })
+    .await;
+    insert_as(&t, "v9", queued("f")).await;
+    insert_as(&t, "v1", queued("own")).await;
+    t.insert(NewWorkflow {
+        version: None,
+        ..queued("none")
+    })
+    .await;
+
+    let stranded = given(t.db.stranded(make::APPLICATION, "v1").await);
+    assert_eq!(stranded, [count("v3", 3), count("v0", 2), count("v9", 1)]);
+    let stranded = given(t.db.stranded(make::APPLICATION, "v3").await);
+    assert_eq!(stranded.len(), 3);
+    assert_eq!(stranded[0], count("v0", 2));
+}
+
+fn count(version: &str, count: u64) -> VersionCount {
+    VersionCount {
+        version: version.to_owned(),
+        count,
+    }
+}
+
+async fn what_has_ended_waits_for_no_version(t: Context) {
+    t.one_of_each_status().await;
+    let stranded = given(t.db.stranded(make::APPLICATION, "v2").await);
+    assert_eq!(stranded, [count("v1", 3)]);
+    let owner = make::owner("pending", make::creator("pending"));
+    t.finish(&owner, &success("1")).await;
+    t.cancel("delayed").await;
+    t.cancel("enqueued").await;
+    assert_eq!(given(t.db.stranded(make::APPLICATION, "v2").await), []);
+}
+
+async fn workflows_of_other_applications_are_not_stranded(t: Context) {
+    let application = "bank".to_owned();
+    t.insert(NewWorkflow {
+        application,
+        ..queued("w")
+    })
+    .await;
+    assert_eq!(given(t.db.stranded(make::APPLICATION, "v2").await), []);
+    assert_eq!(given(t.db.stranded("bank", "v2").await), [count("v1", 1)]);
+}

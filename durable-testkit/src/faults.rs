@@ -1,0 +1,173 @@
+//! A layer over any backend that loses calls and answers, as a network and a restarting database do.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use async_trait::async_trait;
+use durable_core::{
+    db::{
+        Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, DbError, Events,
+        Executors, Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues,
+        Received, Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb,
+        VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+    },
+    ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
+    payload::{Encoded, Outcome},
+    state::{WorkflowRow, claim::Claimant},
+    time::Timestamp,
+};
+use futures_util::stream::BoxStream;
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It does not reach the database.
+    CallLost,
+    /// It happens, and its answer does not come back.
+    AnswerLost,
+    /// It happens, and the driver reports what no retry mends.
+    Broken,
+}
+
+/// A backend whose calls fail as a function of the call's name says: `"claim"`, `"record_step"`, …, as the trait's methods.
+#[derive(Clone)]
+pub struct Faulty {
+    inner: Arc<dyn SystemDb>,
+    plan: Arc<dyn Fn(&'static str) -> Fault + Send + Sync>,
+    hints: bool,
+}
+
+impl Faulty {
+    /// Wraps `inner`; `plan` is asked once for each call, before it is made.
+    pub fn new(
+        inner: impl SystemDb,
+        plan: impl Fn(&'static str) -> Fault + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            plan: Arc::new(plan),
+            ..Self::over(Arc::new(inner))
+        }
+    }
+
+    /// Wraps `inner` and loses nothing: for a test that keeps a handle on what it gives away.
+    pub fn over(inner: Arc<dyn SystemDb>) -> Self {
+        Self {
+            inner,
+            plan: Arc::new(|_| Fault::None),
+            hints: true,
+        }
+    }
+
+    /// Loses all hints: what hints speed up must happen all the same.
+    pub fn without_hints(mut self) -> Self {
+        self.hints = false;
+        self
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let lost = || DbError::unavailable(name, "a fault of the testkit");
+        match (self.plan)(name) {
+            Fault::None => call.await,
+            Fault::CallLost => Err(lost()),
+            Fault::AnswerLost => {
+                call.await?;
+                Err(lost())
+            }
+            Fault::Broken => {
+                call.await?;
+                Err(DbError::broken(name, "a fault of the testkit"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Faulty").field(&self.inner).finish()
+    }
+}
+
+#[async_trait]
+impl SystemDb for Faulty {
+    async fn migrate(&self) -> Result<()> {
+        self.call("migrate", self.inner.migrate()).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.call("now", self.inner.now()).await
+    }
+
+    async fn poll(&self, waits: &Waits) -> Result<Wakes> {
+        self.call("poll", self.inner.poll(waits)).await
+    }
+
+    fn hints(&self) -> BoxStream<'static, Hint> {
+        if self.hints {
+            self.inner.hints()
+        } else {
+            Box::pin(futures_util::stream::pending())
+        }
+    }
+}
+
+/// Methods that pass every call through [`Faulty::call`] under their own names.
+macro_rules! faulty {
+    ($trait:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
+        #[async_trait]
+        impl $trait for Faulty {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
+                self.call(stringify!($name), self.inner.$name($($arg),*)).await
+            })*
+        }
+    };
+}
+
+faulty!(Workflows {
+    fn insert_workflow(new: &NewWorkflow) -> Inserted;
+    fn insert_child(new: &NewWorkflow, parent: &Owner, step: &StepStamp) -> ChildInserted;
+    fn workflow(id: &WorkflowId) -> Option<WorkflowRow>;
+    fn finish_workflow(owner: &Owner, outcome: &Outcome) -> Write;
+    fn dead_letter(owner: &Owner) -> Write;
+    fn cancel(ids: &[WorkflowId]) -> Vec<WorkflowId>;
+    fn resume(id: &WorkflowId, queue: Option<&str>) -> Resumed;
+    fn expire_deadlines(application: &str, limit: usize) -> Vec<WorkflowId>;
+});
+
+faulty!(Steps {
+    fn record_step(owner: &Owner, step: &StepRecord) -> Recorded;
+    fn histories(ids: &[WorkflowId]) -> Vec<History>;
+});
+
+faulty!(Queues {
+    fn claim(request: &ClaimRequest) -> Vec<Claimed>;
+    fn claimed_by(tokens: &[OwnerToken]) -> Vec<Claimed>;
+});
+
+faulty!(Messages {
+    fn send(message: &Message, step: Option<(&Owner, &StepStamp)>) -> Sent;
+    fn receive(owner: &Owner, topic: &str, step: &StepStamp, otherwise: Option<&Encoded>) -> Received;
+});
+
+faulty!(Events {
+    fn set_event(owner: &Owner, key: &str, value: &Encoded, step: &StepStamp) -> Recorded;
+    fn event(workflow: &WorkflowId, key: &str) -> Option<Encoded>;
+});
+
+faulty!(Versions {
+    fn register_version(application: &str, version: &str) -> ();
+    fn stranded(application: &str, version: &str) -> Vec<VersionCount>;
+});
+
+faulty!(Executors {
+    fn join(wanted: &WantedExecutor) -> Joined;
+    fn leave(executor: &ExecutorId) -> ();
+    fn abandoned(query: &AbandonedQuery) -> Vec<Abandoned>;
+    fn requeue(claimant: &Claimant, abandoned: &[Abandoned]) -> Vec<WorkflowId>;
+    fn adopt(claimant: &Claimant, adoptions: &[Adoption]) -> Vec<Claimed>;
+});

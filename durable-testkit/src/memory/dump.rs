@@ -1,0 +1,125 @@
+//! The database as text, and changes that no call of `SystemDb` makes.
+
+use std::fmt::Write;
+
+use durable_core::{ids::WorkflowId, payload::Encoded, state::WorkflowRow};
+
+use super::{
+    Memory,
+    store::{Store, Stored},
+};
+use crate::raw::{Payloads, RawWorkflow};
+
+impl Memory {
+    /// Everything that is stored, one line each, in a canonical order: equal databases give equal texts.
+    pub fn dump(&self) -> String {
+        self.commit(|store, _| dump(store))
+    }
+
+    /// All rows, in the order of their ids.
+    pub fn rows(&self) -> Vec<WorkflowRow> {
+        self.commit(|store, _| store.rows().cloned().collect())
+    }
+
+    /// Puts a workflow in as it stands, past all checks.
+    pub fn put_workflow(&self, raw: &RawWorkflow) {
+        let raw = raw.clone();
+        self.commit(|store, _| {
+            let id = raw.row.id.clone();
+            let mut stored = Stored {
+                row: raw.row,
+                input: None,
+                outcome: None,
+            };
+            match raw.payloads {
+                Payloads::Columns => {
+                    stored.input = raw.input;
+                    stored.outcome = raw.outcome;
+                }
+                Payloads::Tables => {
+                    raw.input.map(|text| store.inputs.insert(id.clone(), text));
+                    raw.outcome
+                        .map(|outcome| store.outcomes.insert(id.clone(), outcome));
+                }
+            }
+            store.workflows.insert(id, stored);
+        });
+    }
+
+    /// Deletes a workflow's row with all that hangs on it by a foreign key (messages, events), but neither its payloads nor its
+    /// steps, as a broken delete does.
+    pub fn delete_workflow_row_only(&self, id: &WorkflowId) {
+        self.commit(|store, _| {
+            store.workflows.remove(id);
+            for mail in store.mailboxes.remove(id).unwrap_or_default() {
+                store.message_ids.remove(&mail.id);
+            }
+            store.events.retain(|(of, _), _| of != id);
+            store.event_history.retain(|(of, _), _| of != id);
+        });
+    }
+
+    /// What was ever published under a key, with the numbers of the steps that did.
+    pub fn event_history(&self, workflow: &WorkflowId, key: &str) -> Vec<(i32, Encoded)> {
+        let place = (workflow.clone(), key.to_owned());
+        self.commit(|store, _| {
+            let history = store.event_history.get(&place).into_iter().flatten();
+            history.map(|(n, value)| (*n, value.clone())).collect()
+        })
+    }
+}
+
+fn dump(store: &Store) -> String {
+    let mut text = String::new();
+    write_dump(store, &mut text).expect("a string takes all that is written to it");
+    text
+}
+
+fn write_dump(store: &Store, out: &mut String) -> std::fmt::Result {
+    for stored in store.workflows.values() {
+        writeln!(out, "workflow {:?}", stored.row)?;
+        if stored.input.is_some() || stored.outcome.is_some() {
+            writeln!(out, "  in its row {:?} {:?}", stored.input, stored.outcome)?;
+        }
+    }
+    for (id, input) in &store.inputs {
+        writeln!(out, "input {id:?} {input:?}")?;
+    }
+    for (id, outcome) in &store.outcomes {
+        writeln!(out, "outcome {id:?} {outcome:?}")?;
+    }
+    for (id, steps) in &store.steps {
+        for step in steps.values() {
+            writeln!(out, "step {id:?} {step:?}")?;
+        }
+    }
+    for (id, mailbox) in &store.mailboxes {
+        for mail in mailbox {
+            let (sent, topic, payload) = (mail.sent_at, &mail.topic, &mail.payload);
+            let taken = mail.consumed_by;
+            writeln!(
+                out,
+                "message {id:?} at {sent} {:?} {topic:?} {payload:?} taken by {taken:?}",
+                mail.id
+            )?;
+        }
+    }
+    for ((id, key), value) in &store.events {
+        writeln!(out, "event {id:?} {key:?} {value:?}")?;
+    }
+    for ((id, key), values) in &store.event_history {
+        writeln!(out, "event history {id:?} {key:?} {values:?}")?;
+    }
+    for (application, version) in &store.versions {
+        writeln!(out, "version {application:?} {version:?}")?;
+    }
+    for (id, executor) in &store.executors {
+        let alive = executor.holder.is_some();
+        writeln!(
+            out,
+            "executor {id:?} life {} alive {alive}",
+            executor.incarnation
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Claiming work from queues.
+
+use async_trait::async_trait;
+use durable_core::{
+    db::{ClaimRequest, Claimed, Hint, Queues, Result},
+    ids::{OwnerToken, WorkflowId},
+    state::{
+        WorkflowRow,
+        claim::{Claimant, order},
+        transition::Event,
+    },
+    time::Timestamp,
+};
+
+use super::{Memory, store::Store};
+
+#[async_trait]
+impl Queues for Memory {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        Ok(self.commit(|store, now| claim(store, request, now)))
+    }
+
+    async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>> {
+        Ok(self.commit(|store, _| {
+            store
+                .rows()
+                .filter(|row| tokens.iter().any(|token| row.is_owned_by(token)))
+                .map(|row| claimed(store, row.clone()))
+                .collect()
+        }))
+    }
+}
+
+fn claim(store: &mut Store, request: &ClaimRequest, now: Timestamp) -> Vec<Claimed> {
+    let claimant = &request.claimant;
+    if !store.is_current(claimant) {
+        return Vec::new();
+    }
+    candidates(store, request)
+        .iter()
+        .zip(&request.tokens)
+        .filter_map(|(id, token)| take(store, id, &Event::Claim { claimant, token }, now))
+        .collect()
+}
+
+/// What may be claimed, most urgent and then oldest first.
+fn candidates(store: &Store, request: &ClaimRequest) -> Vec<WorkflowId> {
+    let claimant = &request.claimant;
+    let is_latest = store.is_latest(&claimant.application, &claimant.version);
+    let mut rows: Vec<&WorkflowRow> = store
+        .rows()
+        .filter(|row| claimant.may_claim(row, &request.queue, is_latest))
+        .collect();
+    rows.sort_by(|a, b| order(a, b));
+    rows.into_iter().map(|row| row.id.clone()).collect()
+}
+
+/// Lets a claim or an adoption happen, and answers what was taken.
+pub(super) fn take(
+    store: &mut Store,
+    id: &WorkflowId,
+    event: &Event<'_>,
+    now: Timestamp,
+) -> Option<Claimed> {
+    let row = store.change(id, event, now)?.ok()?;
+    store.hint(Hint::Workflow(id.clone()));
+    Some(claimed(store, row))
+}
+
+fn claimed(store: &Store, row: WorkflowRow) -> Claimed {
+    let input = store.input(&row.id);
+    Claimed { row, input }
+}
+
+impl Store {
+    /// Whether the request is of the executor's present life.
+    pub(super) fn is_current(&self, claimant: &Claimant) -> bool {
+        self.executors
+            .get(&claimant.executor)
+            .is_some_and(|executor| executor.incarnation == claimant.incarnation)
+    }
+}

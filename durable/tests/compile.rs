@@ -1,0 +1,16 @@
+//! What must not compile, and what the compiler then says.
+//!
+//! The messages are those of the toolchain in use; after an update, `TRYBUILD=overwrite cargo test -p durable --test compile`
+//! writes them anew, and the difference is looked at.
+
+#[test]
+fn mistakes_do_not_compile_and_are_told_in_words() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/compile/shapes.rs");
+    cases.compile_fail("tests/compile/error_without_durable.rs");
+    cases.compile_fail("tests/compile/wrong_input.rs");
+    cases.compile_fail("tests/compile/not_a_workflow.rs");
+    cases.compile_fail("tests/compile/clock_in_workflow.rs");
+    cases.compile_fail("tests/compile/step_gives_away_its_capture.rs");
+    cases.compile_fail("tests/compile/not_send.rs");
+}

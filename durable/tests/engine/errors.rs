@@ -1,0 +1,158 @@
+//! What cannot be stored or read, and what other programs wrote.
+
+use std::collections::BTreeMap;
+
+use durable::{Codec, Error, prelude::*, state::Status};
+
+use crate::support::{Tally, crash, on_every_backend, until_recorded};
+
+#[durable::workflow]
+async fn not_a_number(ctx: Ctx) -> Result<String, Error> {
+    let error = ctx
+        .step("divide", async || Ok::<_, Error>(vec![1.0, f64::NAN]))
+        .await
+        .unwrap_err();
+    ctx.sleep(Duration::from_millis(1)).await?;
+    Ok(error.to_string())
+}
+
+#[durable::workflow]
+async fn odd_keys(_ctx: Ctx) -> Result<BTreeMap<String, BTreeMap<(u8, u8), u8>>, Error> {
+    let inner = BTreeMap::from([((1, 2), 3)]);
+    Ok(BTreeMap::from([("a".to_owned(), inner)]))
+}
+
+#[durable::workflow]
+async fn bare(ctx: Ctx) -> Result<(), Error> {
+    ctx.state::<Tally>().map(|_| ())
+}
+
+#[durable::workflow]
+async fn listener(ctx: Ctx) -> Result<String, Error> {
+    match ctx.recv::<u32>("number", Duration::from_secs(30)).await {
+        Ok(value) => Ok(format!("{value:?}")),
+        Err(error) => Ok(error.code().to_owned()),
+    }
+}
+
+mod numbers {
+    use super::{Ctx, Duration, Error};
+
+    #[durable::workflow(name = "changing")]
+    pub async fn changing(ctx: Ctx, n: u64) -> Result<u64, Error> {
+        let n = ctx.step("count", || async { Ok::<_, Error>(n) }).await?;
+        ctx.sleep(Duration::from_secs(3600)).await?;
+        Ok(n)
+    }
+}
+
+mod texts {
+    use super::{Ctx, Error};
+
+    #[durable::workflow(name = "changing")]
+    pub async fn changing(ctx: Ctx, n: u64) -> Result<String, Error> {
+        ctx.step("count", || async { Ok::<_, Error>(n.to_string()) })
+            .await
+    }
+}
+
+mod wanting_text {
+    use super::{Ctx, Error};
+
+    #[durable::workflow(name = "changing")]
+    pub async fn changing(_ctx: Ctx, text: String) -> Result<String, Error> {
+        Ok(text)
+    }
+}
+
+struct Upside;
+
+impl Codec for Upside {
+    fn name(&self) -> &'static str {
+        "upside"
+    }
+
+    fn encode(&self, json: &str) -> Result<String, String> {
+        Ok(json.chars().rev().collect())
+    }
+
+    fn decode(&self, text: &str) -> Result<String, String> {
+        Ok(text.chars().rev().collect())
+    }
+}
+
+#[durable::workflow]
+async fn secret(ctx: Ctx, word: String) -> Result<String, Error> {
+    ctx.step("keep", || async { Ok::<_, Error>(word.clone()) })
+        .await
+}
+
+on_every_backend! {
+    async fn a_value_that_json_cannot_hold_is_the_steps_error(world) {
+        let app = world.builder().await.workflow(not_a_number).launch().await.unwrap();
+        let text = app.start(not_a_number, ()).id("n").await.unwrap().result().await.unwrap();
+        assert!(text.contains(r#"the result of step "divide" (number 1 of workflow "n") cannot be stored: 1: NaN"#), "{text}");
+    }
+
+    async fn a_result_that_json_cannot_hold_is_the_workflows_error(world) {
+        let app = world.builder().await.workflow(odd_keys).launch().await.unwrap();
+        let error = app.start(odd_keys, ()).id("o").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_ENCODE");
+        assert!(error.to_string().contains("key must be a string"), "{error}");
+    }
+
+    async fn missing_state_is_named(world) {
+        let app = world.builder().await.workflow(bare).launch().await.unwrap();
+        let error = app.start(bare, ()).await.unwrap().result().await.unwrap_err();
+        assert!(error.to_string().contains("Tally") && error.to_string().contains(".state("), "{error}");
+    }
+
+    async fn a_message_of_another_type_is_a_value_and_does_not_block_the_workflow(world) {
+        let app = world.builder().await.workflow(listener).launch().await.unwrap();
+        let handle = app.start(listener, ()).id("l").await.unwrap();
+        app.send("l", "number", "no number").await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "DURABLE_DECODE");
+    }
+
+    async fn a_record_that_no_longer_fits_its_type_leaves_the_workflow_recoverable(world) {
+        let app = world.builder().await.workflow(numbers::changing).launch().await.unwrap();
+        app.start(numbers::changing, 5).id("c").await.unwrap();
+        until_recorded(&app, "c", 2).await;
+        crash(app).await;
+        let app = world.builder().await.workflow(texts::changing).launch().await.unwrap();
+        let error = app.handle(texts::changing, "c").result().await.unwrap_err();
+        assert!(error.to_string().contains(r#"the recorded result of "count" (operation 1 of workflow "c")"#), "{error}");
+        assert_eq!(app.workflow("c").await.unwrap().status, Status::Pending);
+        crash(app).await;
+        // The same for arguments, once something is recorded.
+        let app = world.builder().await.workflow(wanting_text::changing).launch().await.unwrap();
+        let error = app.handle(wanting_text::changing, "c").result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_DECODE");
+        assert_eq!(app.workflow("c").await.unwrap().status, Status::Pending);
+    }
+
+    async fn arguments_that_cannot_be_read_are_the_callers_error(world) {
+        let app = world.builder().await.workflow(numbers::changing).launch().await.unwrap();
+        app.start(numbers::changing, 5).id("c").queue("q").await.unwrap();
+        crash(app).await;
+        let app = world.builder().await.workflow(wanting_text::changing).queue("q").launch().await.unwrap();
+        let error = app.handle(wanting_text::changing, "c").result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_DECODE");
+        assert!(error.to_string().contains(r#"the input of workflow "changing""#), "{error}");
+    }
+
+    async fn a_codec_is_applied_to_what_is_stored_and_named_in_each_row(world) {
+        let app = world.builder().await.codec(Upside).workflow(secret).launch().await.unwrap();
+        let handle = app.start(secret, "abc".into()).id("s").await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "abc");
+        let steps = app.steps("s").await.unwrap();
+        let durable::db::StepResult::Output(value) = &steps[0].result else { panic!("{steps:?}") };
+        assert_eq!((value.text.as_str(), value.format.as_ref().unwrap().as_str()), (r#""cba""#, "upside"));
+        // A program without the codec says which one is missing; it claims no such row in the first place.
+        let plain = world.builder().await.workflow(secret).launch().await.unwrap();
+        let error = plain.handle(secret, "s").result().await.unwrap_err();
+        assert!(matches!(&error, Error::UnknownFormat { format, .. } if format == "upside"), "{error}");
+        let reader = world.builder().await.read_codec(Upside).workflow(secret).launch().await.unwrap();
+        assert_eq!(reader.handle(secret, "s").result().await.unwrap(), "abc");
+    }
+}

@@ -1,0 +1,20 @@
+//! What the engine promises, on every backend: each test runs once on the in-memory model and once on SQLite.
+
+// A test program has no outside.
+#![allow(unreachable_pub)]
+
+mod cancellation;
+mod children;
+mod deadlines;
+mod errors;
+mod faults;
+mod mailboxes;
+mod methods;
+mod misplaced;
+mod numbering;
+mod queues;
+mod recovery;
+mod retries;
+mod starting;
+mod support;
+mod versions;

@@ -1,0 +1,130 @@
+//! Operations that are where they must not be, and code that does not fit its history.
+
+use durable::{Error, prelude::*, state::Status};
+
+use crate::support::{Tally, crash, on_every_backend, outline, until_recorded};
+
+#[durable::workflow]
+async fn nested(ctx: Ctx) -> Result<String, Error> {
+    let refused = ctx
+        .step("outer", || async {
+            let inner = ctx.step("inner", async || Ok::<_, Error>(1));
+            Ok::<_, Error>(inner.await.unwrap_err().to_string())
+        })
+        .await?;
+    // The refused one took no number.
+    ctx.step("after", async || Ok::<_, Error>(())).await?;
+    Ok(refused)
+}
+
+#[durable::workflow(allow(spawn))]
+async fn foreign(ctx: Ctx) -> Result<String, Error> {
+    let built_here = ctx.step("built here", async || Ok::<_, Error>(1));
+    let elsewhere = ctx.clone();
+    let task = tokio::spawn(async move {
+        let here = elsewhere
+            .step("built there", async || Ok::<_, Error>(1))
+            .await;
+        (here.unwrap_err(), built_here.await.unwrap_err())
+    });
+    let (there, here) = task.await.expect("the task ends");
+    ctx.step("after", async || Ok::<_, Error>(())).await?;
+    Ok(format!("{} {}", there.code(), here.code()))
+}
+
+#[durable::workflow]
+async fn late(ctx: Ctx) -> Result<(), Error> {
+    let first = ctx.step("first", async || Ok::<_, Error>(()));
+    let second = ctx.step("second", async || {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, Error>(())
+    });
+    let branch = async {
+        first.await?;
+        ctx.step("third", async || Ok::<_, Error>(())).await
+    };
+    let (a, b) = tokio::join!(branch, second);
+    a.and(b)
+}
+
+mod before {
+    use super::{Ctx, Error, Tally};
+
+    #[durable::workflow(name = "edited")]
+    pub async fn edited(ctx: Ctx) -> Result<u8, Error> {
+        let tally = ctx.state::<Tally>()?;
+        ctx.step("charge", async || Ok::<_, Error>(1)).await?;
+        ctx.step("ship", || async {
+            tally.pass("ship").await;
+            Ok::<_, Error>(2)
+        })
+        .await
+    }
+}
+
+mod after {
+    use super::{Ctx, Error, Tally};
+
+    #[durable::workflow(name = "edited")]
+    pub async fn edited(ctx: Ctx) -> Result<u8, Error> {
+        let tally = ctx.state::<Tally>()?;
+        let reserved = ctx.step("reserve", async || Ok::<_, Error>(9)).await;
+        tally.hit("went on");
+        // Code that swallows errors does not swallow this one: the operation never returns.
+        Ok(reserved.unwrap_or(0))
+    }
+}
+
+on_every_backend! {
+    async fn a_step_inside_a_steps_body_is_refused(world) {
+        let app = world.builder().await.workflow(nested).launch().await.unwrap();
+        let text = app.start(nested, ()).id("n").await.unwrap().result().await.unwrap();
+        assert!(text.contains(r#""inner" inside the body of step "outer" of workflow "n""#), "{text}");
+        assert_eq!(outline(&app.steps("n").await.unwrap()), [(1, "outer"), (2, "after")]);
+    }
+
+    async fn an_operation_in_a_foreign_task_is_refused(world) {
+        let app = world.builder().await.workflow(foreign).launch().await.unwrap();
+        let codes = app.start(foreign, ()).id("f").await.unwrap().result().await.unwrap();
+        assert_eq!(codes, "DURABLE_FOREIGN_TASK DURABLE_FOREIGN_TASK");
+        assert_eq!(outline(&app.steps("f").await.unwrap()), [(2, "after")]);
+    }
+
+    async fn a_step_built_after_an_await_inside_a_join_is_refused_at_the_first_run(world) {
+        let app = world.builder().await.workflow(late).launch().await.unwrap();
+        let error = app.start(late, ()).id("l").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_UNORDERED");
+        let text = error.to_string();
+        assert!(text.contains(r#"builds "third""#) && text.contains("misplaced.rs:"), "{text}");
+        assert!(text.contains("before the `join!`") && text.contains("child workflow"), "{text}");
+        // It stays recoverable, and nothing of the third step is recorded.
+        assert_eq!(app.workflow("l").await.unwrap().status, Status::Pending);
+        assert!(app.steps("l").await.unwrap().iter().all(|step| step.name != "third"));
+    }
+
+    async fn code_that_does_not_fit_the_history_is_reported_and_the_workflow_stays_recoverable(world) {
+        let tally = Tally::default();
+        let app = world.builder().await.state(tally.clone()).workflow(before::edited).launch().await.unwrap();
+        app.start(before::edited, ()).id("w").await.unwrap();
+        until_recorded(&app, "w", 1).await;
+        crash(app).await;
+
+        let app = world.builder().await.state(tally.clone()).workflow(after::edited).launch().await.unwrap();
+        assert_eq!(app.report().recovered, 1);
+        let error = app.handle(after::edited, "w").result().await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(r#"workflow "w" has recorded "charge" as operation 1"#), "{text}");
+        assert!(text.contains(r#"now calls "reserve" (at "#) && text.contains("misplaced.rs:"), "{text}");
+        // Several rounds of recovery: this process does not try again what it cannot do.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let row = app.workflow("w").await.unwrap();
+        assert_eq!((row.status, row.attempts), (Status::Pending, 2));
+        assert_eq!(tally.count("went on"), 0);
+        crash(app).await;
+
+        // With the old code it goes on where it was.
+        tally.open("ship");
+        let app = world.builder().await.state(tally.clone()).workflow(before::edited).launch().await.unwrap();
+        assert_eq!(app.handle(before::edited, "w").result().await.unwrap(), 2);
+    }
+}

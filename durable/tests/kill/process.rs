@@ -1,0 +1,83 @@
+//! Starting and killing the examples.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The built example of this name, beside this test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this program has a path");
+    let target = test.parent().and_then(Path::parent).expect("target/debug");
+    let path = target.join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing; `cargo test` builds it, or `cargo build --examples`",
+        path.display()
+    );
+    path
+}
+
+/// An example with these arguments, its output kept.
+pub fn start(name: &str, args: &[&str]) -> Child {
+    Command::new(example(name))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts")
+}
+
+/// Kills a process as the operating system does, and gives what it had printed.
+pub fn kill(mut child: Child) -> String {
+    // It may have ended by itself meanwhile.
+    let _ = child.kill();
+    text(&child.wait_with_output().expect("its output"))
+}
+
+/// Waits for a process to end well, and gives what it printed.
+pub fn finish(mut child: Child, patience: Duration) -> String {
+    let begin = Instant::now();
+    while child.try_wait().expect("its status").is_none() {
+        assert!(
+            begin.elapsed() < patience,
+            "it hangs; it had printed:\n{}",
+            kill(child)
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("its output");
+    let printed = text(&output);
+    assert!(output.status.success(), "{}:\n{printed}", output.status);
+    printed
+}
+
+fn text(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// Random numbers from a seed that is printed, so that a failure can be looked at again with `DURABLE_SEED`.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let seed = match std::env::var("DURABLE_SEED") {
+            Ok(seed) => seed.parse().expect("DURABLE_SEED is a number"),
+            Err(_) => std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs(),
+        };
+        println!("DURABLE_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}

@@ -1,0 +1,208 @@
+//! The quickstart, killed at random moments.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use durable::{
+    db::{Steps, Workflows},
+    sqlite::Sqlite,
+    state::Status,
+};
+
+use crate::process::{Random, finish, kill, start};
+
+const STEPS: [&str; 5] = [
+    "reserve stock",
+    "charge card",
+    "pack parcel",
+    "hand to carrier",
+    "thank customer",
+];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Files {
+    dir: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn start(&self, order: &str, more: &[&str]) -> std::process::Child {
+        let (db, effects) = (self.path("shop.db"), self.path("effects"));
+        let args = [
+            "--db",
+            &db,
+            "--effects",
+            &effects,
+            "--order",
+            order,
+            "--pace",
+            "15",
+        ];
+        start("quickstart", &[&args, more].concat())
+    }
+
+    /// How often each `order/step` took effect.
+    fn effects(&self) -> BTreeMap<String, usize> {
+        let text = std::fs::read_to_string(self.path("effects")).unwrap_or_default();
+        let mut counts = BTreeMap::new();
+        for line in text.lines() {
+            let key = line.split('\t').next().unwrap_or_default().to_owned();
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
+    }
+
+    /// An order's status, and the names of its recorded operations.
+    async fn look(&self, order: &str) -> Option<(Status, Vec<String>)> {
+        if !Path::new(&self.path("shop.db")).exists() {
+            return None;
+        }
+        let db = Sqlite::open(self.path("shop.db"))
+            .await
+            .expect("the file opens");
+        durable::db::SystemDb::migrate(&db)
+            .await
+            .expect("the schema");
+        let row = db.workflow(&order.into()).await.expect("the row")?;
+        let histories = db.histories(&[order.into()]).await.expect("the steps");
+        let steps = histories.into_iter().flat_map(|history| history.steps);
+        Some((row.status, steps.map(|step| step.name).collect()))
+    }
+}
+
+/// Steps whose bodies ran, by what the process printed.
+fn ran(printed: &str) -> Vec<&str> {
+    let lines = printed.lines().filter(|line| line.contains("running"));
+    lines
+        .filter_map(|line| STEPS.into_iter().find(|step| line.contains(step)))
+        .collect()
+}
+
+#[tokio::test]
+async fn killed_at_50_random_moments_it_repeats_no_recorded_step_and_loses_nothing() {
+    let files = Files::new();
+    let mut random = Random::new();
+    let mut recorded_at_kill = BTreeMap::<usize, usize>::new();
+    for n in 0..50 {
+        let order = format!("order-{n}");
+        let child = files.start(&order, &[]);
+        tokio::time::sleep(Duration::from_millis(random.below(150))).await;
+        let printed = kill(child);
+        let before = files.look(&order).await;
+        // What was acknowledged is there.
+        if printed.contains(&format!("{order} begins")) {
+            assert!(before.is_some(), "{order} was acknowledged and is lost");
+        }
+        let recorded = before.map(|(_, steps)| steps).unwrap_or_default();
+        *recorded_at_kill.entry(recorded.len()).or_default() += 1;
+
+        let printed = finish(files.start(&order, &[]), PATIENCE);
+        for step in ran(&printed) {
+            assert!(
+                !recorded.iter().any(|name| name == step),
+                "{order}: {step} was recorded and ran again:\n{printed}"
+            );
+        }
+        let (status, steps) = files.look(&order).await.expect("the order");
+        assert_eq!(
+            (status, steps.len()),
+            (Status::Success, STEPS.len() + 1),
+            "{order}: {steps:?}"
+        );
+    }
+    println!("operations recorded when it was killed, and how often: {recorded_at_kill:?}");
+    assert!(
+        recorded_at_kill.len() >= 4,
+        "the kills came all at the same place: {recorded_at_kill:?}"
+    );
+    let effects = files.effects();
+    for n in 0..50 {
+        assert_eq!(
+            files
+                .look(&format!("order-{n}"))
+                .await
+                .expect("the order")
+                .0,
+            Status::Success
+        );
+        for step in STEPS {
+            assert_eq!(
+                effects.get(&format!("order-{n}/{step}")),
+                Some(&1),
+                "order-{n}/{step}"
+            );
+        }
+    }
+    assert_eq!(effects.len(), 50 * STEPS.len());
+}
+
+#[tokio::test]
+async fn it_crashes_after_each_step_on_request_and_goes_on() {
+    let files = Files::new();
+    for step in STEPS {
+        let crashed = kill_after(&files, step);
+        assert!(
+            crashed.contains(&format!("{step:<16} recorded")),
+            "{crashed}"
+        );
+    }
+    let printed = finish(files.start("order-1", &[]), PATIENCE);
+    assert!(printed.contains("order order-1 is fulfilled"), "{printed}");
+    assert_eq!(ran(&printed), Vec::<&str>::new());
+    assert_eq!(files.effects().len(), STEPS.len());
+}
+
+fn kill_after(files: &Files, step: &str) -> String {
+    let mut child = files.start("order-1", &["--crash-after", step]);
+    let status = child.wait().expect("its status");
+    assert!(!status.success(), "it did not crash after {step}");
+    kill(child)
+}
+
+#[tokio::test]
+async fn two_at_once_on_one_file_do_no_harm() {
+    let files = Files::new();
+    let (first, second) = (files.start("order-1", &[]), files.start("order-1", &[]));
+    let first = finish(first, PATIENCE);
+    let second = finish(second, PATIENCE);
+    for printed in [&first, &second] {
+        assert!(printed.contains("order order-1 is fulfilled"), "{printed}");
+    }
+    assert_eq!(
+        ran(&first).len() + ran(&second).len(),
+        STEPS.len(),
+        "{first}\n{second}"
+    );
+    assert!(files.effects().values().all(|count| *count == 1));
+    let (status, _) = files.look("order-1").await.expect("the order");
+    assert_eq!(status, Status::Success);
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_told_with_the_right_ones() {
+    for (args, words) in [
+        (
+            &["--pace", "fast"] as &[&str],
+            "--pace \"fast\" is no number",
+        ),
+        (&["--speed", "1"], "--speed is unknown"),
+        (&["--order"], "--order needs a value"),
+    ] {
+        let output = start("quickstart", args)
+            .wait_with_output()
+            .expect("its output");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains(words) && text.contains("--crash-after STEP"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The commands, their options and their help.
+
+use std::{ffi::OsString, fmt::Write as _};
+
+use lexopt::{
+    Arg::{Long, Short, Value},
+    Parser, ValueExt as _,
+};
+
+use crate::{ci, failure::Failure, migrate, test};
+
+/// What `cargo xtask` was asked to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Print this text.
+    Help(String),
+    /// Run the tests.
+    Test(test::Options),
+    /// Run everything that must hold before a change is merged.
+    Ci(ci::Options),
+    /// Bring a database's schema up to date.
+    Migrate(migrate::Options),
+}
+
+/// Name, options, and what it does: the first line is shown in the list, all of them by `COMMAND --help`.
+const COMMANDS: [(&str, &str, &str); 3] = [
+    (
+        "test",
+        "[--full] [FILTER]",
+        "Run all tests and documentation tests, with all set-up included
+The quick run leaves out what takes long, and says at its end what that was; --full runs all of it.
+With FILTER only the tests with that text in their name are run.",
+    ),
+    (
+        "ci",
+        "[--skip-tests]",
+        "Run all that must pass before a merge: format, lints, docs, house rules, tests, README
+Stops at the first stage that fails. --skip-tests leaves out the stages that `cargo xtask test` runs.",
+    ),
+    (
+        "migrate",
+        "[--database-url URL]",
+        "Bring a database's schema up to date, creating the database file if there is none
+URL is sqlite:PATH, sqlite://PATH or a plain path, and is DATABASE_URL of the environment if not given.",
+    ),
+];
+
+/// Reads the arguments that follow `cargo xtask`.
+///
+/// Errors: `Usage`, naming what was not understood and where to look.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut parser = Parser::from_args(arguments);
+    let name = match next(&mut parser, "")? {
+        None | Some(Long("help") | Short('h')) => return Ok(Command::Help(overview())),
+        Some(Value(name)) => name.to_string_lossy().into_owned(),
+        Some(other) => return Err(misused(&other.unexpected(), "")),
+    };
+    match name.as_str() {
+        "help" => Ok(Command::Help(overview())),
+        "test" => parse_test(&mut parser),
+        "ci" => parse_ci(&mut parser),
+        "migrate" => parse_migrate(&mut parser),
+        other => Err(Failure::usage(format!(
+            "there is no command `{other}`\n\n{}",
+            overview()
+        ))),
+    }
+}
+
+/// The options of `test`.
+fn parse_test(parser: &mut Parser) -> Result<Command, Failure> {
+    let mut options = test::Options::default();
+    while let Some(argument) = next(parser, "test")? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("test"))),
+            Long("full") => options.full = true,
+            Value(filter) if options.filter.is_none() => {
+                options.filter = Some(filter.string().map_err(|error| misused(&error, "test"))?);
+            }
+            other => return Err(misused(&other.unexpected(), "test")),
+        }
+    }
+    Ok(Command::Test(options))
+}
+
+/// The options of `ci`.
+fn parse_ci(parser: &mut Parser) -> Result<Command, Failure> {
+    let mut options = ci::Options::default();
+    while let Some(argument) = next(parser, "ci")? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("ci"))),
+            Long("skip-tests") => options.skip_tests = true,
+            other => return Err(misused(&other.unexpected(), "ci")),
+        }
+    }
+    Ok(Command::Ci(options))
+}
+
+/// The options of `migrate`. No message repeats a value: a URL may hold a password.
+fn parse_migrate(parser: &mut Parser) -> Result<Command, Failure> {
+    let mut options = migrate::Options::default();
+    while let Some(argument) = next(parser, "migrate")? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("migrate"))),
+            Long("database-url") => {
+                let value = parser.value().map_err(|error| misused(&error, "migrate"))?;
+                options.database_url = Some(value);
+            }
+            Value(_) => {
+                return Err(Failure::usage(
+                    "`migrate` takes the database as an option: cargo xtask migrate --database-url URL",
+                ));
+            }
+            other => return Err(misused(&other.unexpected(), "migrate")),
+        }
+    }
+    Ok(Command::Migrate(options))
+}
+
+/// The next argument of `command`.
+fn next<'a>(parser: &'a mut Parser, command: &str) -> Result<Option<lexopt::Arg<'a>>, Failure> {
+    parser.next().map_err(|error| misused(&error, command))
+}
+
+/// A wrong call, with the command that shows the right one.
+fn misused(error: &lexopt::Error, command: &str) -> Failure {
+    // A value given to an option that takes none may be a mistyped URL: lexopt's own text would repeat it.
+    let what = match error {
+        lexopt::Error::UnexpectedValue { option, .. } => format!("`{option}` takes no value"),
+        other => other.to_string(),
+    };
+    let space = if command.is_empty() { "" } else { " " };
+    Failure::usage(format!(
+        "{what}; `cargo xtask{space}{command} --help` shows how it is called"
+    ))
+}
+
+/// The list of commands.
+fn overview() -> String {
+    let mut text = String::from("Usage: cargo xtask COMMAND [OPTIONS]\n\nCommands:\n");
+    for (name, options, about) in COMMANDS {
+        let call = format!("{name} {options}");
+        let line = about.lines().next().unwrap_or_default();
+        let _ = writeln!(text, "  {call:<30} {line}");
+    }
+    text.push_str("\n`cargo xtask COMMAND --help` says more.");
+    text
+}
+
+/// The help of one command.
+fn help(command: &str) -> String {
+    let known = COMMANDS.iter().find(|(name, ..)| *name == command);
+    known.map_or_else(overview, |(name, options, about)| {
+        format!("Usage: cargo xtask {name} {options}\n\n{about}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn without_a_command_the_list_of_commands_is_shown() {
+        for line in ["", "--help", "-h", "help"] {
+            let Ok(Command::Help(text)) = parsed(line) else {
+                panic!("`{line}` did not give the help");
+            };
+            for (name, _, about) in COMMANDS {
+                let first = about.lines().next().expect("every command has a line");
+                assert!(text.contains(name) && text.contains(first), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_help_of_its_own() {
+        for (name, options, _) in COMMANDS {
+            let usage = format!("Usage: cargo xtask {name} {options}");
+            let Ok(Command::Help(text)) = parsed(&format!("{name} --help")) else {
+                panic!("`{name} --help` did not give the help");
+            };
+            assert!(text.starts_with(&usage), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_are_read_in_any_order() {
+        let expected = Command::Test(test::Options {
+            full: true,
+            filter: Some("queue".to_owned()),
+        });
+        assert_eq!(parsed("test --full queue").as_ref(), Ok(&expected));
+        assert_eq!(parsed("test queue --full").as_ref(), Ok(&expected));
+        assert_eq!(
+            parsed("ci --skip-tests"),
+            Ok(Command::Ci(ci::Options { skip_tests: true }))
+        );
+        assert_eq!(
+            parsed("migrate --database-url=sqlite:shop.db"),
+            Ok(Command::Migrate(migrate::Options {
+                database_url: Some("sqlite:shop.db".into())
+            }))
+        );
+    }
+
+    #[test]
+    fn a_wrong_call_is_a_usage_error_that_says_where_to_look() {
+        let calls = [
+            "tset",
+            "--full",
+            "test one two",
+            "test --ful",
+            "ci now",
+            "migrate --database-url",
+        ];
+        for call in calls {
+            let Err(Failure::Usage(text)) = parsed(call) else {
+                panic!("`{call}` was accepted");
+            };
+            assert!(text.contains("cargo xtask"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_the_wrong_place_is_not_repeated() {
+        let calls = [
+            "migrate postgres://ann:hunter2@db/shop",
+            "migrate --help=postgres://ann:hunter2@db/shop",
+            "ci --skip-tests=postgres://ann:hunter2@db/shop",
+            "migrate --databaseurl=postgres://ann:hunter2@db/shop",
+            "migrate --database-url sqlite:a --full=postgres://ann:hunter2@db/shop",
+        ];
+        for call in calls {
+            let text = match parsed(call) {
+                Err(failure) => failure.to_string(),
+                Ok(Command::Help(text)) => text,
+                Ok(other) => panic!("`{call}` was accepted as {other:?}"),
+            };
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

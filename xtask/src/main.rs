@@ -1,0 +1,57 @@
+//! The workspace's own commands, run as `cargo xtask COMMAND`.
+//!
+//! What lives where:
+//!
+//! - [`cli`]: the commands, their options and their help
+//! - [`stages`]: stages run one after the other, with durations and a table at the end
+//! - [`test`](mod@test), [`ci`]: which stages those two commands are made of
+//! - [`readme`], [`lengths`], [`left_out`]: what the stages check that cargo does not
+//! - [`migrate`]: the one command that needs a database backend, and so a cargo feature
+//! - [`process`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
+//!
+//! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
+
+use std::process::ExitCode;
+
+mod ci;
+mod cli;
+mod failure;
+mod left_out;
+mod lengths;
+mod migrate;
+mod process;
+mod readme;
+#[cfg(test)]
+mod scratch;
+mod screen;
+mod stages;
+mod test;
+mod tools;
+mod workspace;
+
+use cli::Command;
+use failure::Failure;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen::error(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+/// Does what was asked for.
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Help(text) => {
+            screen::print(&text);
+            Ok(())
+        }
+        Command::Test(options) => test::run(&Workspace::find()?, &options),
+        Command::Ci(options) => ci::run(&Workspace::find()?, &options),
+        Command::Migrate(options) => migrate::run(&options),
+    }
+}

@@ -1,0 +1,124 @@
+//! `cargo xtask test`: all tests, with all set-up included.
+
+use std::{env, process::Command};
+
+use crate::{
+    failure::Failure,
+    left_out::{self, LeftOut},
+    process, screen,
+    stages::{self, Stage},
+    tools::{self, Tool},
+    workspace::Workspace,
+};
+
+/// The environment variable that tells a test to leave nothing out, by the value `1`.
+const FULL: &str = "DURABLE_FULL";
+
+/// The stage after which every test has said what it left out.
+pub(crate) const LAST: &str = "doc tests";
+
+/// What `cargo test` is told in every stage.
+const ALL: [&str; 3] = ["test", "--workspace", "--all-features"];
+
+/// What `test` was asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Run the long tests whole.
+    pub(crate) full: bool,
+    /// Run only tests with this text in their name.
+    pub(crate) filter: Option<String>,
+}
+
+/// Runs the tests and says what was left out.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
+    tools::require(&[Tool::CCompiler])?;
+    let left_out = LeftOut::new(workspace.target())?;
+    let report = stages::run(stages(workspace, options, &left_out));
+    left_out.show(report.passed(LAST))?;
+    report.show();
+    report.verdict("test")
+}
+
+/// The stages that the tests are made of.
+pub(crate) fn stages<'a>(
+    workspace: &'a Workspace,
+    options: &'a Options,
+    left_out: &'a LeftOut,
+) -> Vec<Stage<'a>> {
+    // The first stage builds the examples too, as programs: tests may start them.
+    let build = move || {
+        announce(options);
+        process::run(workspace.cargo(ALL).arg("--no-run"))
+    };
+    let run = move |kinds: &[&str]| {
+        let mut command = workspace.cargo(ALL);
+        command.arg("--no-fail-fast").args(kinds);
+        process::run(prepared(&mut command, options, left_out))
+    };
+    vec![
+        Stage::new("build tests", build),
+        Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
+        Stage::new(LAST, move || run(&["--doc"])),
+    ]
+}
+
+/// Says which tests are run, and how much of them.
+fn announce(options: &Options) {
+    if options.full || env::var_os(FULL).is_some_and(|value| value == "1") {
+        screen::line("The full run: long tests are run whole.");
+    } else {
+        screen::line(
+            "The quick run: what takes long is left out, and named at the end; --full runs all of it.",
+        );
+    }
+    if let Some(filter) = &options.filter {
+        screen::line(format_args!("Only tests with `{filter}` in their name."));
+    }
+}
+
+/// Tells the tests how much to do and where to say what they left out.
+fn prepared<'a>(
+    command: &'a mut Command,
+    options: &Options,
+    left_out: &LeftOut,
+) -> &'a mut Command {
+    command.env(left_out::VARIABLE, left_out.file());
+    if options.full {
+        command.env(FULL, "1");
+    }
+    if let Some(filter) = &options.filter {
+        // After `--`, so that a filter that looks like an option of cargo is none.
+        command.args(["--", filter]);
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn call(options: &Options) -> String {
+        let scratch = Scratch::new(&format!("test-call-{}", options.full));
+        let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
+        let mut command = Command::new("cargo");
+        process::describe(prepared(&mut command, options, &left_out))
+    }
+
+    #[test]
+    fn tests_are_told_where_to_say_what_they_leave_out() {
+        let call = call(&Options::default());
+        assert!(call.contains("DURABLE_LEFT_OUT="), "{call}");
+        assert!(!call.contains("DURABLE_FULL"), "{call}");
+    }
+
+    #[test]
+    fn the_full_run_and_the_filter_reach_the_tests() {
+        let call = call(&Options {
+            full: true,
+            filter: Some("queue".to_owned()),
+        });
+        assert!(call.contains("DURABLE_FULL=1"), "{call}");
+        assert!(call.ends_with("cargo -- queue"), "{call}");
+    }
+}
