@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Sqlite, SqliteError, schema};
+use crate::{Sqlite, SqliteError, schema, watch::Seen};
 
 /// Where a database takes its time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -89,11 +89,16 @@ impl SqliteOptions {
             .await
             .map_err(opening)?;
         schema::check(&mut writer, place.path()).await?;
+        let seen = Seen::on(&mut writer, 0)
+            .await
+            .map_err(|error| SqliteError::opening(path, error))?;
         let readers = match &place {
             Place::Memory => None,
             Place::File(_) => Some(readers(connect.clone())),
         };
-        Ok(Sqlite::new(place, connect, writer, readers, self.clock))
+        Ok(Sqlite::new(
+            place, connect, writer, readers, self.clock, seen,
+        ))
     }
 
     fn connect_options(&self, place: &Place) -> SqliteConnectOptions {

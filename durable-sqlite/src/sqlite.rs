@@ -22,7 +22,7 @@ use crate::{
     lives::Lives,
     options::{Clock, Place},
     schema, waits,
-    watch::Watch,
+    watch::{Seen, Watch},
 };
 
 /// A system database in one SQLite file, or in memory.
@@ -71,13 +71,14 @@ impl Sqlite {
         writer: SqliteConnection,
         readers: Option<SqlitePool>,
         clock: Clock,
+        seen: Seen,
     ) -> Self {
         let subscribers = hints::channel();
         let subscribed = Arc::new(Notify::new());
         let in_file = place != Place::Memory;
         let again = in_file.then(|| connect.clone());
         let session = Session::new(writer, again, Arc::clone(&clock), subscribers.clone());
-        let watch = Watch::new(subscribers.clone(), Arc::clone(&subscribed), in_file);
+        let watch = Watch::new(subscribers.clone(), Arc::clone(&subscribed), in_file, seen);
         let shared = Shared {
             lives: Lives::of(&place),
             place,

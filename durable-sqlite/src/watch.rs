@@ -21,22 +21,42 @@ pub(crate) struct Watch {
     subscribed: Arc<Notify>,
     /// A database that no other process can see is not watched.
     shared: bool,
-    seen: Option<i64>,
+    seen: Seen,
     next: Instant,
 }
 
+/// What a connection has seen of others' commits.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Seen {
+    /// Which of the writer's connections: each counts for itself.
+    connection: u32,
+    commits: i64,
+}
+
+impl Seen {
+    /// Looks at the file; on a connection just made: what is committed from here on will be news.
+    pub(crate) async fn on(conn: &mut SqliteConnection, connection: u32) -> sqlx::Result<Self> {
+        let commits = sqlx::query_scalar("PRAGMA data_version").fetch_one(conn);
+        Ok(Self {
+            connection,
+            commits: commits.await?,
+        })
+    }
+}
+
 impl Watch {
-    /// `subscribed` is notified when a listener may have come.
+    /// `subscribed` is notified when a listener may have come; `seen` is from before the first of them could.
     pub(crate) fn new(
         subscribers: broadcast::Sender<Hint>,
         subscribed: Arc<Notify>,
         shared: bool,
+        seen: Seen,
     ) -> Self {
         Self {
             subscribers,
             subscribed,
             shared,
-            seen: None,
+            seen,
             next: Instant::now(),
         }
     }
@@ -52,20 +72,19 @@ impl Watch {
         tokio::time::sleep_until(self.next).await;
     }
 
-    /// Looks, if it is time to, and tells the listeners when somebody else has committed.
-    pub(crate) async fn look(&mut self, conn: &mut SqliteConnection) {
+    /// Looks, if it is time to, and tells the listeners when somebody else has committed since the last look, however long ago that was:
+    /// what was committed between a listener's coming and the first look for it is news as well.
+    pub(crate) async fn look(&mut self, conn: &mut SqliteConnection, connection: u32) {
         let now = Instant::now();
         if !self.shared || now < self.next || self.subscribers.receiver_count() == 0 {
             return;
         }
         self.next = now + INTERVAL;
-        let version = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(conn)
-            .await;
         // A look that fails is made up for by the next one.
-        let Ok(version) = version else { return };
-        let before = self.seen.replace(version);
-        if before.is_some_and(|before| before != version) {
+        let Ok(seen) = Seen::on(conn, connection).await else {
+            return;
+        };
+        if std::mem::replace(&mut self.seen, seen) != seen {
             hints::send(&self.subscribers, [Hint::Anything]);
         }
     }

@@ -154,7 +154,7 @@ impl Writer {
                 }
                 () = self.watch.due() => {}
             }
-            self.watch.look(&mut self.session.conn).await;
+            self.session.look(&mut self.watch).await;
         }
     }
 

@@ -6,7 +6,7 @@ use durable_core::{db::Hint, time::Timestamp};
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::broadcast;
 
-use crate::{error::Failure, hints, options::Clock};
+use crate::{error::Failure, hints, options::Clock, watch::Watch};
 
 /// What an operation works with: the connection, inside a transaction, and the transaction's instant.
 pub(crate) struct Session {
@@ -15,6 +15,8 @@ pub(crate) struct Session {
     /// How to connect again; `None` where that would be another database.
     again: Option<SqliteConnectOptions>,
     broken: bool,
+    /// How often it has connected again.
+    connection: u32,
     clock: Clock,
     now: Timestamp,
     /// Sent when the transaction is committed.
@@ -34,6 +36,7 @@ impl Session {
             conn,
             again,
             broken: false,
+            connection: 0,
             now: clock(),
             clock,
             hints: Vec::new(),
@@ -70,6 +73,7 @@ impl Session {
         {
             self.conn = again.connect().await?;
             self.broken = false;
+            self.connection = self.connection.wrapping_add(1);
         }
         let begun = self.execute("BEGIN IMMEDIATE").await;
         // A connection that cannot begin may have lost its thread or its file.
@@ -77,6 +81,11 @@ impl Session {
         // After the wait for the lock: what is written later has a later time.
         self.now = (self.clock)();
         begun
+    }
+
+    /// Looks for what other processes have written.
+    pub(super) async fn look(&mut self, watch: &mut Watch) {
+        watch.look(&mut self.conn, self.connection).await;
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {

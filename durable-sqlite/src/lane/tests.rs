@@ -7,7 +7,10 @@ use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::{hints, watch::Watch};
+use crate::{
+    hints,
+    watch::{Seen, Watch},
+};
 
 async fn lane() -> Lane {
     let mut conn = SqliteConnectOptions::new()
@@ -19,12 +22,13 @@ async fn lane() -> Lane {
         .execute(&mut conn)
         .await
         .unwrap();
+    let seen = Seen::on(&mut conn, 0).await.unwrap();
     let subscribers = hints::channel();
     let clock = Arc::new(|| durable_core::time::Timestamp::from_millis(7));
     let session = Session::new(conn, None, clock, subscribers.clone());
     Lane::start(
         session,
-        Watch::new(subscribers, Arc::new(Notify::new()), false),
+        Watch::new(subscribers, Arc::new(Notify::new()), false, seen),
     )
 }
 
