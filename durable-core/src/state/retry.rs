@@ -83,6 +83,9 @@ impl RetryPolicy {
 
     /// The wait after the `attempt`-th (from 1) has failed. `random` spreads it: any number, evenly drawn.
     pub fn wait_after(&self, attempt: u32, random: u64) -> Duration {
+        if self.initial.is_zero() {
+            return Duration::ZERO;
+        }
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.factor.powi(exponent);
         let capped = grown.min(self.cap.as_secs_f64());
@@ -122,5 +125,7 @@ mod tests {
         assert!(!policy.allows_after(1));
         assert_eq!(policy.wait_after(3, 1 << 63).as_millis(), 1000);
         assert!(policy.wait_after(3, u64::MAX) <= 2 * SECOND);
+        let none = RetryPolicy::attempts(u32::MAX).initial(Duration::ZERO);
+        assert_eq!(none.wait_after(u32::MAX, 7), Duration::ZERO);
     }
 }
