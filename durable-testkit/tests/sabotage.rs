@@ -241,7 +241,9 @@ impl Steps for Sabotaged {
     async fn histories(&self, ids: &[WorkflowId]) -> Result<Vec<History>> {
         let mut histories = self.memory.histories(ids).await?;
         if self.is(HistoriesAreBackwards) {
-            histories.iter_mut().for_each(|h| h.steps.reverse());
+            for history in &mut histories {
+                history.steps.reverse();
+            }
         }
         Ok(histories)
     }
