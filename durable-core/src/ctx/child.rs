@@ -129,7 +129,10 @@ impl Ctx {
             }
             execution.gate().await;
             let stamp = execution.stamp(call.number, call.name);
-            let result = act(Arc::clone(&execution.engine), workflow).await;
+            let result = match act(Arc::clone(&execution.engine), workflow).await {
+                Err(error @ Error::Database { .. }) => return execution.refuse(error).await,
+                result => result,
+            };
             let codecs = &execution.engine.codecs;
             let stored = match &result {
                 Ok(value) => codecs.encode(&name, value).map(StepResult::Output),

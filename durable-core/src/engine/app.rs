@@ -144,14 +144,25 @@ impl App {
         let engine = &self.engine;
         let waiting = engine.waiters.event(&workflow, key);
         let mut timer = engine.runtime.sleep(timeout, Timer::Work);
+        let mut expired = false;
         loop {
             if let Some(value) = engine.db.event(&workflow, key).await? {
                 let what = format_args!("event {key:?} of workflow {:?}", workflow.as_str());
                 return engine.codecs.decode(&what, &value);
             }
-            match select(Box::pin(waiting.signalled()), timer).await {
-                Either::Left(((), rest)) => timer = rest,
-                Either::Right(((), _)) => return Ok(None),
+            if expired {
+                return Ok(None);
+            }
+            let signalled = Box::pin(waiting.signalled());
+            let stopped = Box::pin(engine.stopped.cancelled());
+            match select(select(signalled, stopped), timer).await {
+                Either::Left((Either::Left(_), rest)) => timer = rest,
+                Either::Left((Either::Right(_), _)) => return Err(Error::ShuttingDown),
+                // At the end one last look: an event whose hint was lost counts.
+                Either::Right(((), _)) => {
+                    expired = true;
+                    timer = Box::pin(std::future::pending());
+                }
             }
         }
     }
@@ -187,6 +198,8 @@ impl App {
             // Dropping takes no time; only what waits for an absent database is left behind, and its writes are fenced.
             engine.within(SETTLE, engine.running.idle()).await;
         }
+        // What is added from now on, by an answer that comes late, is stopped as well.
+        engine.running.stop_all();
         engine.stop_tasks();
         let left = async {
             if let Err(error) = engine.db.leave(engine.executor()).await {

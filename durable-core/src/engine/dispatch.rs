@@ -1,16 +1,20 @@
 //! Claims work from queues, as much as this process has free places for.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
 
-use super::{Engine, slot::ResultSlot};
+use super::{Engine, observer::notice, slot::ResultSlot};
 use crate::{
-    db::{self, Backoff, ClaimRequest, Claimed},
-    ids::Owner,
+    Error,
+    db::{self, Backoff, ClaimRequest, Claimed, History, StepRecord},
+    ids::{Owner, WorkflowId},
     state::WorkflowRow,
 };
 
@@ -42,11 +46,11 @@ impl Worker {
 
     fn free(&self) -> usize {
         self.places
-            .saturating_sub(self.taken.load(Ordering::Acquire))
+            .saturating_sub(self.taken.load(Ordering::SeqCst))
     }
 
     fn take(self: &Arc<Self>) -> Place {
-        self.taken.fetch_add(1, Ordering::AcqRel);
+        self.taken.fetch_add(1, Ordering::SeqCst);
         Place(Arc::clone(self))
     }
 }
@@ -57,8 +61,9 @@ pub(super) struct Place(Arc<Worker>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
-        if self.0.backlog.load(Ordering::Acquire) {
+        // In one total order with the worker's look at the free places: one of the two sees the other.
+        self.0.taken.fetch_sub(1, Ordering::SeqCst);
+        if self.0.backlog.load(Ordering::SeqCst) {
             self.0.wake.notify_one();
         }
     }
@@ -89,22 +94,67 @@ impl Engine {
             .iter()
             .map(|claimed| claimed.row.id.clone())
             .collect();
-        let mut histories = self.db.histories(&ids).await?;
+        let mut histories = match self.db.histories(&ids).await {
+            Ok(histories) => {
+                let mut steps = steps_by_workflow(histories);
+                for id in ids {
+                    // A workflow without recorded steps may be left out.
+                    steps.entry(id).or_default();
+                }
+                steps
+            }
+            Err(error) => {
+                tracing::error!(%error, "histories could not be read; reading them one by one");
+                self.readable_histories(&claimed).await
+            }
+        };
         for claimed in claimed {
             let Some(owner) = owner_of(&claimed.row) else {
                 continue;
             };
-            let history = histories
-                .iter_mut()
-                .find(|history| history.workflow == claimed.row.id)
-                .map(|history| std::mem::take(&mut history.steps))
-                .unwrap_or_default();
+            let Some(history) = histories.remove(&claimed.row.id) else {
+                continue;
+            };
             let place = worker.map(Worker::take);
             let slot = Arc::new(ResultSlot::new());
             self.spawn_run(self.dispatched(claimed, owner, history, slot, place));
         }
         Ok(())
     }
+
+    /// The histories that can be read. One that cannot stops its own workflow only, which stays recoverable by others.
+    async fn readable_histories(&self, claimed: &[Claimed]) -> StepsByWorkflow {
+        let mut readable = StepsByWorkflow::new();
+        for row in claimed.iter().map(|claimed| &claimed.row) {
+            match self.db.histories(std::slice::from_ref(&row.id)).await {
+                Ok(histories) => {
+                    let steps = steps_by_workflow(histories).remove(&row.id);
+                    readable.insert(row.id.clone(), steps.unwrap_or_default());
+                }
+                Err(error) => {
+                    let error = Error::from(error);
+                    notice(&format!(
+                        "workflow {:?} is not run: {error} [{}]",
+                        row.id.as_str(),
+                        error.code()
+                    ));
+                    if let Some(owner) = owner_of(row) {
+                        self.running.park(&owner, &error);
+                    }
+                }
+            }
+        }
+        readable
+    }
+}
+
+type StepsByWorkflow = BTreeMap<WorkflowId, Vec<StepRecord>>;
+
+fn steps_by_workflow(histories: Vec<History>) -> StepsByWorkflow {
+    let pairs = histories.into_iter();
+    pairs
+        .map(|history| (history.workflow, history.steps))
+        .collect()
 }
 
 fn owner_of(row: &WorkflowRow) -> Option<Owner> {
@@ -139,11 +189,15 @@ pub(super) async fn serve(engine: Arc<Engine>, worker: Arc<Worker>) {
 async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bool> {
     let limit = worker.free().min(MAX_CLAIM);
     if limit == 0 {
-        worker.backlog.store(true, Ordering::Release);
+        worker.backlog.store(true, Ordering::SeqCst);
         return Ok(true);
     }
     let tokens = (0..limit).map(|_| engine.new_token()).collect();
     let reserved = engine.running.reserve(engine, tokens);
+    // Asked once the tokens are known: a shutdown either is seen here or sees them.
+    if engine.is_stopping() {
+        return Ok(false);
+    }
     let request = ClaimRequest {
         queue: worker.queue.clone(),
         claimant: engine.claimant.clone(),
@@ -159,7 +213,7 @@ async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bo
         answer => answer?,
     };
     let full = claimed.len() == limit;
-    worker.backlog.store(full, Ordering::Release);
+    worker.backlog.store(full, Ordering::SeqCst);
     if !claimed.is_empty() {
         engine.run_claimed(claimed, Some(worker)).await?;
     }

@@ -121,15 +121,17 @@ impl Engine {
         id: &WorkflowId,
         slot: Option<&ResultSlot>,
     ) -> Result<Ended, Error> {
-        if let Some(slot) = slot {
-            match slot.wait().await {
-                SlotState::Ended(ended @ Ended::Outcome(_)) => return Ok(ended),
-                SlotState::Stopped(error) => return Err(error),
-                // A cancelled or dead-lettered workflow may have been resumed since.
-                SlotState::Ended(_) | SlotState::Running | SlotState::Elsewhere => {}
+        let waited = Box::pin(async {
+            if let Some(slot) = slot {
+                match slot.wait().await {
+                    SlotState::Ended(ended @ Ended::Outcome(_)) => return Ok(ended),
+                    SlotState::Stopped(error) => return Err(error),
+                    // A cancelled or dead-lettered workflow may have been resumed since.
+                    SlotState::Ended(_) | SlotState::Running | SlotState::Elsewhere => {}
+                }
             }
-        }
-        let waited = Box::pin(self.ended_or_refused(id));
+            self.ended_or_refused(id).await
+        });
         let stopped = Box::pin(self.stopped.cancelled());
         match select(waited, stopped).await {
             Either::Left((end, _)) => end,

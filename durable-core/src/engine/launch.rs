@@ -93,14 +93,6 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         .version
         .clone()
         .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
-    let stranded = match register(&*db, &builder.name, &version).await {
-        Ok(stranded) => stranded,
-        Err(error) => {
-            // Nothing runs yet; the id is another process's to take.
-            db.leave(&joined.id).await?;
-            return Err(error.into());
-        }
-    };
     let engine = Arc::new(Engine {
         db,
         runtime,
@@ -125,8 +117,12 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         stopped: CancellationToken::new(),
         tasks: Mutex::default(),
     });
+    let unfinished = Unfinished(Some(Arc::clone(&engine)));
+    let claimant = &engine.claimant;
+    let stranded = register(&*engine.db, &claimant.application, &claimant.version).await?;
     engine.spawn_tasks();
     let recovered = engine.recover().await?;
+    unfinished.done();
     let report = LaunchReport {
         executor: engine.claimant.executor.clone(),
         version: engine.claimant.version.clone(),
@@ -140,6 +136,32 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         engine,
         report: Arc::new(report),
     })
+}
+
+/// A launch under way. If it fails, or its caller gives up, whatever it has started is stopped and the executor id given back.
+struct Unfinished(Option<Arc<Engine>>);
+
+impl Unfinished {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Some(engine) = self.0.take() else { return };
+        engine.stopping.cancel();
+        engine.running.stop_all();
+        engine.stop_tasks();
+        let runtime = Arc::clone(&engine.runtime);
+        let leave = async move {
+            if let Err(error) = engine.db.leave(&engine.claimant.executor).await {
+                tracing::error!(%error, "the executor id could not be given back");
+            }
+            engine.stopped.cancel();
+        };
+        runtime.spawn("leave", Box::pin(leave)).detach();
+    }
 }
 
 /// Makes the version known; what waits for others.

@@ -108,7 +108,7 @@ impl Engine {
     async fn poll_pause(&self, interval: Duration) {
         // From 0.95 to 1.05 times the interval.
         let spread = u32::try_from(self.runtime.random() % 101).unwrap_or(50);
-        let wait = interval * (950 + spread) / 1000;
+        let wait = interval.saturating_mul(950 + spread) / 1000;
         self.runtime.sleep(wait, Timer::Housekeeping).await;
     }
 }

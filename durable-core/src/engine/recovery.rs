@@ -78,6 +78,9 @@ impl Engine {
             .map(|adoption| adoption.token.clone())
             .collect();
         let reserved = self.running.reserve(self, tokens);
+        if self.is_stopping() {
+            return Ok(0);
+        }
         let adopted: Vec<Claimed> = match self.db.adopt(&self.claimant, &adoptions).await {
             // The adoption may have happened: whatever holds one of these tokens is ours to run.
             Err(error) if error.is_retryable() => {

@@ -25,7 +25,7 @@ use crate::{
     Error,
     codec::encode_error,
     ctx::Ctx,
-    db::{Claimed, Lost, StepRecord, Write},
+    db::{Claimed, StepRecord, Write},
     ids::Owner,
     payload::{Encoded, Ended, Outcome},
     runtime::{BoxFuture, TaskHandle, Timer},
@@ -99,8 +99,14 @@ pub(super) async fn run(dispatched: Dispatched) {
     let end = execute(&execution, input.as_ref()).instrument(span).await;
     // The place and the registration are free before anyone hears of the end.
     drop((registration, place));
-    if let SlotState::Ended(ended) = &end {
-        execution.engine.waiters.ended(execution.id(), ended);
+    let waiters = &execution.engine.waiters;
+    match &end {
+        SlotState::Ended(ended @ Ended::Outcome(_)) => waiters.ended(execution.id(), ended),
+        // Nothing else is final: the workflow may have been resumed, or started anew, since this execution lost it.
+        SlotState::Ended(_) | SlotState::Elsewhere => {
+            waiters.workflow_changed(execution.id(), Vec::new());
+        }
+        SlotState::Running | SlotState::Stopped(_) => {}
     }
     execution.slot.settle(end);
     drop(unsettled);
@@ -201,14 +207,16 @@ fn poll_once(
         let _polling = execution.sequence.enter();
         catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
     };
-    match polled {
-        Ok(Poll::Ready(outcome)) => Poll::Ready(Driven::Returned(outcome)),
-        Err(panic) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
-        // An operation may have met the reason to stop in this very poll.
-        Ok(Poll::Pending) => match execution.interrupt.stop_now() {
-            Some(reason) => Poll::Ready(Driven::Interrupted(reason)),
-            None => Poll::Pending,
-        },
+    // An operation may have met the reason to stop in this very poll.
+    let reason = execution.interrupt.stop_now();
+    match (polled, reason) {
+        // Whatever the code made of it: a race with an operation that is refused has no winner.
+        (_, Some(reason @ Interruption::Refused(_))) | (Ok(Poll::Pending), Some(reason)) => {
+            Poll::Ready(Driven::Interrupted(reason))
+        }
+        (Ok(Poll::Ready(outcome)), _) => Poll::Ready(Driven::Returned(outcome)),
+        (Err(panic), _) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
+        (Ok(Poll::Pending), None) => Poll::Pending,
     }
 }
 
@@ -304,6 +312,7 @@ fn watch_deadline(execution: &Arc<Execution>) -> Option<TaskHandle> {
     let engine = Arc::clone(&execution.engine);
     let watched = Arc::clone(execution);
     let task = async move {
+        let mut pause = Duration::from_millis(20);
         while !watched.interrupt.is_signalled() {
             let left = engine.clock.until(deadline);
             if left.is_zero() {
@@ -311,8 +320,10 @@ fn watch_deadline(execution: &Arc<Execution>) -> Option<TaskHandle> {
                 // The database's clock decides, and may be a little behind our estimate of it.
                 engine.refresh_clock().await;
             }
-            let wait = left.max(Duration::from_millis(20));
-            engine.runtime.sleep(wait, Timer::Work).await;
+            engine.runtime.sleep(left.max(pause), Timer::Work).await;
+            if left.is_zero() {
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
         }
     };
     let runtime = &execution.engine.runtime;
@@ -340,14 +351,11 @@ impl Engine {
         }
     }
 
-    /// Tells this process's executions of a workflow that it was cancelled.
+    /// Has those look who may be concerned by a cancel of the workflow.
+    ///
+    /// They are not told that it is cancelled: when the answer comes it may have been resumed, and run under another token.
     pub(super) fn cancelled(&self, id: &crate::ids::WorkflowId) {
-        let lost = Lost {
-            status: Some(Status::Cancelled),
-        };
-        for owner in self.running.owners_of(id) {
-            self.running.lose(&owner, lost);
-        }
-        self.waiters.ended(id, &Ended::Cancelled);
+        let owners = self.running.owners_of(id);
+        self.waiters.workflow_changed(id, owners);
     }
 }

@@ -208,6 +208,12 @@ pub(super) struct Reserved {
     pub(super) tokens: Vec<OwnerToken>,
 }
 
+impl Reserved {
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}
+
 impl Drop for Reserved {
     fn drop(&mut self) {
         let running = &self.engine.running;

@@ -2,9 +2,10 @@
 
 use std::{future::IntoFuture, marker::PhantomData, sync::Arc, time::Duration};
 
+use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::{Engine, Handle, slot::ResultSlot};
+use super::{Engine, Handle, running::Reserved, slot::ResultSlot};
 use crate::{
     Error,
     codec::encode_args,
@@ -159,9 +160,6 @@ impl<D: WorkflowDef> Start<D> {
         let call = self.call?;
         call.options.check()?;
         let engine = self.engine;
-        if engine.is_stopping() {
-            return Err(Error::ShuttingDown);
-        }
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),
@@ -258,24 +256,29 @@ impl Engine {
         new: NewWorkflow,
         parent: Option<ParentStep>,
     ) -> Result<Insertion, Error> {
+        // Known from before the insert, so that nobody takes the row for an orphan, and a shutdown waits for it.
+        let reserved = self.running.reserve(self, vec![new.creator.clone()]);
+        // What runs may go on starting children while a shutdown waits for it.
+        if parent.is_none() && self.is_stopping() {
+            return Err(Error::ShuttingDown);
+        }
         let (answer, answered) = oneshot::channel();
-        let task = insert_and_run(Arc::clone(self), new, parent, answer);
+        let task = insert_and_run(reserved, new, parent, answer);
         self.runtime.spawn("start", Box::pin(task)).detach();
-        match answered.await {
-            Ok(inserted) => Ok(inserted?),
-            Err(_) => Err(Error::ShuttingDown),
+        match select(answered, Box::pin(self.stopped.cancelled())).await {
+            Either::Left((Ok(inserted), _)) => Ok(inserted?),
+            Either::Left((Err(_), _)) | Either::Right(_) => Err(Error::ShuttingDown),
         }
     }
 }
 
 async fn insert_and_run(
-    engine: Arc<Engine>,
+    reserved: Reserved,
     new: NewWorkflow,
     parent: Option<ParentStep>,
     answer: oneshot::Sender<Result<Insertion, DbError>>,
 ) {
-    // Known from before the insert, so that nobody takes the row for an orphan.
-    let reserved = engine.running.reserve(&engine, vec![new.creator.clone()]);
+    let engine = Arc::clone(reserved.engine());
     let inserted = match &parent {
         None => engine
             .db

@@ -241,19 +241,20 @@ pub(super) async fn multiplex(engine: Arc<Engine>) {
     let mut last_tick = engine.runtime.elapsed();
     loop {
         let poke = Box::pin(engine.waiters.poke.notified());
-        let ticked = match select(poke, tick).await {
-            Either::Left(((), rest)) => {
-                tick = rest;
-                false
-            }
-            Either::Right(((), _)) => {
+        // The tick first: many pokes must not put it off.
+        let ticked = match select(tick, poke).await {
+            Either::Left(((), _)) => {
                 tick = Box::pin(engine.poll_pause(engine.settings.poll));
                 true
+            }
+            Either::Right(((), rest)) => {
+                tick = rest;
+                false
             }
         };
         let (mut waits, everything) = engine.waiters.due(ticked);
         if everything {
-            waits.owners = engine.running.owners_since(last_tick);
+            waits.owners.extend(engine.running.owners_since(last_tick));
         }
         if ticked {
             last_tick = engine.runtime.elapsed();
