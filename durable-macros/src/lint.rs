@@ -107,8 +107,12 @@ const CATEGORIES: [Category; 7] = [
     },
     Category {
         word: "race",
-        paths: &[],
-        calls: &[],
+        paths: &[
+            &["future", "select"],
+            &["future", "select_all"],
+            &["future", "select_ok"],
+        ],
+        calls: &["select", "select_all", "select_ok"],
         macros: &["select", "select_biased", "try_select"],
         advice: "takes the branch that is first, which may be another one on a replay; `join!` built steps, or give an operation its own timeout",
     },
@@ -308,6 +312,16 @@ mod tests {
             (
                 "race",
                 "{ tokio::select! { a = b => c } }",
+                "another one on a replay",
+            ),
+            (
+                "race",
+                "{ future::select(a, b).await }",
+                "another one on a replay",
+            ),
+            (
+                "race",
+                "{ select_all(steps).await }",
                 "another one on a replay",
             ),
             (

@@ -1,60 +1,92 @@
-//! Finds what JSON cannot hold before it is written: `serde_json` writes NaN and infinities as `null`.
+//! Finds what JSON cannot hold before it is written: `serde_json` writes NaN and infinities as `null`, and does not read back what is
+//! nested deeper than 127 levels.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// An error at the first float in `value` that is not finite.
-pub(super) fn finite<T: Serialize + ?Sized>(value: &T) -> Result<(), NotFinite> {
-    value.serialize(Check)
+/// How deeply a value may be nested. It is stored inside arguments or an error, which add a few levels of their own.
+const MAX_DEPTH: u8 = 120;
+
+/// An error at the first float in `value` that is not finite, and where it is nested too deeply.
+pub(super) fn storable<T: Serialize + ?Sized>(value: &T) -> Result<(), NotJson> {
+    value.serialize(Check { depth: 0 })
 }
 
 /// Why a value cannot be JSON.
 #[derive(Debug)]
-pub(super) struct NotFinite(String);
+pub(super) struct NotJson(String);
 
-impl fmt::Display for NotFinite {
+impl fmt::Display for NotJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for NotFinite {}
+impl std::error::Error for NotJson {}
 
-impl ser::Error for NotFinite {
+impl ser::Error for NotJson {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
 
-impl NotFinite {
+impl NotJson {
     /// The same, found inside a field.
     fn inside(self, place: impl fmt::Display) -> Self {
         Self(format!("{place}: {}", self.0))
     }
 }
 
-/// A serializer that writes nothing and looks at floats only.
-struct Check;
+/// A serializer that writes nothing and looks at floats and depth only.
+struct Check {
+    depth: u8,
+}
 
 /// Inside a sequence or a tuple.
-struct Items(usize);
+struct Items {
+    index: usize,
+    depth: u8,
+}
 
 /// Inside a map, a struct or a variant with fields.
-struct Fields;
+struct Fields {
+    depth: u8,
+}
 
-fn float(value: f64) -> Result<(), NotFinite> {
+impl Check {
+    fn deeper(self) -> Result<u8, NotJson> {
+        if self.depth < MAX_DEPTH {
+            return Ok(self.depth + 1);
+        }
+        Err(NotJson(format!(
+            "it is nested more than {MAX_DEPTH} levels deep; store it flat, as a list of nodes that name each other"
+        )))
+    }
+
+    fn items(self) -> Result<Items, NotJson> {
+        let depth = self.deeper()?;
+        Ok(Items { index: 0, depth })
+    }
+
+    fn fields(self) -> Result<Fields, NotJson> {
+        let depth = self.deeper()?;
+        Ok(Fields { depth })
+    }
+}
+
+fn float(value: f64) -> Result<(), NotJson> {
     if value.is_finite() {
         return Ok(());
     }
-    Err(NotFinite(format!(
+    Err(NotJson(format!(
         "{value} is not JSON; use an Option, or a text, for a number that may not be finite"
     )))
 }
 
 macro_rules! accept {
     ($($method:ident: $type:ty,)*) => {
-        $(fn $method(self, _: $type) -> Result<(), NotFinite> {
+        $(fn $method(self, _: $type) -> Result<(), NotJson> {
             Ok(())
         })*
     };
@@ -62,7 +94,7 @@ macro_rules! accept {
 
 impl Serializer for Check {
     type Ok = ();
-    type Error = NotFinite;
+    type Error = NotJson;
     type SerializeSeq = Items;
     type SerializeTuple = Items;
     type SerializeTupleStruct = Items;
@@ -89,23 +121,23 @@ impl Serializer for Check {
         serialize_unit_struct: &'static str,
     }
 
-    fn serialize_f32(self, value: f32) -> Result<(), NotFinite> {
+    fn serialize_f32(self, value: f32) -> Result<(), NotJson> {
         float(f64::from(value))
     }
 
-    fn serialize_f64(self, value: f64) -> Result<(), NotFinite> {
+    fn serialize_f64(self, value: f64) -> Result<(), NotJson> {
         float(value)
     }
 
-    fn serialize_none(self) -> Result<(), NotFinite> {
+    fn serialize_none(self) -> Result<(), NotJson> {
         Ok(())
     }
 
-    fn serialize_unit(self) -> Result<(), NotFinite> {
+    fn serialize_unit(self) -> Result<(), NotJson> {
         Ok(())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), NotFinite> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), NotJson> {
         value.serialize(self)
     }
 
@@ -114,7 +146,7 @@ impl Serializer for Check {
         _: &'static str,
         _: u32,
         _: &'static str,
-    ) -> Result<(), NotFinite> {
+    ) -> Result<(), NotJson> {
         Ok(())
     }
 
@@ -122,7 +154,7 @@ impl Serializer for Check {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), NotFinite> {
+    ) -> Result<(), NotJson> {
         value.serialize(self)
     }
 
@@ -132,20 +164,23 @@ impl Serializer for Check {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), NotFinite> {
-        value.serialize(self).map_err(|error| error.inside(variant))
+    ) -> Result<(), NotJson> {
+        let depth = self.deeper()?;
+        value
+            .serialize(Check { depth })
+            .map_err(|error| error.inside(variant))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items, NotFinite> {
-        Ok(Items(0))
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items, NotJson> {
+        self.items()
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items, NotFinite> {
-        Ok(Items(0))
+    fn serialize_tuple(self, _: usize) -> Result<Items, NotJson> {
+        self.items()
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items, NotFinite> {
-        Ok(Items(0))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items, NotJson> {
+        self.items()
     }
 
     fn serialize_tuple_variant(
@@ -154,16 +189,16 @@ impl Serializer for Check {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Items, NotFinite> {
-        Ok(Items(0))
+    ) -> Result<Items, NotJson> {
+        self.items()
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Fields, NotFinite> {
-        Ok(Fields)
+    fn serialize_map(self, _: Option<usize>) -> Result<Fields, NotJson> {
+        self.fields()
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields, NotFinite> {
-        Ok(Fields)
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields, NotJson> {
+        self.fields()
     }
 
     fn serialize_struct_variant(
@@ -172,16 +207,18 @@ impl Serializer for Check {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Fields, NotFinite> {
-        Ok(Fields)
+    ) -> Result<Fields, NotJson> {
+        self.fields()
     }
 }
 
 impl Items {
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotFinite> {
-        let index = self.0;
-        self.0 += 1;
-        value.serialize(Check).map_err(|error| error.inside(index))
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotJson> {
+        let (index, depth) = (self.index, self.depth);
+        self.index += 1;
+        value
+            .serialize(Check { depth })
+            .map_err(|error| error.inside(index))
     }
 }
 
@@ -189,13 +226,13 @@ macro_rules! items {
     ($($trait:ident::$method:ident,)*) => {
         $(impl ser::$trait for Items {
             type Ok = ();
-            type Error = NotFinite;
+            type Error = NotJson;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotFinite> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotJson> {
                 self.item(value)
             }
 
-            fn end(self) -> Result<(), NotFinite> {
+            fn end(self) -> Result<(), NotJson> {
                 Ok(())
             }
         })*
@@ -211,17 +248,18 @@ items! {
 
 impl ser::SerializeMap for Fields {
     type Ok = ();
-    type Error = NotFinite;
+    type Error = NotJson;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Result<(), NotFinite> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Result<(), NotJson> {
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotFinite> {
-        value.serialize(Check)
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotJson> {
+        let depth = self.depth;
+        value.serialize(Check { depth })
     }
 
-    fn end(self) -> Result<(), NotFinite> {
+    fn end(self) -> Result<(), NotJson> {
         Ok(())
     }
 }
@@ -230,17 +268,20 @@ macro_rules! fields {
     ($($trait:ident,)*) => {
         $(impl ser::$trait for Fields {
             type Ok = ();
-            type Error = NotFinite;
+            type Error = NotJson;
 
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 key: &'static str,
                 value: &T,
-            ) -> Result<(), NotFinite> {
-                value.serialize(Check).map_err(|error| error.inside(key))
+            ) -> Result<(), NotJson> {
+                let depth = self.depth;
+                value
+                    .serialize(Check { depth })
+                    .map_err(|error| error.inside(key))
             }
 
-            fn end(self) -> Result<(), NotFinite> {
+            fn end(self) -> Result<(), NotJson> {
                 Ok(())
             }
         })*
@@ -267,19 +308,33 @@ mod tests {
     #[test]
     fn a_float_that_is_not_finite_is_found_with_its_place() {
         let circle = Shape::Circle { radius: f64::NAN };
-        let found = finite(&circle).unwrap_err().to_string();
+        let found = storable(&circle).unwrap_err().to_string();
         assert!(found.starts_with("radius: NaN is not JSON"), "{found}");
         let points = Shape::Points(vec![(0.0, 1.0), (2.0, f32::INFINITY)]);
-        let found = finite(&points).unwrap_err().to_string();
+        let found = storable(&points).unwrap_err().to_string();
         assert!(
             found.starts_with("Points: 1: 1: inf is not JSON"),
             "{found}"
         );
     }
 
+    #[derive(Serialize)]
+    struct Nested(Vec<Nested>);
+
+    #[test]
+    fn what_could_not_be_read_back_for_its_depth_is_refused() {
+        let deep = |levels: u8| (1..levels).fold(Nested(vec![]), |inner, _| Nested(vec![inner]));
+        let written = serde_json::to_string(&deep(MAX_DEPTH)).unwrap();
+        assert!(storable(&deep(MAX_DEPTH)).is_ok());
+        let wrapped = format!(r#"{{"data":{{"Variant":{written}}}}}"#);
+        serde_json::from_str::<serde_json::Value>(&wrapped).unwrap();
+        let found = storable(&deep(MAX_DEPTH + 1)).unwrap_err().to_string();
+        assert!(found.contains("more than 120 levels deep"), "{found}");
+    }
+
     #[test]
     fn everything_else_passes() {
-        assert!(finite(&Shape::Circle { radius: 1.5 }).is_ok());
-        assert!(finite(&(Some("text"), [1_u8, 2], (), i128::MIN, 'c')).is_ok());
+        assert!(storable(&Shape::Circle { radius: 1.5 }).is_ok());
+        assert!(storable(&(Some("text"), [1_u8, 2], (), i128::MIN, 'c')).is_ok());
     }
 }

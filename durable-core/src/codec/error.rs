@@ -3,27 +3,26 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{Codecs, to_json};
 use crate::{Error, any_error::WorkflowError, payload::Encoded};
 
 /// A stored error as every SDK reads it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RecordedError {
-    /// Its name: the variant of an enum, otherwise its type.
-    pub name: String,
-    /// Its message.
-    pub message: String,
-    /// Its code; `null` unless another SDK gave one.
+#[derive(Serialize, Deserialize)]
+struct RecordedError {
+    /// The variant of an enum, otherwise the type's name.
+    name: String,
+    message: String,
+    /// `null` unless another SDK gave one.
     #[serde(default)]
-    pub code: Option<Value>,
-    /// The error itself, as its type serializes.
+    code: Option<Value>,
+    /// The error itself, as its type serializes; as text, because a [`Value`] rounds integers past 64 bits.
     #[serde(default)]
-    pub data: Option<Value>,
+    data: Option<Box<RawValue>>,
     /// What the earlier attempts of a retried step said, in their order; left out when there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier_attempts: Vec<String>,
+    earlier_attempts: Vec<String>,
 }
 
 /// An error as it is stored; `earlier` are the messages of the attempts before it.
@@ -36,9 +35,10 @@ pub(crate) fn encode_error<E: WorkflowError>(
     // What cannot be serialized loses its type over a replay, but not its message.
     let data = to_json(what, error)
         .ok()
-        .and_then(|json| serde_json::from_str(&json).ok());
+        .and_then(|json| RawValue::from_string(json).ok());
+    let value: Option<Value> = data.as_deref().and_then(value_of);
     let recorded = RecordedError {
-        name: E::error_name(data.as_ref()),
+        name: E::error_name(value.as_ref()),
         message: error.message(),
         code: None,
         data,
@@ -55,18 +55,20 @@ pub(crate) fn decode_error<E: WorkflowError>(
     stored: &Encoded,
 ) -> Result<E, Error> {
     let recorded: RecordedError = codecs.decode(what, stored)?;
-    let typed = recorded
-        .data
-        .as_ref()
-        .and_then(|data| serde_json::from_value(data.clone()).ok());
+    let data = recorded.data.as_deref();
+    let typed = data.and_then(|data| serde_json::from_str(data.get()).ok());
     Ok(typed.unwrap_or_else(|| {
         E::from_durable(Error::Recorded {
             name: recorded.name,
             message: recorded.message,
             code: recorded.code,
-            data: recorded.data,
+            data: data.and_then(value_of),
         })
     }))
+}
+
+fn value_of(raw: &RawValue) -> Option<Value> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 #[cfg(test)]
@@ -78,6 +80,8 @@ mod tests {
     enum ShopError {
         #[error("declined with {code}")]
         Declined { code: u8 },
+        #[error("{wei} wei short")]
+        Overdrawn { wei: u128 },
         #[error(transparent)]
         Durable(#[from] Error),
     }
@@ -102,6 +106,15 @@ mod tests {
             decode_error::<ShopError>(&codecs, &"error", &stored).unwrap(),
             inner
         );
+    }
+
+    #[test]
+    fn an_error_keeps_integers_of_any_width() {
+        let codecs = Codecs::default();
+        let error = ShopError::Overdrawn { wei: u128::MAX };
+        let stored = encode_error(&codecs, &"error", &error, vec![]).unwrap();
+        let read = decode_error::<ShopError>(&codecs, &"error", &stored);
+        assert_eq!(read.unwrap(), error);
     }
 
     #[test]

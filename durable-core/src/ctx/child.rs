@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{Ctx, Operation, operation::Built, step::recorded_result};
+use super::{Ctx, Operation, mailbox::record_error, operation::Built, step::recorded_result};
 use crate::{
     Error,
     any_error::WorkflowError,
     codec::{encode_args, encode_error},
-    db::{StepRecord, StepResult},
+    db::{NewWorkflow, StepRecord, StepResult},
     engine::{
         Engine, decode_end,
         execution::{Call, Execution},
@@ -173,19 +173,18 @@ impl<D: WorkflowDef> ChildStart<D> {
                 child: true,
                 ..call
             };
-            let start = StartCall {
+            let start = input.map(|input| StartCall {
                 key,
-                input: input?,
+                input,
                 options,
-            };
-            start_child(&execution, call, &start)
-                .await
-                .map(|(id, slot)| ChildHandle {
-                    ctx,
-                    id,
-                    slot,
-                    definition: PhantomData,
-                })
+            });
+            let started = start_child(&execution, call, start).await;
+            started.map(|(id, slot)| ChildHandle {
+                ctx,
+                id,
+                slot,
+                definition: PhantomData,
+            })
         })
     }
 }
@@ -207,26 +206,51 @@ impl<D: WorkflowDef> fmt::Debug for ChildStart<D> {
 
 type Started = (WorkflowId, Option<Arc<ResultSlot>>);
 
-async fn start_child(
+/// What is to be inserted. Errors: it cannot be.
+fn prepare(
     execution: &Execution,
     call: Call<'_>,
-    start: &StartCall,
-) -> Result<Started, Error> {
-    if let Some(StepRecord {
-        child: Some(child), ..
-    }) = execution.replay(call).await
-    {
-        // The recorded child wins over any newly given id.
-        return Ok((child.clone(), None));
-    }
-    execution.gate().await;
+    start: Result<StartCall, Error>,
+) -> Result<(StartCall, NewWorkflow), Error> {
+    let start = start?;
     start.options.check()?;
     let id = match &start.options.id {
         Some(id) => WorkflowId::from(id.as_str()),
         None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
     };
     let parent = Some((execution.id(), execution.deadline));
-    let new = execution.engine.new_workflow(id.clone(), start, parent)?;
+    let new = execution.engine.new_workflow(id, &start, parent)?;
+    Ok((start, new))
+}
+
+/// Why the start was refused the first time.
+async fn recorded_refusal(execution: &Execution, record: &StepRecord) -> Error {
+    match recorded_result::<(), Error>(execution, record).await {
+        Err(error) => error,
+        Ok(()) => Error::NotFound {
+            workflow: "the child of a start that records none".to_owned(),
+        },
+    }
+}
+
+async fn start_child(
+    execution: &Execution,
+    call: Call<'_>,
+    start: Result<StartCall, Error>,
+) -> Result<Started, Error> {
+    if let Some(record) = execution.replay(call).await {
+        // The recorded child wins over any newly given id.
+        return match &record.child {
+            Some(child) => Ok((child.clone(), None)),
+            None => Err(recorded_refusal(execution, record).await),
+        };
+    }
+    execution.gate().await;
+    let (start, new) = match prepare(execution, call, start) {
+        Ok(prepared) => prepared,
+        Err(error) => return record_error(execution, call, error).await,
+    };
+    let id = new.id.clone();
     let stamp = execution.stamp(call.number, call.name);
     let step = Some((execution.owner.clone(), stamp.clone()));
     match execution.engine.insert(new, step).await {
@@ -235,8 +259,9 @@ async fn start_child(
             Ok((id, slot))
         }
         Ok(Insertion::Exists(existing)) => {
-            // Of another workflow: the number is used, nothing is recorded, and a replay decides again.
-            start.check_existing(&id, &existing)?;
+            if let Err(error) = start.check_existing(&id, &existing) {
+                return record_error(execution, call, error).await;
+            }
             execution.observe_recorded(&stamp, true);
             Ok((id, None))
         }

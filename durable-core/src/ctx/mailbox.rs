@@ -75,9 +75,9 @@ impl Ctx {
     }
 }
 
-/// A message's or an event's absence, as it is recorded.
+/// A message's or an event's absence, as it is recorded. For every reader it is `null`; the space tells it from a `null` that was sent.
 pub(super) fn nothing() -> Encoded {
-    Encoded::new("null", PORTABLE_JSON)
+    Encoded::new("null ", PORTABLE_JSON)
 }
 
 async fn send(
@@ -226,11 +226,14 @@ pub(super) fn read<T: DeserializeOwned>(
     call: Call<'_>,
     stored: &Encoded,
 ) -> Result<Option<T>, Error> {
+    if *stored == nothing() {
+        return Ok(None);
+    }
     let what = format_args!(
         "what {:?} (operation {} of workflow {:?}) received",
         call.name,
         call.number,
         execution.id().as_str()
     );
-    execution.engine.codecs.decode(&what, stored)
+    execution.engine.codecs.decode(&what, stored).map(Some)
 }

@@ -86,11 +86,12 @@ impl Drop for Ticket {
     }
 }
 
-/// An operation in flight: its ticket, its future once it is polled, and its result if that is held back for one poll.
+/// An operation in flight: its ticket, and its future once it has begun.
 pub(super) struct Flight<'a, T> {
     built: Built,
     future: Option<BoxFuture<'a, T>>,
-    held: Option<T>,
+    /// The result of one that is no operation.
+    free: Option<T>,
 }
 
 impl<'a, T> Flight<'a, T> {
@@ -98,7 +99,7 @@ impl<'a, T> Flight<'a, T> {
         Self {
             built,
             future: None,
-            held: None,
+            free: None,
         }
     }
 
@@ -107,11 +108,11 @@ impl<'a, T> Flight<'a, T> {
         Self {
             built: Built::Free,
             future: None,
-            held: Some(result),
+            free: Some(result),
         }
     }
 
-    /// Polls it; `begin` makes its future at the first poll, `refuse` its result where it cannot run. `name` is for errors.
+    /// Polls it; `begin` makes its future when it begins, `refuse` its result where it cannot run. `name` is for errors.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,34 +123,31 @@ impl<'a, T> Flight<'a, T> {
         let ticket = match &mut self.built {
             Built::Numbered(ticket) => ticket,
             Built::Stalled => return Poll::Pending,
-            Built::Free => return self.held.take().map_or(Poll::Pending, Poll::Ready),
+            Built::Free => return self.free.take().map_or(Poll::Pending, Poll::Ready),
             Built::Refused(error) => {
                 let error = error.clone();
                 self.built = Built::Stalled;
                 return Poll::Ready(refuse(error));
             }
         };
+        let first = !ticket.begun;
         if let Err(misplaced) = ticket.enter() {
             let error = refusal(&ticket.execution, name, misplaced);
             self.built = Built::Stalled;
             return Poll::Ready(refuse(error));
         }
-        if let Some(result) = self.held.take() {
-            return self.ended(result);
-        }
-        let first = self.future.is_none();
-        let future = self.future.get_or_insert_with(|| begin(ticket));
-        let Poll::Ready(result) = future.as_mut().poll(cx) else {
-            return Poll::Pending;
-        };
-        // A new operation is never done at its first poll: the branches of a join all begin before one goes on, whatever the
-        // database's speed, so that an operation built too late is seen the first time and not only on a replay.
+        // A new operation does nothing at its first poll, a recorded one may be done. So what is recorded goes first: a branch that lost
+        // before a crash is dropped on the replay before it can do anything. And the branches of a join are all polled before one goes
+        // on, whatever the database's speed, so that an operation built too late is seen the first time.
         if first && !ticket.execution.has_record(ticket.number) {
-            self.held = Some(result);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.ended(result)
+        let future = self.future.get_or_insert_with(|| begin(ticket));
+        match future.as_mut().poll(cx) {
+            Poll::Ready(result) => self.ended(result),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn ended(&mut self, result: T) -> Poll<T> {

@@ -296,6 +296,8 @@ fn encode<T: Payload, E: WorkflowError>(
         Ok(_) => return (result, StepResult::Nothing),
     };
     let stored = encoded.unwrap_or_else(|error| crate::engine::unencodable(&error));
+    // What a replay will read, which differs where the error cannot be stored as it is.
+    let result = decode_error(codecs, &what, &stored).map_or(result, Err);
     (result, StepResult::Error(stored))
 }
 

@@ -148,7 +148,7 @@ impl App {
         loop {
             if let Some(value) = engine.db.event(&workflow, key).await? {
                 let what = format_args!("event {key:?} of workflow {:?}", workflow.as_str());
-                return engine.codecs.decode(&what, &value);
+                return engine.codecs.decode(&what, &value).map(Some);
             }
             if expired {
                 return Ok(None);

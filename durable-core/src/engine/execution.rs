@@ -80,7 +80,10 @@ impl Execution {
     /// The record of an operation, if it has one. A record of something else stops the execution.
     pub(crate) async fn replay(&self, call: Call<'_>) -> Option<&StepRecord> {
         let record = self.history.get(&call.number)?;
-        if record.name != call.name || record.child.is_some() != call.child {
+        // A child's start that was refused is recorded without a child.
+        let refused = call.child && matches!(record.result, StepResult::Error(_));
+        let fits = record.child.is_some() == call.child || refused;
+        if record.name != call.name || !fits {
             return self.refuse(self.unexpected(record, call)).await;
         }
         self.engine.observe(&Event::StepReplayed {
