@@ -21,7 +21,7 @@ pub mod time;
 mod workflow;
 
 pub use any_error::{AnyError, WorkflowError};
-pub use codec::{Codec, PORTABLE_JSON};
+pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{ChildHandle, ChildStart, Ctx, Operation, Step, StepBody, StepCtx};
 pub use engine::{
     App, AppBuilder, Event, Handle, LaunchReport, MethodSet, Queue, Registrar, Start,

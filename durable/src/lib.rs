@@ -66,8 +66,8 @@
 pub use durable_core::{
     AnyError, App, AppBuilder, ChildHandle, ChildStart, Codec, Ctx, Error, Event, Handle,
     Invocation, LaunchReport, MethodFn, MethodSet, Operation, PORTABLE_JSON, Payload, Queue,
-    Registrar, RetryPolicy, Start, Step, StepBody, StepCtx, WorkflowDef, WorkflowError, WorkflowFn,
-    db, ids, payload, runtime, state, time,
+    RecordedError, Registrar, RetryPolicy, Start, Step, StepBody, StepCtx, WorkflowDef,
+    WorkflowError, WorkflowFn, db, ids, payload, runtime, state, time,
 };
 pub use durable_macros::{step, workflow, workflows};
 

@@ -1,5 +1,5 @@
 //! Finds what JSON cannot hold before it is written: `serde_json` writes NaN and infinities as `null`, and does not read back what is
-//! nested deeper than 127 levels.
+//! nested deeper than 127 levels, nor `Some(())` as anything but `None`.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ const MAX_DEPTH: u8 = 120;
 
 /// An error at the first float in `value` that is not finite, and where it is nested too deeply.
 pub(super) fn storable<T: Serialize + ?Sized>(value: &T) -> Result<(), NotJson> {
-    value.serialize(Check { depth: 0 })
+    value.serialize(Check::at(0))
 }
 
 /// Why a value cannot be JSON.
@@ -41,6 +41,8 @@ impl NotJson {
 /// A serializer that writes nothing and looks at floats and depth only.
 struct Check {
     depth: u8,
+    /// Directly inside a `Some`.
+    some: bool,
 }
 
 /// Inside a sequence or a tuple.
@@ -55,6 +57,21 @@ struct Fields {
 }
 
 impl Check {
+    fn at(depth: u8) -> Self {
+        Self { depth, some: false }
+    }
+
+    /// What is written as `null`.
+    fn null(self) -> Result<(), NotJson> {
+        if !self.some {
+            return Ok(());
+        }
+        Err(NotJson(
+            "a Some that holds nothing would be read back as None; use a bool or an enum"
+                .to_owned(),
+        ))
+    }
+
     fn deeper(self) -> Result<u8, NotJson> {
         if self.depth < MAX_DEPTH {
             return Ok(self.depth + 1);
@@ -118,7 +135,6 @@ impl Serializer for Check {
         serialize_char: char,
         serialize_str: &str,
         serialize_bytes: &[u8],
-        serialize_unit_struct: &'static str,
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), NotJson> {
@@ -130,15 +146,19 @@ impl Serializer for Check {
     }
 
     fn serialize_none(self) -> Result<(), NotJson> {
-        Ok(())
+        self.null()
     }
 
     fn serialize_unit(self) -> Result<(), NotJson> {
-        Ok(())
+        self.null()
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), NotJson> {
+        self.null()
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), NotJson> {
-        value.serialize(self)
+        value.serialize(Self { some: true, ..self })
     }
 
     fn serialize_unit_variant(
@@ -167,7 +187,7 @@ impl Serializer for Check {
     ) -> Result<(), NotJson> {
         let depth = self.deeper()?;
         value
-            .serialize(Check { depth })
+            .serialize(Check::at(depth))
             .map_err(|error| error.inside(variant))
     }
 
@@ -217,7 +237,7 @@ impl Items {
         let (index, depth) = (self.index, self.depth);
         self.index += 1;
         value
-            .serialize(Check { depth })
+            .serialize(Check::at(depth))
             .map_err(|error| error.inside(index))
     }
 }
@@ -256,7 +276,7 @@ impl ser::SerializeMap for Fields {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotJson> {
         let depth = self.depth;
-        value.serialize(Check { depth })
+        value.serialize(Check::at(depth))
     }
 
     fn end(self) -> Result<(), NotJson> {
@@ -277,7 +297,7 @@ macro_rules! fields {
             ) -> Result<(), NotJson> {
                 let depth = self.depth;
                 value
-                    .serialize(Check { depth })
+                    .serialize(Check::at(depth))
                     .map_err(|error| error.inside(key))
             }
 
@@ -333,8 +353,23 @@ mod tests {
     }
 
     #[test]
+    fn a_some_that_would_come_back_as_none_is_refused() {
+        assert!(storable(&Some(())).is_err());
+        assert!(storable(&vec![Some(None::<u8>)]).is_err());
+    }
+
+    #[test]
     fn everything_else_passes() {
         assert!(storable(&Shape::Circle { radius: 1.5 }).is_ok());
+        assert!(
+            storable(&(
+                Some(Some(1)),
+                Some([()]),
+                None::<()>,
+                Some(Some(())).is_some()
+            ))
+            .is_ok()
+        );
         assert!(storable(&(Some("text"), [1_u8, 2], (), i128::MIN, 'c')).is_ok());
     }
 }

@@ -9,20 +9,21 @@ use super::{Codecs, to_json};
 use crate::{Error, any_error::WorkflowError, payload::Encoded};
 
 /// A stored error as every SDK reads it.
-#[derive(Serialize, Deserialize)]
-struct RecordedError {
-    /// The variant of an enum, otherwise the type's name.
-    name: String,
-    message: String,
-    /// `null` unless another SDK gave one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordedError {
+    /// Its name: the variant of an enum, otherwise its type.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Its code; `null` unless another SDK gave one.
     #[serde(default)]
-    code: Option<Value>,
+    pub code: Option<Value>,
     /// The error itself, as its type serializes; as text, because a [`Value`] rounds integers past 64 bits.
     #[serde(default)]
-    data: Option<Box<RawValue>>,
+    pub data: Option<Box<RawValue>>,
     /// What the earlier attempts of a retried step said, in their order; left out when there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    earlier_attempts: Vec<String>,
+    pub earlier_attempts: Vec<String>,
 }
 
 /// An error as it is stored; `earlier` are the messages of the attempts before it.

@@ -12,6 +12,7 @@ use std::{any::type_name, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use envelope::{decode_args, encode_args};
+pub use error::RecordedError;
 pub(crate) use error::{decode_error, encode_error};
 
 use crate::{Error, ids::Format, payload::Encoded};

@@ -57,7 +57,41 @@ async fn hopeful(ctx: Ctx) -> Result<(), AnyError> {
     ctx.start(failing, ()).await?.result().await
 }
 
+#[durable::workflow]
+async fn refused_beside(ctx: Ctx) -> Result<String, Error> {
+    let tally = ctx.state::<Tally>()?;
+    let code = ctx
+        .start(double, 1)
+        .id("taken")
+        .await
+        .unwrap_err()
+        .code()
+        .to_owned();
+    ctx.step("gate", || async {
+        tally.pass("gate").await;
+        Ok::<_, Error>(())
+    })
+    .await?;
+    Ok(code)
+}
+
 on_every_backend! {
+    async fn a_refused_start_is_refused_again_on_a_replay(world) {
+        let tally = Tally::default();
+        let app = world.builder().await.state(tally.clone()).workflow(double).workflow(other).workflow(refused_beside).launch().await.unwrap();
+        app.start(other, 1).id("taken").await.unwrap().result().await.unwrap();
+        app.start(refused_beside, ()).id("r").await.unwrap();
+        tally.reached("gate").await;
+        let steps = app.steps("r").await.unwrap();
+        assert_eq!(outline(&steps), [(1, "double")]);
+        assert!(steps[0].child.is_none(), "{steps:?}");
+        crash(app).await;
+        tally.open("gate");
+        // The next process would start it: `double` is what it knows, and the id might be free by then.
+        let app = world.builder().await.state(tally.clone()).workflow(refused_beside).launch().await.unwrap();
+        assert_eq!(app.handle(refused_beside, "r").result().await.unwrap(), "DURABLE_CONFLICT");
+    }
+
     async fn children_run_at_once_and_are_joined(world) {
         let tally = Tally::default();
         let app = world.builder().await.state(tally.clone())
@@ -116,7 +150,7 @@ on_every_backend! {
         app.start(other, 1).id("taken").await.unwrap().result().await.unwrap();
         let code = app.start(clashing, ()).id("c").await.unwrap().result().await.unwrap();
         assert_eq!(code, "DURABLE_CONFLICT");
-        assert_eq!(outline(&app.steps("c").await.unwrap()), [(2, "after")]);
+        assert_eq!(outline(&app.steps("c").await.unwrap()), [(1, "double"), (2, "after")]);
     }
 
     async fn a_childs_error_reaches_its_parent_as_the_same_value(world) {

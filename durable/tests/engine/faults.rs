@@ -47,6 +47,11 @@ async fn job(ctx: Ctx) -> Result<u8, Error> {
     .await
 }
 
+#[durable::workflow]
+async fn canceller(ctx: Ctx) -> Result<bool, Error> {
+    ctx.cancel("somebody").await
+}
+
 /// Each call suffers `fault` the first time.
 fn first_time(fault: Fault) -> impl Fn(&'static str) -> Fault + Send + Sync {
     let seen = Mutex::new(BTreeMap::<&'static str, u32>::new());
@@ -164,6 +169,74 @@ on_every_backend! {
         app.shutdown(Duration::from_millis(10)).await;
         assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
         starting.abort();
+    }
+
+    async fn a_launch_that_fails_leaves_nothing_behind(world) {
+        let tally = Tally::default();
+        let plan = |call| if call == "abandoned" { Fault::Broken } else { Fault::None };
+        let failed = faulty(&world, &tally, plan).await.workflow(job).queue("work").executor_id("one").launch().await;
+        assert_eq!(failed.unwrap_err().code(), "DURABLE_DATABASE");
+        // The id is given back in the background.
+        let app = crate::support::until("the id to be free", || async {
+            let builder = world.builder().await.state(tally.clone());
+            builder.workflow(job).executor_id("one").launch().await.ok()
+        }).await;
+        // The first launch claims nothing any more: nobody serves this queue.
+        app.start(job, ()).id("j").queue("work").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(app.workflow("j").await.unwrap().status, Status::Enqueued);
+    }
+
+    async fn a_history_that_cannot_be_read_stops_its_own_workflow_only(world) {
+        let tally = Tally::default();
+        let client = world.builder().await.state(tally.clone()).workflow(job).launch().await.unwrap();
+        for id in ["a", "b", "c"] {
+            client.start(job, ()).id(id).queue("work").await.unwrap();
+        }
+        // The batch cannot be read, nor the first one of it.
+        let reads = AtomicUsize::new(0);
+        let plan = move |call| {
+            let breaks = call == "histories" && reads.fetch_add(1, Ordering::SeqCst) < 2;
+            if breaks { Fault::Broken } else { Fault::None }
+        };
+        let app = faulty(&world, &tally, plan).await.workflow(job).queue("work").launch().await.unwrap();
+        for id in ["b", "c"] {
+            until_status(&app, id, Status::Success).await;
+        }
+        let error = app.handle(job, "a").result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_DATABASE");
+        assert_eq!(app.workflow("a").await.unwrap().status, Status::Pending);
+    }
+
+    async fn database_trouble_is_no_result_of_managing_another_workflow(world) {
+        let plan = {
+            let first = first_time(Fault::Broken);
+            move |call: &'static str| if call == "cancel" { first(call) } else { Fault::None }
+        };
+        let tally = Tally::default();
+        let app = faulty(&world, &tally, plan).await.workflow(canceller).launch().await.unwrap();
+        let error = app.start(canceller, ()).id("c").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_DATABASE");
+        assert_eq!(app.workflow("c").await.unwrap().status, Status::Pending);
+        assert!(app.steps("c").await.unwrap().is_empty());
+    }
+
+    async fn a_start_that_meets_a_shutdown_is_refused_or_waited_for(world) {
+        let tally = Tally::default();
+        let app = world.builder().await.state(tally.clone()).workflow(job).launch().await.unwrap();
+        let (started, ()) = tokio::join!(
+            async { app.start(job, ()).id("j").await.map(|_| ()) },
+            app.shutdown(Duration::from_secs(9)),
+        );
+        let other = world.builder().await.state(tally.clone()).launch().await.unwrap();
+        let row = other.workflow("j").await;
+        match started {
+            Ok(()) => assert_eq!(row.unwrap().status, Status::Success),
+            Err(error) => {
+                assert_eq!(error.code(), "DURABLE_SHUTTING_DOWN");
+                row.unwrap_err();
+            }
+        }
     }
 
     async fn without_any_hint_everything_still_happens(world) {

@@ -2,7 +2,7 @@
 
 use durable::{Error, prelude::*};
 
-use crate::support::{Tally, crash, on_every_backend, outline, until_recorded};
+use crate::support::{Tally, crash, on_every_backend, outline, until, until_recorded};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -56,7 +56,61 @@ async fn reader(
     ctx.get_event(of, &key, Duration::from_millis(ms)).await
 }
 
+#[durable::workflow]
+async fn signalled(ctx: Ctx) -> Result<(bool, bool), Error> {
+    let came = ctx.recv::<()>("go", LONG).await?;
+    let me = ctx.workflow_id().clone();
+    ctx.set_event("none", &()).await?;
+    let set = ctx.get_event::<()>(me, "none", LONG).await?;
+    Ok((came.is_some(), set.is_some()))
+}
+
+/// What lost a race before the crash: the message is for the second wait.
+#[durable::workflow]
+async fn fallback(ctx: Ctx) -> Result<Option<String>, Error> {
+    let tally = ctx.state::<Tally>()?;
+    let first = ctx.recv::<String>("letters", LONG);
+    let failing = ctx.step("failing", async || Err::<(), _>(Error::ShuttingDown));
+    let beside = ctx.step("beside", || async {
+        tally.hit("beside");
+        tally.pass("never").await;
+        Ok::<_, Error>(())
+    });
+    let lost = tokio::try_join!(first, failing, beside).is_err();
+    assert!(lost);
+    ctx.recv::<String>("letters", LONG).await
+}
+
 on_every_backend! {
+    async fn an_empty_message_or_event_is_not_taken_for_none(world) {
+        let app = world.builder().await.workflow(signalled).launch().await.unwrap();
+        let handle = app.start(signalled, ()).id("s").await.unwrap();
+        until_recorded(&app, "s", 1).await;
+        app.send("s", "go", &()).await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), (true, true));
+        let outside = app.get_event::<()>("s", "none", LONG).await.unwrap();
+        assert_eq!(outside, Some(()));
+    }
+
+    async fn a_branch_that_lost_does_nothing_on_a_replay(world) {
+        let tally = Tally::default();
+        let app = world.builder().await.state(tally.clone()).workflow(fallback).launch().await.unwrap();
+        app.start(fallback, ()).id("f").await.unwrap();
+        until("the second wait", || async {
+            let steps = app.steps("f").await.unwrap();
+            steps.iter().any(|step| step.number == 6).then_some(())
+        }).await;
+        crash(app).await;
+        let begun = tally.count("beside");
+        let client = world.builder().await.launch().await.unwrap();
+        client.send("f", "letters", "hello").await.unwrap();
+        crash(client).await;
+        let app = world.builder().await.state(tally.clone()).workflow(fallback).launch().await.unwrap();
+        let got = app.handle(fallback, "f").result().await.unwrap();
+        assert_eq!(got.as_deref(), Some("hello"));
+        assert_eq!(tally.count("beside"), begun);
+    }
+
     async fn messages_of_a_topic_are_taken_in_the_order_they_were_sent_each_once(world) {
         let app = world.builder().await.workflow(collector).launch().await.unwrap();
         let handle = app.start(collector, 3).id("c").await.unwrap();

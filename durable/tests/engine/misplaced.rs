@@ -47,6 +47,27 @@ async fn late(ctx: Ctx) -> Result<(), Error> {
     a.and(b)
 }
 
+mod racing {
+    use super::{Ctx, Duration, Error};
+
+    #[durable::workflow(name = "raced")]
+    pub async fn old(ctx: Ctx) -> Result<u8, Error> {
+        ctx.step("old", async || Ok::<_, Error>(())).await?;
+        ctx.sleep(Duration::from_millis(1)).await?;
+        ctx.sleep(Duration::from_secs(3600)).await?;
+        Ok(1)
+    }
+
+    #[durable::workflow(name = "raced", allow(race))]
+    pub async fn new(ctx: Ctx) -> Result<u8, Error> {
+        let step = ctx.step("new", async || Ok::<_, Error>(()));
+        let sleep = ctx.sleep(Duration::from_millis(1));
+        // The step does not fit what is recorded, and the sleep is over at once.
+        let _ = futures_util::future::select(step, sleep).await;
+        Ok(2)
+    }
+}
+
 mod before {
     use super::{Ctx, Error, Tally};
 
@@ -100,6 +121,17 @@ on_every_backend! {
         // It stays recoverable, and nothing of the third step is recorded.
         assert_eq!(app.workflow("l").await.unwrap().status, Status::Pending);
         assert!(app.steps("l").await.unwrap().iter().all(|step| step.name != "third"));
+    }
+
+    async fn a_race_with_what_does_not_fit_has_no_winner(world) {
+        let app = world.builder().await.workflow(racing::old).launch().await.unwrap();
+        app.start(racing::old, ()).id("w").await.unwrap();
+        until_recorded(&app, "w", 3).await;
+        crash(app).await;
+        let app = world.builder().await.workflow(racing::new).launch().await.unwrap();
+        let error = app.handle(racing::new, "w").result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_UNEXPECTED_STEP");
+        assert_eq!(app.workflow("w").await.unwrap().status, Status::Pending);
     }
 
     async fn code_that_does_not_fit_the_history_is_reported_and_the_workflow_stays_recoverable(world) {
