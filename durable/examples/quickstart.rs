@@ -37,6 +37,15 @@ enum ShopError {
     Durable(#[from] durable::Error),
 }
 
+/// The steps, by their names.
+const STEPS: [&str; 5] = [
+    "reserve stock",
+    "charge card",
+    "pack parcel",
+    "hand to carrier",
+    "thank customer",
+];
+
 /// The workflow. Each step is a checkpoint: once it is recorded it never runs again.
 #[durable::workflow]
 async fn fulfil(ctx: Ctx, order: Order) -> Result<Receipt, ShopError> {
@@ -179,7 +188,14 @@ impl Args {
                 "--order" => args.order = value,
                 "--db" => args.db = value.into(),
                 "--effects" => args.effects = value.into(),
-                "--crash-after" => args.crash_after = Some(value),
+                "--crash-after" if STEPS.contains(&value.as_str()) => {
+                    args.crash_after = Some(value);
+                }
+                "--crash-after" => {
+                    return Err(format!(
+                        "there is no step {value:?}; the steps are {STEPS:?}"
+                    ));
+                }
                 "--pace" => {
                     let ms = value
                         .parse()

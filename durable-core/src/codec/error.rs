@@ -1,6 +1,6 @@
 //! Errors as they are stored: `{"name","message","code","data"}`, readable by every SDK.
 
-use std::fmt;
+use std::{any::type_name, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -66,6 +66,29 @@ pub(crate) fn decode_error<E: WorkflowError>(
             data: data.and_then(value_of),
         })
     }))
+}
+
+/// As [`decode_error`], for an error that this very code has recorded. Errors: also, it is of another type now, so that a replay would
+/// take another way than the first run.
+pub(crate) fn decode_own_error<E: WorkflowError>(
+    codecs: &Codecs,
+    what: &dyn fmt::Display,
+    stored: &Encoded,
+) -> Result<E, Error> {
+    let recorded: RecordedError = codecs.decode(what, stored)?;
+    let Some(data) = recorded.data.as_deref() else {
+        return decode_error(codecs, what, stored);
+    };
+    serde_json::from_str(data.get()).or_else(|reason| {
+        // What the library recorded in the place of a value is of the library's type.
+        let ours: Option<Error> = serde_json::from_str(data.get()).ok();
+        let own = ours.map(E::from_durable);
+        own.ok_or_else(|| Error::Decode {
+            what: what.to_string(),
+            type_name: type_name::<E>().to_owned(),
+            reason: format!("{reason}, in {:?}", recorded.message),
+        })
+    })
 }
 
 fn value_of(raw: &RawValue) -> Option<Value> {

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use envelope::{decode_args, encode_args};
 pub use error::RecordedError;
-pub(crate) use error::{decode_error, encode_error};
+pub(crate) use error::{decode_error, decode_own_error, encode_error};
 
 use crate::{Error, ids::Format, payload::Encoded};
 

@@ -47,7 +47,8 @@ impl Ctx {
     /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
     ///
     /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
-    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `NotRegistered`, `Encode`, `Invalid`.
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`. A child that is not
+    /// registered stops the execution instead; the workflow goes on in a process that knows it.
     #[track_caller]
     pub fn start<D: WorkflowDef, Args>(
         &self,
@@ -248,6 +249,8 @@ async fn start_child(
     execution.gate().await;
     let (start, new) = match prepare(execution, call, start) {
         Ok(prepared) => prepared,
+        // A gap in the application's set-up is no outcome: the workflow goes on in a process that knows the child.
+        Err(error @ Error::NotRegistered { .. }) => return execution.refuse(error).await,
         Err(error) => return record_error(execution, call, error).await,
     };
     let id = new.id.clone();

@@ -44,7 +44,8 @@ impl Ctx {
 
     /// Waits until a workflow has published a value under a key; `None` if it has not within `timeout`.
     ///
-    /// The value read first is this operation's for ever, also when a later one replaces it. The timeout survives restarts.
+    /// The value read first is this operation's for ever, also when a later one replaces it. The timeout survives restarts. Errors: `Decode` for a value
+    /// that is not a `T`, `UnknownFormat`.
     #[track_caller]
     pub fn get_event<T: Payload>(
         &self,

@@ -44,7 +44,9 @@ impl Ctx {
 
     /// Waits for the oldest message of a topic in this workflow's own mailbox; `None` if there is none within `timeout`.
     ///
-    /// A message is taken once. The timeout survives restarts. Errors: `Nested` and `ForeignTask` for a wait that is where it must not be.
+    /// A message is taken once. The timeout survives restarts. Errors: `Decode` for a message that is not a `T`, which is taken all the same
+    /// and is an error on every replay: wait for a `serde_json::Value` where senders are not to be trusted; `UnknownFormat`; `Nested` and
+    /// `ForeignTask` for a wait that is where it must not be.
     #[track_caller]
     pub fn recv<T: Payload>(
         &self,
@@ -230,9 +232,9 @@ pub(super) fn read<T: DeserializeOwned>(
         return Ok(None);
     }
     let what = format_args!(
-        "what {:?} (operation {} of workflow {:?}) received",
-        call.name,
+        "the value that operation {} ({}) of workflow {:?} received",
         call.number,
+        call.name,
         execution.id().as_str()
     );
     execution.engine.codecs.decode(&what, stored).map(Some)

@@ -20,7 +20,7 @@ pub use step::{Step, StepBody, StepCtx};
 
 use crate::{
     Error,
-    engine::{Engine, execution::Execution},
+    engine::{Engine, Interruption, execution::Execution},
     ids::WorkflowId,
     time::Timestamp,
 };
@@ -57,9 +57,17 @@ impl Ctx {
         self.execution.deadline
     }
 
-    /// The application's state of this type. Errors: `MissingState`.
+    /// The application's state of this type.
+    ///
+    /// Errors: `MissingState`. It never is the workflow's outcome: what is missing is in the application's set-up, so the execution is
+    /// stopped, and the workflow goes on in a process that has it.
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, Error> {
-        self.engine().states.get()
+        let state = self.engine().states.get();
+        if let Err(error) = &state {
+            let reason = Interruption::Refused(error.clone());
+            self.execution.interrupt.signal(reason);
+        }
+        state
     }
 
     /// Takes the next `count` numbers for an operation. `what` names it in errors.

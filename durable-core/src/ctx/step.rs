@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error,
     any_error::WorkflowError,
-    codec::{decode_error, encode_error},
+    codec::{decode_error, decode_own_error, encode_error},
     db::{StepRecord, StepResult},
     engine::{
         Event,
@@ -258,7 +258,7 @@ pub(super) async fn recorded_result<T: Payload, E: WorkflowError>(
     );
     let decoded = match &record.result {
         StepResult::Output(value) => codecs.decode(&what, value).map(Ok),
-        StepResult::Error(error) => decode_error(codecs, &what, error).map(Err),
+        StepResult::Error(error) => decode_own_error(codecs, &what, error).map(Err),
         StepResult::Nothing => {
             let none = Encoded::new("null", crate::codec::PORTABLE_JSON);
             codecs.decode(&what, &none).map(Ok)

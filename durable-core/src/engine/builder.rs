@@ -138,7 +138,13 @@ impl AppBuilder {
 
     /// This process's executor id: one living process at a time holds it. By default `local`, suffixed where that is in use.
     pub fn executor_id(mut self, id: impl Into<ExecutorId>) -> Self {
-        self.executor = Some(id.into());
+        let id = id.into();
+        if id.as_str().trim().is_empty() {
+            let message = "an executor id must not be blank; leave it out to get a free one";
+            self.failed
+                .get_or_insert(Error::Invalid(message.to_owned()));
+        }
+        self.executor = Some(id);
         self
     }
 

@@ -5,7 +5,7 @@ use std::{future::IntoFuture, marker::PhantomData, sync::Arc, time::Duration};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::{Engine, Handle, running::Reserved, slot::ResultSlot};
+use super::{Engine, Handle, observer::notice, running::Reserved, slot::ResultSlot};
 use crate::{
     Error,
     codec::encode_args,
@@ -169,6 +169,7 @@ impl<D: WorkflowDef> Start<D> {
             Insertion::Created(slot) => slot,
             Insertion::Exists(existing) => {
                 call.check_existing(&id, &existing)?;
+                engine.tell_if_stranded(&id).await?;
                 None
             }
             // Only a child has a parent whose token can be lost.
@@ -218,6 +219,25 @@ pub(crate) enum Insertion {
 pub(crate) type ParentStep = (Owner, StepStamp);
 
 impl Engine {
+    /// Says it where the caller looks: a workflow of another version is joined, and does not run here.
+    async fn tell_if_stranded(&self, id: &WorkflowId) -> Result<(), Error> {
+        let row = self.row(id).await?;
+        let ours = &self.claimant.version;
+        if let Some(version) = &row.version
+            && version != ours
+            && !row.status.is_terminal()
+        {
+            notice(&format!(
+                "workflow {:?} ({}) is {} and waits for a process of version {version}: this one runs {ours}, so its result does not \
+                 come from here; the launch report says the ways out",
+                id.as_str(),
+                row.key,
+                row.status,
+            ));
+        }
+        Ok(())
+    }
+
     /// A workflow to insert. Errors: it would run here and is not registered.
     pub(crate) fn new_workflow(
         &self,

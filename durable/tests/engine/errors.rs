@@ -28,6 +28,37 @@ async fn bare(ctx: Ctx) -> Result<(), Error> {
 }
 
 #[durable::workflow]
+async fn parent(ctx: Ctx) -> Result<String, Error> {
+    ctx.start(not_a_number, ()).await?.result().await
+}
+
+macro_rules! failing_with {
+    ($module:ident, $variant:ident, $words:literal) => {
+        mod $module {
+            use super::{Ctx, Duration, Error};
+
+            #[derive(Debug, thiserror::Error, serde::Serialize, serde::Deserialize)]
+            pub enum PayError {
+                #[error($words)]
+                $variant(u8),
+                #[error(transparent)]
+                Durable(#[from] Error),
+            }
+
+            #[durable::workflow(name = "failing", version = "1")]
+            pub async fn failing(ctx: Ctx) -> Result<(), PayError> {
+                let paid = ctx.step("pay", async || Err::<(), _>(PayError::$variant(7)));
+                let _ = paid.await;
+                ctx.sleep(Duration::from_secs(3600)).await?;
+                Ok(())
+            }
+        }
+    };
+}
+failing_with!(old_error, Old, "too old");
+failing_with!(new_error, New, "too new");
+
+#[durable::workflow]
 async fn listener(ctx: Ctx) -> Result<String, Error> {
     match ctx.recv::<u32>("number", Duration::from_secs(30)).await {
         Ok(value) => Ok(format!("{value:?}")),
@@ -101,10 +132,37 @@ on_every_backend! {
         assert!(error.to_string().contains("key must be a string"), "{error}");
     }
 
-    async fn missing_state_is_named(world) {
-        let app = world.builder().await.workflow(bare).launch().await.unwrap();
-        let error = app.start(bare, ()).await.unwrap().result().await.unwrap_err();
+    async fn a_gap_in_the_set_up_is_named_and_no_outcome(world) {
+        let app = world.builder().await.workflow(bare).workflow(parent).launch().await.unwrap();
+        let error = app.start(bare, ()).id("b").await.unwrap().result().await.unwrap_err();
         assert!(error.to_string().contains("Tally") && error.to_string().contains(".state("), "{error}");
+        let error = app.start(parent, ()).id("p").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_NOT_REGISTERED");
+        for id in ["b", "p"] {
+            assert_eq!(app.workflow(id).await.unwrap().status, Status::Pending);
+        }
+        crash(app).await;
+        let app = world.builder().await.state(Tally::default())
+            .workflow(bare).workflow(parent).workflow(not_a_number).launch().await.unwrap();
+        app.handle(bare, "b").result().await.unwrap();
+        app.handle(parent, "p").result().await.unwrap();
+    }
+
+    async fn a_recorded_error_that_no_longer_fits_its_type_leaves_the_workflow_recoverable(world) {
+        let app = world.builder().await.workflow(old_error::failing).launch().await.unwrap();
+        app.start(old_error::failing, ()).id("f").await.unwrap();
+        until_recorded(&app, "f", 2).await;
+        crash(app).await;
+        let app = world.builder().await.workflow(new_error::failing).launch().await.unwrap();
+        let error = app.handle(new_error::failing, "f").result().await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(r#"the recorded result of "pay" (operation 1 of workflow "f")"#) && text.contains("too old"), "{text}");
+        assert_eq!(app.workflow("f").await.unwrap().status, Status::Pending);
+    }
+
+    async fn an_executor_id_is_not_blank(world) {
+        let error = world.builder().await.executor_id(" ").launch().await.unwrap_err();
+        assert!(error.to_string().contains("must not be blank"), "{error}");
     }
 
     async fn a_message_of_another_type_is_a_value_and_does_not_block_the_workflow(world) {
