@@ -107,7 +107,7 @@ impl Workflow {
             class: class.map(|(_, name)| name.to_owned()),
             arguments,
             returns,
-            hash: hash::body_hash(quote!(#block)),
+            hash: hash::body_hash(block),
             version: options.text("version")?.map(|version| version.value()),
             max_recovery_attempts: options.number_or_none("max_recovery_attempts")?,
         })
