@@ -131,6 +131,7 @@ fn what_rustfmt_rewrites_does_not_count() {
             "m!(Vec<Vec<u8>>, &'a str, A | B)",
             "m!(Vec<Vec<u8> >, &'a str, A|B)",
         ),
+        ("m!(fn a(b: u8) { c(1) })", "m!(fn a(b: u8,) { c(1,) })"),
         ("vec![a(1); 8]", "vec![a(1,); 8]"),
         (
             "#[derive(A, B)] struct C { a: u8 }",

@@ -1,9 +1,10 @@
-//! The arguments of a macro call, where they can be read as rustfmt reads them: expressions, types or patterns.
+//! The arguments of a macro call, where they can be read as rustfmt reads them: expressions, types, patterns or
+//! items.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 use syn::{
-    Expr, Pat, Result, Token, Type,
+    Expr, Item, Pat, Result, Token, Type,
     parse::{Parse as _, ParseStream, Parser as _, discouraged::Speculative as _},
     visit_mut::VisitMut,
 };
@@ -40,6 +41,10 @@ fn argument(input: ParseStream<'_>, normal: &mut impl VisitMut) -> Result<TokenS
     if let Some(mut pattern) = whole(input, Pat::parse_multi_with_leading_vert) {
         normal.visit_pat_mut(&mut pattern);
         return Ok(pattern.into_token_stream());
+    }
+    if let Some(mut item) = whole(input, Item::parse) {
+        normal.visit_item_mut(&mut item);
+        return Ok(item.into_token_stream());
     }
     Err(input.error("no argument"))
 }
