@@ -198,7 +198,7 @@ fn sort_uses(statements: &mut Vec<Stmt>) {
 }
 
 fn close_run(run: &mut Vec<ItemUse>, sorted: &mut Vec<Stmt>) {
-    run.sort_by_cached_key(|item| super::text(item));
+    run.sort_by_cached_key(super::text);
     sorted.extend(run.drain(..).map(|item| Stmt::Item(Item::Use(item))));
 }
 
