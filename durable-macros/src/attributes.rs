@@ -6,38 +6,33 @@ use syn::{
     spanned::Spanned as _,
 };
 
-/// Lints about an item by itself; all others may be about its body.
-const ITEM_LINTS: [&str; 4] = [
-    "dead_code",
-    "missing_docs",
-    "non_snake_case",
-    "unreachable_pub",
-];
+/// Lints of the function's head, which it is the generated function that has.
+const HEAD_LINTS: [&str; 2] = ["missing_docs", "non_snake_case"];
 
 /// Those of the generated function: all. A lint that is expected in the body is allowed here, where it may be met or not.
 pub(crate) fn of_function(attributes: &[Attribute]) -> Vec<Attribute> {
-    let expected = |expect: Expect| expect.levels("expect", "allow");
-    attributes
-        .iter()
-        .flat_map(|attribute| {
-            Expect::read(attribute).map_or_else(|| vec![attribute.clone()], expected)
-        })
-        .map(outer)
-        .collect()
+    divided(attributes.iter(), "expect", "allow")
 }
 
 /// Those of the function that holds the body: lint levels.
 pub(crate) fn of_body(attributes: &[Attribute]) -> Vec<Attribute> {
     const LEVELS: [&str; 4] = ["allow", "expect", "warn", "deny"];
-    let expected = |expect: Expect| expect.levels("allow", "expect");
-    attributes
-        .iter()
-        .filter(|attribute| LEVELS.iter().any(|level| attribute.path().is_ident(level)))
-        .flat_map(|attribute| {
-            Expect::read(attribute).map_or_else(|| vec![attribute.clone()], expected)
-        })
-        .map(outer)
-        .collect()
+    let is_level =
+        |attribute: &&Attribute| LEVELS.iter().any(|level| attribute.path().is_ident(level));
+    divided(attributes.iter().filter(is_level), "allow", "expect")
+}
+
+/// The attributes, with these levels for the lints that are expected in the head and in the body.
+fn divided<'a>(
+    attributes: impl Iterator<Item = &'a Attribute>,
+    of_head: &str,
+    of_body: &str,
+) -> Vec<Attribute> {
+    let divided = |attribute: &Attribute| match Expect::read(attribute) {
+        Some(expect) => expect.levels(of_head, of_body),
+        None => vec![attribute.clone()],
+    };
+    attributes.flat_map(divided).map(outer).collect()
 }
 
 /// Those that every item needs which stands beside the function: when it exists.
@@ -54,7 +49,7 @@ fn outer(mut attribute: Attribute) -> Attribute {
 
 /// `#[expect(…)]`, taken apart: only one of the function and its body can fulfil it.
 struct Expect {
-    item: Vec<Meta>,
+    head: Vec<Meta>,
     body: Vec<Meta>,
     reason: Option<Meta>,
     span: Span,
@@ -70,24 +65,24 @@ impl Expect {
         let lints = attribute.parse_args_with(parser).ok()?;
         let is_reason = |meta: &Meta| matches!(meta, Meta::NameValue(_));
         let (mut reason, lints): (Vec<_>, Vec<_>) = lints.into_iter().partition(is_reason);
-        let is_item = |lint: &Meta| ITEM_LINTS.iter().any(|name| lint.path().is_ident(name));
-        let (item, body) = lints.into_iter().partition(is_item);
+        let in_head = |lint: &Meta| HEAD_LINTS.iter().any(|name| lint.path().is_ident(name));
+        let (head, body) = lints.into_iter().partition(in_head);
         Some(Self {
-            item,
+            head,
             body,
             reason: reason.pop(),
             span: attribute.path().span(),
         })
     }
 
-    fn levels(self, of_item: &str, of_body: &str) -> Vec<Attribute> {
+    fn levels(self, of_head: &str, of_body: &str) -> Vec<Attribute> {
         let Self {
-            item,
+            head,
             body,
             reason,
             span,
         } = self;
-        [(of_item, item), (of_body, body)]
+        [(of_head, head), (of_body, body)]
             .into_iter()
             .filter(|(_, lints)| !lints.is_empty())
             .map(|(level, lints)| {
@@ -114,16 +109,16 @@ mod tests {
         let function: syn::ItemFn = parse_quote! {
             #[doc(alias = "x")]
             #[allow(a)]
-            #[expect(dead_code, unused_mut, clippy::b, reason = "so")]
+            #[expect(missing_docs, unused_mut, clippy::b, reason = "so")]
             fn f() { #![deny(c)] }
         };
         assert_eq!(
             written(&of_function(&function.attrs)),
-            r#"#[doc(alias="x")]#[allow(a)]#[expect(dead_code,reason="so")]#[allow(unused_mut,clippy::b,reason="so")]#[deny(c)]"#
+            r#"#[doc(alias="x")]#[allow(a)]#[expect(missing_docs,reason="so")]#[allow(unused_mut,clippy::b,reason="so")]#[deny(c)]"#
         );
         assert_eq!(
             written(&of_body(&function.attrs)),
-            r#"#[allow(a)]#[allow(dead_code,reason="so")]#[expect(unused_mut,clippy::b,reason="so")]#[deny(c)]"#
+            r#"#[allow(a)]#[allow(missing_docs,reason="so")]#[expect(unused_mut,clippy::b,reason="so")]#[deny(c)]"#
         );
     }
 }
