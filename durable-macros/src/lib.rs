@@ -4,6 +4,7 @@
 //! attribute, `signature` what they all ask of a function, `hash` digests a body and `lint` looks for what makes it nondeterministic.
 //! Expanded code names the library only by `durable::__private`.
 
+mod attributes;
 mod hash;
 mod lint;
 mod methods;

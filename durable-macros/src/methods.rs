@@ -1,16 +1,13 @@
 //! `#[workflows]`: the workflows of a registered instance.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{
     Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Meta, Receiver, Result, Type,
-    spanned::Spanned as _,
+    ext::IdentExt as _, spanned::Spanned as _,
 };
 
-use crate::{
-    options::Options,
-    workflow::{Workflow, lints_of},
-};
+use crate::{attributes, options::Options, workflow::Workflow};
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(attribute, &["class", "crate"])?;
@@ -21,20 +18,20 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
         .text("class")?
         .map_or_else(|| ident.to_string(), |class| class.value());
     let mut definitions = Vec::new();
-    let mut methods = Vec::new();
+    let mut registrations = Vec::new();
     let mut items = Vec::new();
     for item in std::mem::take(&mut block.items) {
         match item {
             ImplItem::Fn(function) if workflow_attribute(&function.attrs).is_some() => {
                 let method = expand_method(function, (&ident.to_string(), &class), &library)?;
                 definitions.push(method.definition);
-                methods.push(method.name);
+                registrations.push(method.registration);
                 items.push(ImplItem::Verbatim(method.tokens));
             }
             other => items.push(other),
         }
     }
-    if methods.is_empty() {
+    if registrations.is_empty() {
         let message = "no method here is a workflow; put `#[workflow]` on those that are";
         return Err(Error::new(block.self_ty.span(), message));
     }
@@ -47,7 +44,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
             const CLASS: &'static str = #class;
 
             fn register(registrar: &mut #library::Registrar<Self>) {
-                #(registrar.method(Self::#methods);)*
+                #(#registrations)*
             }
         }
     })
@@ -72,7 +69,7 @@ fn class_ident(block: &ItemImpl) -> Result<Ident> {
                 .is_some_and(|last| last.arguments.is_empty()) =>
         {
             let last = path.path.segments.last();
-            last.map(|last| last.ident.clone())
+            last.map(|last| last.ident.unraw())
                 .ok_or_else(|| Error::new(path.span(), "a type without a name"))
         }
         other => Err(Error::new(
@@ -91,9 +88,9 @@ fn workflow_attribute(attributes: &[Attribute]) -> Option<usize> {
 }
 
 struct Method {
-    name: Ident,
     tokens: TokenStream,
     definition: TokenStream,
+    registration: TokenStream,
 }
 
 fn expand_method(
@@ -109,35 +106,39 @@ fn expand_method(
     let by_reference = check_receiver(&function)?;
     let (sig, block) = (&function.sig, &function.block);
     let workflow = Workflow::read(attribute, sig, block, Some(class), Some(library))?;
-    let (name, inputs, output) = (sig.ident.clone(), &sig.inputs, &sig.output);
+    let (name, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
     let (attrs, vis) = (&function.attrs, &function.vis);
     let parameters = workflow.plain_parameters(sig)?;
     let (library, marker, names) = (&workflow.library, workflow.type_path(), &workflow.names);
-    let body = format_ident!("__{name}_body");
-    let this = if by_reference {
-        quote!(&this)
+    let body = format_ident!("__{}_body", name.unraw());
+    // An argument may have the same name.
+    let this = Ident::new("this", Span::mixed_site());
+    let passed = if by_reference {
+        quote!(&#this)
     } else {
-        quote!(this)
+        quote!(#this)
     };
-    let lints = lints_of(attrs);
+    let (outer, inner) = (attributes::of_function(attrs), attributes::of_body(attrs));
+    let conditions = attributes::conditions(attrs);
     let tokens = quote! {
-        #(#attrs)*
+        #(#outer)*
         #[allow(private_interfaces)]
         #vis fn #name(
             self: #library::Arc<Self>,
             #(#parameters),*
         ) -> #library::Invocation<#marker> {
-            let this = self;
-            #library::Invocation::new(async move { Self::#body(#this, #(#names),*).await })
+            let #this = self;
+            #library::Invocation::new(async move { Self::#body(#passed, #(#names),*).await })
         }
 
-        #(#lints)*
+        #(#conditions)*
+        #(#inner)*
         #[doc(hidden)]
         async fn #body(#inputs) #output #block
     };
     Ok(Method {
-        definition: workflow.definition(vis),
-        name,
+        definition: workflow.definition(vis, attrs),
+        registration: quote!(#(#conditions)* registrar.method(Self::#name);),
         tokens,
     })
 }
@@ -199,6 +200,28 @@ mod tests {
             r#"NAME : & 'static str = "pay back""#,
             r#"Some ("Store")"#,
             "registrar . method (Self :: refund) ; registrar . method (Self :: audit) ;",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_configured_away_takes_everything_with_it() {
+        let item = quote! {
+            impl r#Shop {
+                #[cfg(any())]
+                #[workflow]
+                async fn r#move(&self, ctx: Ctx) -> R { x }
+            }
+        };
+        let text = expand(quote!(), item).unwrap().to_string();
+        for part in [
+            "# [cfg (any ())] # [allow (private_interfaces)] fn r#move",
+            "# [cfg (any ())] # [doc (hidden)] async fn __move_body",
+            "# [cfg (any ())] # [doc (hidden)] # [allow (non_camel_case_types , missing_docs , unreachable_pub)] struct __Workflow_Shop_move",
+            "# [cfg (any ())] impl :: durable :: __private :: WorkflowDef",
+            "# [cfg (any ())] registrar . method (Self :: r#move) ;",
+            r#"CLASS : & 'static str = "Shop""#,
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -5,16 +5,17 @@ use std::time::Duration;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{
-    Error, FnArg, GenericParam, Ident, ItemFn, Lifetime, Result, Signature, Type, TypeReference,
-    TypeTraitObject,
+    Error, FnArg, GenericParam, Generics, Ident, ItemFn, Lifetime, ParenthesizedGenericArguments,
+    Result, Signature, Type, TypeFnPtr, TypeReference,
+    ext::IdentExt as _,
     spanned::Spanned as _,
     visit_mut::{self, VisitMut},
 };
 
 use crate::{
+    attributes,
     options::Options,
     signature::{checked_return, is_named, named},
-    workflow::lints_of,
 };
 
 const OPTIONS: [&str; 7] = [
@@ -26,7 +27,8 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     let function: ItemFn = syn::parse2(item)?;
     let library = options.library()?;
     let returns = checked_return(&function.sig, "step")?;
-    let arguments = arguments(&function.sig)?;
+    let step = step_lifetime(&function.sig.generics);
+    let arguments = arguments(&function.sig, &step)?;
     let policy = policy(&options, &library)?;
     let ItemFn {
         attrs,
@@ -38,43 +40,47 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     let own = &sig.ident;
     let name = options
         .text("name")?
-        .map_or_else(|| own.to_string(), |name| name.value());
-    let (generics, lifetimes, condition) = generics(sig);
+        .map_or_else(|| own.unraw().to_string(), |name| name.value());
+    let (generics, lifetimes, condition) = generics(sig, &step);
+    let turbofish = turbofish(&sig.generics);
     let (body_generics, inputs, output) = (&sig.generics, &sig.inputs, &sig.output);
     let body_condition = &sig.generics.where_clause;
     let parameters = arguments.iter().filter_map(Argument::parameter);
     let owned: Vec<_> = arguments.iter().filter_map(Argument::owned).collect();
-    let passed = arguments.iter().map(Argument::passed);
-    let held = (!owned.is_empty()).then(|| {
+    // The arguments may have the same names.
+    let [ctx, info, held, given] =
+        ["ctx", "info", "owned", "given"].map(|name| Ident::new(name, Span::mixed_site()));
+    let passed = arguments.iter().map(|argument| argument.passed(&info));
+    let hold = (!owned.is_empty()).then(|| {
         quote! {
-            let mut owned = ::core::option::Option::Some((#(#owned,)*));
+            let mut #held = ::core::option::Option::Some((#(#owned,)*));
         }
     });
-    let taken = (!owned.is_empty()).then(|| {
+    let take = (!owned.is_empty()).then(|| {
         quote! {
             // The last attempt takes the arguments; an earlier one leaves them for the next.
-            let given = if info.is_last_attempt() { owned.take() } else { owned.clone() };
-            let (#(#owned,)*) = given.expect("no attempt follows the last one");
+            let #given = if #info.is_last_attempt() { #held.take() } else { #held.clone() };
+            let (#(#owned,)*) = #given.expect("no attempt follows the last one");
         }
     });
-    let lints = lints_of(attrs);
+    let (outer, inner) = (attributes::of_function(attrs), attributes::of_body(attrs));
     Ok(quote! {
-        #(#attrs)*
+        #(#outer)*
         #[must_use = "a step does nothing unless it is awaited"]
         #[allow(clippy::needless_lifetimes, clippy::extra_unused_lifetimes)]
         #vis fn #own<#(#lifetimes,)* #(#generics),*>(
-            ctx: &#library::Ctx,
+            #ctx: &#library::Ctx,
             #(#parameters),*
-        ) -> #library::Step<'step, <#returns as #library::StepResultType>::Ok, <#returns as #library::StepResultType>::Err>
+        ) -> #library::Step<#step, <#returns as #library::StepResultType>::Ok, <#returns as #library::StepResultType>::Err>
         #condition
         {
-            #(#lints)*
-            async fn body #body_generics (#inputs) #output #body_condition #block
-            #held
-            ctx.step(#name, move |info: #library::StepCtx| {
-                let _ = &info;
-                #taken
-                body(#(#passed),*)
+            #(#inner)*
+            async fn __durable_body #body_generics (#inputs) #output #body_condition #block
+            #hold
+            #ctx.step(#name, move |#info: #library::StepCtx| {
+                let _ = &#info;
+                #take
+                __durable_body #turbofish (#(#passed),*)
             })
             #policy
         }
@@ -106,20 +112,20 @@ impl Argument {
         }
     }
 
-    fn passed(&self) -> TokenStream {
+    fn passed(&self, info: &Ident) -> TokenStream {
         match self {
-            Self::Context => quote!(info.clone()),
+            Self::Context => quote!(#info.clone()),
             Self::Borrowed(name, _) | Self::Owned(name, _) => quote!(#name),
         }
     }
 }
 
-fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
+fn arguments(signature: &Signature, step: &Lifetime) -> Result<Vec<Argument>> {
     const RECEIVER: &str = "a step is a plain function: take what it needs of `self` as arguments, or call the method inside `ctx.step(\"…\", || self.method())`";
     let mut arguments = Vec::new();
     for parameter in &signature.inputs {
         let (name, typed) = named(parameter, RECEIVER)?;
-        arguments.push(argument(name, &typed.ty)?);
+        arguments.push(argument(name, &typed.ty, step)?);
     }
     if let Some(FnArg::Typed(ninth)) = signature.inputs.iter().nth(8) {
         let message = "a step takes at most eight arguments; put them into one struct";
@@ -128,7 +134,7 @@ fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
     Ok(arguments)
 }
 
-fn argument(name: &Ident, ty: &Type) -> Result<Argument> {
+fn argument(name: &Ident, ty: &Type, step: &Lifetime) -> Result<Argument> {
     let target = match ty {
         Type::Reference(reference) => &*reference.elem,
         other => other,
@@ -154,7 +160,7 @@ fn argument(name: &Ident, ty: &Type) -> Result<Argument> {
         return Err(Error::new(ty.span(), message));
     }
     let mut named = ty.clone();
-    StepLifetime.visit_type_mut(&mut named);
+    StepLifetime(step).visit_type_mut(&mut named);
     Ok(match ty {
         Type::Reference(_) => Argument::Borrowed(name.clone(), named),
         _ => Argument::Owned(name.clone(), named),
@@ -162,44 +168,69 @@ fn argument(name: &Ident, ty: &Type) -> Result<Argument> {
 }
 
 /// Gives elided lifetimes the step's.
-struct StepLifetime;
+struct StepLifetime<'a>(&'a Lifetime);
 
-impl VisitMut for StepLifetime {
+impl VisitMut for StepLifetime<'_> {
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        reference.lifetime.get_or_insert_with(step_lifetime);
+        let lifetime = || self.0.clone();
+        reference.lifetime.get_or_insert_with(lifetime);
         visit_mut::visit_type_reference_mut(self, reference);
     }
 
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
         if lifetime.ident == "_" {
-            *lifetime = step_lifetime();
+            *lifetime = self.0.clone();
         }
     }
 
-    // `dyn Fn(&T)` binds its lifetimes itself.
-    fn visit_type_trait_object_mut(&mut self, _: &mut TypeTraitObject) {}
+    // `fn(&T)` and `Fn(&T)` bind their lifetimes themselves.
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
+    }
 }
 
-fn step_lifetime() -> Lifetime {
-    Lifetime::new("'step", Span::call_site())
+/// The lifetime of the step, with a name that the function leaves free.
+fn step_lifetime(generics: &Generics) -> Lifetime {
+    let is_taken = generics
+        .lifetimes()
+        .any(|parameter| parameter.lifetime.ident == "step");
+    let name = if is_taken { "'durable_step" } else { "'step" };
+    Lifetime::new(name, Span::call_site())
+}
+
+/// The types and constants that the body is called with: some may stand in it alone, where nothing tells them.
+fn turbofish(generics: &Generics) -> Option<TokenStream> {
+    let names: Vec<_> = generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(_) => None,
+            GenericParam::Type(ty) => Some(&ty.ident),
+            GenericParam::Const(constant) => Some(&constant.ident),
+        })
+        .collect();
+    (!names.is_empty()).then(|| quote!(::<#(#names),*>))
 }
 
 /// The function's generics that live as long as the step, its lifetimes with the step's first, and its where clause.
-fn generics(signature: &Signature) -> (Vec<TokenStream>, Vec<TokenStream>, TokenStream) {
+fn generics(
+    signature: &Signature,
+    step: &Lifetime,
+) -> (Vec<TokenStream>, Vec<TokenStream>, TokenStream) {
     let mut others = Vec::new();
-    let mut lifetimes = vec![quote!('step)];
+    let mut lifetimes = vec![quote!(#step)];
     let mut bounds = Vec::new();
     for parameter in &signature.generics.params {
         match parameter {
             GenericParam::Lifetime(lifetime) => {
                 let name = &lifetime.lifetime;
                 lifetimes.push(quote!(#lifetime));
-                bounds.push(quote!(#name: 'step));
+                bounds.push(quote!(#name: #step));
             }
             GenericParam::Type(ty) => {
                 let name = &ty.ident;
                 others.push(quote!(#ty));
-                bounds.push(quote!(#name: 'step));
+                bounds.push(quote!(#name: #step));
             }
             GenericParam::Const(constant) => others.push(constant.to_token_stream()),
         }
@@ -276,7 +307,7 @@ mod tests {
         );
         assert!(text.contains("Some ((names , cents ,))"), "{text}");
         assert!(
-            text.contains("body (info . clone () , order , names , cents)"),
+            text.contains("__durable_body (info . clone () , order , names , cents)"),
             "{text}"
         );
         let none = expanded(
@@ -309,6 +340,34 @@ mod tests {
             text.contains("where 'x : 'step , T : 'step , T : Send"),
             "{text}"
         );
+        assert!(
+            text.contains("__durable_body :: < T , N > (t , x)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn lifetimes_that_a_type_binds_itself_stay() {
+        let item = quote! {
+            async fn r#move<'step, T>(
+                n: fn(&str) -> u32,
+                f: &(dyn Fn(&T) -> &u8 + Sync),
+                d: Arc<dyn Named<'_>>,
+                s: &'step str,
+            ) -> R { x }
+        };
+        let text = expanded(quote!(), item);
+        for part in [
+            "fn r#move < 'durable_step , 'step , T >",
+            "n : fn (& str) -> u32",
+            "f : & 'durable_step (dyn Fn (& T) -> & u8 + Sync)",
+            "d : Arc < dyn Named < 'durable_step > >",
+            "Step < 'durable_step ,",
+            "__durable_body :: < T > (n , f , d , s)",
+            r#"ctx . step ("move""#,
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
     Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Signature, Type, Visibility,
-    spanned::Spanned as _,
+    ext::IdentExt as _, spanned::Spanned as _,
 };
 
 use crate::{
-    hash, lint,
+    attributes, hash, lint,
     options::{Limit, Options},
     signature::{check_stored, checked_return, is_named, named},
 };
@@ -34,28 +34,20 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     } = &function;
     let (name, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
     let (library, marker) = (&workflow.library, workflow.type_path());
-    let definition = workflow.definition(vis);
+    let definition = workflow.definition(vis, attrs);
     let parameters = workflow.plain_parameters(sig)?;
     let names = &workflow.names;
-    let lints = lints_of(attrs);
+    let (outer, inner) = (attributes::of_function(attrs), attributes::of_body(attrs));
     Ok(quote! {
-        #(#attrs)*
+        #(#outer)*
         #[allow(private_interfaces)]
         #vis fn #name(#(#parameters),*) -> #library::Invocation<#marker> {
-            #(#lints)*
-            async fn body(#inputs) #output #block
-            #library::Invocation::new(body(#(#names),*))
+            #(#inner)*
+            async fn __durable_body(#inputs) #output #block
+            #library::Invocation::new(__durable_body(#(#names),*))
         }
         #definition
     })
-}
-
-/// Attributes that concern the body as well as the function: lint levels.
-pub(crate) fn lints_of(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    const LEVELS: [&str; 4] = ["allow", "expect", "warn", "deny"];
-    let is_level =
-        |attribute: &&Attribute| LEVELS.iter().any(|level| attribute.path().is_ident(level));
-    attributes.iter().filter(is_level)
 }
 
 /// A workflow, as its macro has read it.
@@ -91,7 +83,7 @@ impl Workflow {
         }
         let (names, arguments) = parameters(signature, class.is_some())?;
         lint::check(quote!(#block), &options.words("allow")?)?;
-        let own = signature.ident.to_string();
+        let own = signature.ident.unraw().to_string();
         let library = match library {
             Some(library) if options.text("crate")?.is_none() => library.clone(),
             _ => options.library()?,
@@ -107,7 +99,7 @@ impl Workflow {
             class: class.map(|(_, name)| name.to_owned()),
             arguments,
             returns,
-            hash: hash::body_hash(quote!(#block)),
+            hash: hash::body_hash(block),
             version: options.text("version")?.map(|version| version.value()),
             max_recovery_attempts: options.number_or_none("max_recovery_attempts")?,
         })
@@ -118,9 +110,9 @@ impl Workflow {
         let skip = signature.inputs.len() - self.names.len();
         let typed = signature.inputs.iter().skip(skip);
         typed
-            .map(|parameter| {
-                let (name, typed) = named(parameter, "")?;
-                let (name, ty) = (outer_name(name), &typed.ty);
+            .zip(&self.names)
+            .map(|(parameter, name)| {
+                let ty = &named(parameter, "")?.1.ty;
                 Ok(quote!(#name: #ty))
             })
             .collect()
@@ -133,11 +125,15 @@ impl Workflow {
         quote!(#marker<fn(#(#types),*) -> #returns>)
     }
 
-    /// The hidden type and what it says of the workflow.
+    /// The hidden type and what it says of the workflow; they are there whenever the function with these attributes is.
     ///
     /// The type is as visible as the function and carries the workflow's types: so a public workflow may take a private type, as any
     /// public function may, which a public type's associated types must not be.
-    pub(crate) fn definition(&self, visibility: &Visibility) -> TokenStream {
+    pub(crate) fn definition(
+        &self,
+        visibility: &Visibility,
+        attributes: &[Attribute],
+    ) -> TokenStream {
         let Self {
             library,
             marker,
@@ -152,7 +148,10 @@ impl Workflow {
             text.as_ref().map_or_else(none, some)
         };
         let (class, version) = (option(&self.class), option(&self.version));
-        let parameters = self.arguments.iter().map(|(name, _)| name.to_string());
+        let parameters = self
+            .arguments
+            .iter()
+            .map(|(name, _)| name.unraw().to_string());
         let types: Vec<_> = self.arguments.iter().map(|(_, ty)| ty).collect();
         let input = match types.as_slice() {
             [one] => quote!(#one),
@@ -164,18 +163,21 @@ impl Workflow {
             Some(Limit::None) => quote!(::core::option::Option::None),
         };
         let definition = self.type_path();
+        let conditions = attributes::conditions(attributes);
         // What does not fit is told where the user wrote it.
         let results = quote_spanned! {returns.span()=>
             type Output = <#returns as #library::StepResultType>::Ok;
             type Error = <#returns as #library::StepResultType>::Err;
         };
         quote! {
+            #(#conditions)*
             #[doc(hidden)]
             #[allow(non_camel_case_types, missing_docs, unreachable_pub)]
             #visibility struct #marker<T> {
                 _types: ::core::marker::PhantomData<T>,
             }
 
+            #(#conditions)*
             impl #library::WorkflowDef for #definition {
                 const NAME: &'static str = #name;
                 const CLASS: ::core::option::Option<&'static str> = #class;
@@ -215,22 +217,32 @@ fn parameters(signature: &Signature, is_method: bool) -> Result<Parameters> {
     for (_, argument) in arguments {
         check_stored(&argument.ty)?;
     }
-    let names = typed.iter().map(|(name, _)| outer_name(name)).collect();
-    let arguments = arguments
-        .iter()
-        .map(|(name, argument)| (outer_name(name), (*argument.ty).clone()))
-        .collect();
+    let names: Vec<_> = typed.iter().map(|(name, _)| name.clone()).collect();
+    let names = outer_names(&names);
+    let types = arguments.iter().map(|(_, argument)| (*argument.ty).clone());
+    let arguments = names.iter().skip(1).cloned().zip(types).collect();
     Ok((names, arguments))
 }
 
-/// A parameter's name outside the body, which uses it even where the body does not: `ctx` for `_ctx`.
-fn outer_name(name: &Ident) -> Ident {
-    let plain = name.to_string();
-    let plain = plain.trim_start_matches('_');
-    if plain.is_empty() {
-        return name.clone();
-    }
-    syn::parse_str::<Ident>(plain).map_or_else(|_| name.clone(), |_| Ident::new(plain, name.span()))
+/// The parameters' names outside the body, which uses all of them even where the body does not: `ctx` for `_ctx`, unless that is
+/// another parameter's name.
+fn outer_names(names: &[Ident]) -> Vec<Ident> {
+    let trimmed: Vec<_> = names
+        .iter()
+        .map(|name| name.unraw().to_string().trim_start_matches('_').to_owned())
+        .collect();
+    let outer = |(name, plain): (&Ident, &String)| {
+        let is_written_so = name.unraw() == plain.as_str();
+        let is_taken = trimmed.iter().filter(|other| *other == plain).count() > 1;
+        // `_`, `_1` and `_type` are nothing without the underscore.
+        let is_name = syn::parse_str::<Ident>(plain).is_ok();
+        if is_written_so || is_taken || !is_name {
+            name.clone()
+        } else {
+            Ident::new(plain, name.span())
+        }
+    };
+    names.iter().zip(&trimmed).map(outer).collect()
 }
 
 #[cfg(test)]
@@ -273,6 +285,35 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn names_are_stored_as_they_are_read() {
+        let item = quote! {
+            #[cfg(any())]
+            async fn r#move(_ctx: Ctx, r#type: u8, _a: u8, a: u8, _type: u8) -> R { x }
+        };
+        let text = expand(TokenStream::new(), item).unwrap().to_string();
+        for part in [
+            "fn r#move (ctx : Ctx , r#type : u8 , _a : u8 , a : u8 , _type : u8)",
+            "__durable_body (ctx , r#type , _a , a , _type)",
+            r#"["type" , "_a" , "a" , "_type"]"#,
+            r#"NAME : & 'static str = "move""#,
+            "# [cfg (any ())] # [doc (hidden)]",
+            "# [cfg (any ())] impl",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let text = expand(
+            TokenStream::new(),
+            quote!(
+                async fn a(_ctx: Ctx, ctx: u8, __b: u8, _b: u8) -> R {
+                    x
+                }
+            ),
+        );
+        let text = text.unwrap().to_string();
+        assert!(text.contains("(_ctx , ctx , __b , _b)"), "{text}");
     }
 
     #[test]

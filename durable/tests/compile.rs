@@ -7,6 +7,8 @@
 fn mistakes_do_not_compile_and_are_told_in_words() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/compile/shapes.rs");
+    cases.pass("tests/compile/names.rs");
+    cases.pass("tests/compile/signatures.rs");
     cases.compile_fail("tests/compile/error_without_durable.rs");
     cases.compile_fail("tests/compile/wrong_input.rs");
     cases.compile_fail("tests/compile/not_a_workflow.rs");
