@@ -19,7 +19,7 @@ pub trait WorkflowDef: Send + Sync + 'static {
     const CLASS: Option<&'static str>;
     /// The names of its parameters after the context.
     const PARAMS: &'static [&'static str];
-    /// A digest of its body's tokens.
+    /// A digest of its body, the same however the body is laid out.
     const BODY_HASH: u128;
     /// The version it was given instead of the digest.
     const VERSION: Option<&'static str>;

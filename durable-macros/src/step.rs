@@ -68,6 +68,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
         #(#outer)*
         #[must_use = "a step does nothing unless it is awaited"]
         #[allow(clippy::needless_lifetimes, clippy::extra_unused_lifetimes)]
+        #[track_caller]
         #vis fn #own<#(#lifetimes,)* #(#generics),*>(
             #ctx: &#library::Ctx,
             #(#parameters),*

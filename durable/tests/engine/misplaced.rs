@@ -47,6 +47,23 @@ async fn late(ctx: Ctx) -> Result<(), Error> {
     a.and(b)
 }
 
+#[durable::step]
+async fn first_now() -> Result<u8, Error> {
+    Ok(1)
+}
+
+mod calling {
+    use super::{Ctx, Error, first_now};
+
+    #[durable::workflow(name = "raced")]
+    pub async fn new(ctx: Ctx) -> Result<u8, Error> {
+        first_now(&ctx).await
+    }
+
+    /// The line of the call above.
+    pub const LINE: u32 = line!() - 4;
+}
+
 mod racing {
     use super::{Ctx, Duration, Error};
 
@@ -121,6 +138,17 @@ on_every_backend! {
         // It stays recoverable, and nothing of the third step is recorded.
         assert_eq!(app.workflow("l").await.unwrap().status, Status::Pending);
         assert!(app.steps("l").await.unwrap().iter().all(|step| step.name != "third"));
+    }
+
+    async fn the_report_names_the_line_of_the_call(world) {
+        let app = world.builder().await.workflow(racing::old).launch().await.unwrap();
+        app.start(racing::old, ()).id("w").await.unwrap();
+        until_recorded(&app, "w", 3).await;
+        crash(app).await;
+        let app = world.builder().await.workflow(calling::new).launch().await.unwrap();
+        let error = app.handle(calling::new, "w").result().await.unwrap_err();
+        let place = format!("misplaced.rs:{}:", calling::LINE);
+        assert!(error.to_string().contains(&place), "{error} and not {place}");
     }
 
     async fn a_race_with_what_does_not_fit_has_no_winner(world) {
