@@ -3,7 +3,9 @@
 use crate::{
     failure::Failure,
     left_out::LeftOut,
-    lengths, process, readme,
+    lengths,
+    pg::for_tests::TestServer,
+    process, readme,
     stages::{self, Done, Stage},
     test,
     tools::{self, Tool},
@@ -23,13 +25,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let left_out = LeftOut::new(workspace.target())?;
     let quick = test::Options::default();
 
+    let server = TestServer::new(workspace)?;
+
     let mut stages = checks(workspace);
     if !options.skip_tests {
-        stages.extend(test::stages(workspace, &quick, &left_out));
+        stages.extend(test::stages(workspace, &quick, &left_out, &server));
     }
     stages.push(Stage::new("README", move || readme::run(workspace)));
 
     let report = stages::run(stages);
+    drop(server);
     left_out.show(report.passed(test::LAST))?;
     report.show();
     report.verdict("ci")

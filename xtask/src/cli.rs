@@ -7,7 +7,7 @@ use lexopt::{
     Parser, ValueExt as _,
 };
 
-use crate::{ci, failure::Failure, migrate, test};
+use crate::{ci, failure::Failure, migrate, pg, test};
 
 /// What `cargo xtask` was asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,10 +20,12 @@ pub(crate) enum Command {
     Ci(ci::Options),
     /// Bring a database's schema up to date.
     Migrate(migrate::Options),
+    /// Have a Postgres server run, or not.
+    Pg(pg::Options),
 }
 
 /// Name, options, and what it does: the first line is shown in the list, all of them by `COMMAND --help`.
-const COMMANDS: [(&str, &str, &str); 3] = [
+const COMMANDS: [(&str, &str, &str); 4] = [
     (
         "test",
         "[--full] [FILTER]",
@@ -43,6 +45,16 @@ Stops at the first stage that fails. --skip-tests leaves out the stages that `ca
         "Bring a database's schema up to date, creating the database file if there is none
 URL is sqlite:PATH, sqlite://PATH or a plain path, and is DATABASE_URL of the environment if not given.",
     ),
+    (
+        "pg",
+        "up|down|url [--version N]",
+        "Have a Postgres server run for the tests, on 127.0.0.1 with its data below target/pg
+up starts it and prints its URL, url prints that URL again, down stops the server and removes its data.
+If DATABASE_URL names a Postgres server, that one is used as it is, and nothing is started or stopped.
+Otherwise it is the server that is installed (on PATH or below /usr/lib/postgresql), or is installed by apt-get if
+that can be done; with --version N (13 to 18) one of that version is downloaded instead.
+`cargo xtask test` does all this by itself if there are tests that need a server.",
+    ),
 ];
 
 /// Reads the arguments that follow `cargo xtask`.
@@ -60,6 +72,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "test" => parse_test(&mut parser),
         "ci" => parse_ci(&mut parser),
         "migrate" => parse_migrate(&mut parser),
+        "pg" => parse_pg(&mut parser),
         other => Err(Failure::usage(format!(
             "there is no command `{other}`\n\n{}",
             overview()
@@ -115,6 +128,39 @@ fn parse_migrate(parser: &mut Parser) -> Result<Command, Failure> {
         }
     }
     Ok(Command::Migrate(options))
+}
+
+/// The action and the options of `pg`. `guard` is not for people: `pg` calls it itself.
+fn parse_pg(parser: &mut Parser) -> Result<Command, Failure> {
+    let (mut action, mut version) = (None, None);
+    while let Some(argument) = next(parser, "pg")? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("pg"))),
+            Long("version") => {
+                let value = parser.value().map_err(|error| misused(&error, "pg"))?;
+                let major = value.to_string_lossy().parse().map_err(|error| {
+                    Failure::usage(format!("{error}, as in `cargo xtask pg up --version 18`"))
+                })?;
+                version = Some(major);
+            }
+            Value(word) if action.is_none() => {
+                action = Some(match word.to_str() {
+                    Some("up") => pg::Action::Up,
+                    Some("down") => pg::Action::Down,
+                    Some("url") => pg::Action::Url,
+                    Some("guard") => pg::Action::Guard,
+                    _ => return Err(misused(&Value(word).unexpected(), "pg")),
+                });
+            }
+            other => return Err(misused(&other.unexpected(), "pg")),
+        }
+    }
+    let action = action.ok_or_else(|| {
+        Failure::usage(
+            "`pg` is called as `cargo xtask pg up`, `cargo xtask pg down` or `cargo xtask pg url`",
+        )
+    })?;
+    Ok(Command::Pg(pg::Options { action, version }))
 }
 
 /// The next argument of `command`.
@@ -205,6 +251,19 @@ mod tests {
                 database_url: Some("sqlite:shop.db".into())
             }))
         );
+        let expected = Command::Pg(pg::Options {
+            action: pg::Action::Up,
+            version: "17".parse().ok(),
+        });
+        assert_eq!(parsed("pg up --version 17").as_ref(), Ok(&expected));
+        assert_eq!(parsed("pg --version=17 up").as_ref(), Ok(&expected));
+        assert_eq!(
+            parsed("pg down"),
+            Ok(Command::Pg(pg::Options {
+                action: pg::Action::Down,
+                version: None
+            }))
+        );
     }
 
     #[test]
@@ -216,6 +275,13 @@ mod tests {
             "test --ful",
             "ci now",
             "migrate --database-url",
+            "pg",
+            "pg --version 17",
+            "pg up down",
+            "pg start",
+            "pg up --version",
+            "pg up --version 12",
+            "pg url --version new",
         ];
         for call in calls {
             let Err(Failure::Usage(text)) = parsed(call) else {

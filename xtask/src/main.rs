@@ -7,7 +7,8 @@
 //! - [`test`](mod@test), [`ci`]: which stages those two commands are made of
 //! - [`readme`], [`lengths`], [`left_out`]: what the stages check that cargo does not
 //! - [`migrate`]: the one command that needs a database backend, and so a cargo feature
-//! - [`process`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
+//! - [`pg`]: the Postgres server that tests run against
+//! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
 
@@ -16,9 +17,11 @@ use std::process::ExitCode;
 mod ci;
 mod cli;
 mod failure;
+mod json;
 mod left_out;
 mod lengths;
 mod migrate;
+mod pg;
 mod process;
 mod readme;
 #[cfg(test)]
@@ -53,5 +56,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Test(options) => test::run(&Workspace::find()?, &options),
         Command::Ci(options) => ci::run(&Workspace::find()?, &options),
         Command::Migrate(options) => migrate::run(&options),
+        Command::Pg(options) => pg::run(&Workspace::find()?, &options),
     }
 }

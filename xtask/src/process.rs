@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, screen};
+use crate::{failure::Failure, pg, screen};
 
 /// Shows the call as it would be typed, runs it with its output passed through, and waits for its end.
 ///
@@ -29,6 +29,28 @@ pub(crate) fn finish(call: &str, command: &mut Command) -> Result<(), Failure> {
     }
 }
 
+/// What the program prints on stdout; shows nothing.
+///
+/// Errors: it cannot be started, or it ends without success; then with what it said about that.
+pub(crate) fn capture(command: &mut Command) -> Result<String, Failure> {
+    let call = describe(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure::failed(format!("cannot start `{call}`: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let mut text = format!("`{call}` failed ({})", output.status);
+    for said in [&output.stderr, &output.stdout] {
+        let said = String::from_utf8_lossy(said);
+        if !said.trim().is_empty() {
+            let _ = write!(text, "\n{}", said.trim());
+        }
+    }
+    Err(Failure::failed(text))
+}
+
 /// Whether the program can be called like this with success; shows nothing.
 pub(crate) fn answers(command: &mut Command) -> bool {
     command
@@ -39,12 +61,19 @@ pub(crate) fn answers(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The call as a person would type it: the variables that it sets, the program by its name, the arguments.
+/// The call as a person would type it: the variables that it sets (but no password), the program by its name, the
+/// arguments.
 pub(crate) fn describe(command: &Command) -> String {
     let mut call = String::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            let _ = write!(call, "{}={} ", name.to_string_lossy(), quoted(value));
+            let value = pg::without_password(&value.to_string_lossy());
+            let _ = write!(
+                call,
+                "{}={} ",
+                name.to_string_lossy(),
+                quoted(OsStr::new(&value))
+            );
         }
     }
     let program = Path::new(command.get_program());
@@ -81,6 +110,24 @@ mod tests {
             describe(&command),
             r"RUSTDOCFLAGS='-D warnings' cargo test 'it'\''s' ''"
         );
+    }
+
+    #[test]
+    fn the_password_of_a_server_is_not_shown() {
+        let mut command = Command::new("cargo");
+        command.env("URL", "postgres://ann:hunter2@db/shop");
+        assert_eq!(describe(&command), "URL='postgres://ann:***@db/shop' cargo");
+    }
+
+    #[test]
+    fn what_a_program_prints_is_captured_and_so_is_why_it_failed() {
+        let said = capture(Command::new(crate::workspace::cargo()).arg("--version"));
+        assert!(said.is_ok_and(|said| said.starts_with("cargo")));
+        let Err(failure) = capture(Command::new(crate::workspace::cargo()).arg("--no-such")) else {
+            panic!("there is no such option");
+        };
+        let text = failure.to_string();
+        assert!(text.matches("--no-such").count() > 1, "{text}");
     }
 
     #[test]

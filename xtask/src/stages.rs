@@ -38,6 +38,12 @@ impl<'a> Stage<'a> {
             work: Box::new(work),
         }
     }
+
+    /// Its name.
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// What became of one stage.

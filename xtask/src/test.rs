@@ -5,6 +5,7 @@ use std::{env, process::Command};
 use crate::{
     failure::Failure,
     left_out::{self, LeftOut},
+    pg::for_tests::{TEST_VARIABLE, TestServer},
     process, screen,
     stages::{self, Stage},
     tools::{self, Tool},
@@ -33,7 +34,9 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     tools::require(&[Tool::CCompiler])?;
     let left_out = LeftOut::new(workspace.target())?;
-    let report = stages::run(stages(workspace, options, &left_out));
+    let server = TestServer::new(workspace)?;
+    let report = stages::run(stages(workspace, options, &left_out, &server));
+    drop(server);
     left_out.show(report.passed(LAST))?;
     report.show();
     report.verdict("test")
@@ -44,6 +47,7 @@ pub(crate) fn stages<'a>(
     workspace: &'a Workspace,
     options: &'a Options,
     left_out: &'a LeftOut,
+    server: &'a TestServer,
 ) -> Vec<Stage<'a>> {
     // The first stage builds the examples too, as programs: tests may start them.
     let build = move || {
@@ -53,13 +57,19 @@ pub(crate) fn stages<'a>(
     let run = move |kinds: &[&str]| {
         let mut command = workspace.cargo(ALL);
         command.arg("--no-fail-fast").args(kinds);
-        process::run(prepared(&mut command, options, left_out))
+        process::run(prepared(&mut command, options, left_out, server))
     };
-    vec![
+    let mut stages = Vec::new();
+    if server.is_needed() {
+        // Before the minutes of compiling, as it may be missing.
+        stages.push(Stage::new("postgres", move || server.start()));
+    }
+    stages.extend([
         Stage::new("build tests", build),
         Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
         Stage::new(LAST, move || run(&["--doc"])),
-    ]
+    ]);
+    stages
 }
 
 /// Says which tests are run, and how much of them.
@@ -76,13 +86,17 @@ fn announce(options: &Options) {
     }
 }
 
-/// Tells the tests how much to do and where to say what they left out.
+/// Tells the tests how much to do, where to say what they left out, and which Postgres server they may use.
 fn prepared<'a>(
     command: &'a mut Command,
     options: &Options,
     left_out: &LeftOut,
+    server: &TestServer,
 ) -> &'a mut Command {
     command.env(left_out::VARIABLE, left_out.file());
+    if let Some(url) = server.url() {
+        command.env(TEST_VARIABLE, url);
+    }
     if options.full {
         command.env(FULL, "1");
     }
@@ -99,10 +113,42 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn call(options: &Options) -> String {
-        let scratch = Scratch::new(&format!("test-call-{}", options.full));
+        call_with(options, &TestServer::running_at(None))
+    }
+
+    fn call_with(options: &Options, server: &TestServer) -> String {
+        let name = format!("test-call-{}-{}", options.full, server.is_needed());
+        let scratch = Scratch::new(&name);
         let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
         let mut command = Command::new("cargo");
-        process::describe(prepared(&mut command, options, &left_out))
+        process::describe(prepared(&mut command, options, &left_out, server))
+    }
+
+    fn names(server: &TestServer) -> Vec<&'static str> {
+        let workspace = Workspace::find().expect("cargo test runs inside the workspace");
+        let scratch = Scratch::new(&format!("test-names-{}", server.is_needed()));
+        let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
+        let options = Options::default();
+        let stages = stages(&workspace, &options, &left_out, server);
+        stages.iter().map(Stage::name).collect()
+    }
+
+    #[test]
+    fn a_server_is_started_before_all_else_and_only_if_tests_need_it() {
+        let without = names(&TestServer::running_at(None));
+        assert_eq!(without, ["build tests", "tests", LAST]);
+        let with = names(&TestServer::running_at(Some("postgres://db")));
+        assert_eq!(with, ["postgres", "build tests", "tests", LAST]);
+    }
+
+    #[test]
+    fn the_tests_are_told_which_server_to_use() {
+        let options = Options::default();
+        assert!(!call(&options).contains("DURABLE_TEST_PG_URL"));
+        let server = TestServer::running_at(Some("postgres://postgres@127.0.0.1:1/postgres"));
+        let call = call_with(&options, &server);
+        let told = "DURABLE_TEST_PG_URL=postgres://postgres@127.0.0.1:1/postgres";
+        assert!(call.contains(told), "{call}");
     }
 
     #[test]

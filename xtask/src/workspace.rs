@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, json, process};
 
 /// The workspace that this program belongs to.
 #[derive(Debug)]
@@ -46,6 +46,12 @@ impl Workspace {
         &self.target
     }
 
+    /// The names of its packages.
+    pub(crate) fn packages(&self) -> Result<Vec<String>, Failure> {
+        let mut command = self.cargo(["metadata", "--no-deps", "--format-version", "1"]);
+        Ok(members(&process::capture(&mut command)?))
+    }
+
     /// The cargo that runs this program, called from the workspace's root.
     pub(crate) fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(cargo());
@@ -80,9 +86,50 @@ fn forget_own_package(command: &mut Command) {
     }
 }
 
+/// The names of the members in what `cargo metadata` prints.
+fn members(metadata: &str) -> Vec<String> {
+    json::strings(metadata)
+        .skip_while(|text| text != "workspace_members")
+        .skip(1)
+        .take_while(|text| text.starts_with("path+"))
+        .map(|id| name_in(&id).to_owned())
+        .collect()
+}
+
+/// The name in a package id: `path+file:///here/durable#0.1.0`, or `path+file:///elsewhere#durable@0.1.0`.
+fn name_in(id: &str) -> &str {
+    let (place, version) = id.rsplit_once('#').unwrap_or((id, ""));
+    match version.rsplit_once('@') {
+        Some((name, _)) => name,
+        None => place.rsplit('/').next().unwrap_or(place),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_packages_of_the_workspace_are_its_members() {
+        let workspace = Workspace::find().expect("cargo test runs inside the workspace");
+        let packages = workspace.packages().expect("the workspace can be read");
+        for name in ["durable", "durable-core", "xtask"] {
+            assert!(packages.iter().any(|other| other == name), "{packages:?}");
+        }
+        assert!(
+            !packages.iter().any(|other| other == "lexopt"),
+            "{packages:?}"
+        );
+    }
+
+    #[test]
+    fn a_package_is_named_by_its_directory_or_for_itself() {
+        let metadata = r#"{"packages":[{"name":"a","dependencies":[{"name":"durable-pg-sqlx"}]}],
+            "workspace_members":["path+file:///here/durable#0.1.0","path+file:///here/b#durable-c@0.1.0"],
+            "workspace_default_members":["path+file:///here/d#0.1.0"],"resolve":null}"#;
+        assert_eq!(members(metadata), ["durable", "durable-c"]);
+        assert_eq!(members("{}"), [""; 0]);
+    }
 
     #[test]
     fn the_workspace_is_found_and_holds_this_package() {
