@@ -87,8 +87,10 @@ impl SqliteOptions {
             .create_if_missing(true)
             .connect()
             .await
-            .map_err(opening)?;
-        schema::check(&mut writer, place.path()).await?;
+            .map_err(&opening)?;
+        schema::check(&mut writer, place.path())
+            .await
+            .map_err(opening)??;
         let seen = Seen::on(&mut writer, 0)
             .await
             .map_err(|error| SqliteError::opening(path, error))?;
