@@ -1,6 +1,6 @@
 //! What can be wrong with a database file, and what became of a call to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use durable_core::db::{Cause, DbError};
 
@@ -153,6 +153,14 @@ impl Failure {
         Self::unavailable("the database handle is closed: the runtime that opened it has ended")
     }
 
+    /// What it means that the driver could not look at this file, which had been opened.
+    pub(crate) fn looking(path: &Path, error: sqlx::Error) -> Self {
+        if is_passing(&error) {
+            return Self::unavailable(error);
+        }
+        SqliteError::opening(path.to_owned(), error).into()
+    }
+
     pub(crate) fn into_error(self, doing: &'static str) -> DbError {
         match self {
             Self::Unavailable(source) => DbError::Unavailable { doing, source },
@@ -162,29 +170,33 @@ impl Failure {
     }
 }
 
+/// Whether asking again may help.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => matches!(
+            primary_code(error),
+            Some(
+                code::BUSY
+                    | code::LOCKED
+                    | code::OUT_OF_MEMORY
+                    | code::INTERRUPTED
+                    | code::INPUT_OUTPUT
+                    | code::FULL
+                    | code::CANNOT_OPEN
+                    | code::PROTOCOL
+            )
+        ),
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        let passing = match &error {
-            sqlx::Error::Database(_) => matches!(
-                primary_code(&error),
-                Some(
-                    code::BUSY
-                        | code::LOCKED
-                        | code::OUT_OF_MEMORY
-                        | code::INTERRUPTED
-                        | code::INPUT_OUTPUT
-                        | code::FULL
-                        | code::CANNOT_OPEN
-                        | code::PROTOCOL
-                )
-            ),
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            _ => false,
-        };
-        if passing {
+        if is_passing(&error) {
             Self::unavailable(error)
         } else {
             Self::Broken(Cause::new(error))
@@ -195,9 +207,7 @@ impl From<sqlx::Error> for Failure {
 impl From<SqliteError> for Failure {
     fn from(error: SqliteError) -> Self {
         match error {
-            SqliteError::NotPermitted { source, .. } | SqliteError::Open { source, .. } => {
-                Self::Unavailable(source)
-            }
+            SqliteError::Open { .. } => Self::Broken(Cause::new(error)),
             // The message says what to do; nothing that a caller could ask again.
             error => Self::Refused(error.to_string()),
         }

@@ -19,6 +19,7 @@ use crate::{
     lane::Session,
     lives::Taken,
     queues::{can_run, format_list, is_current, runnable, runnable_list, take},
+    readable,
     rows::{self, row_columns},
     workflows::{change, row_of},
 };
@@ -67,7 +68,7 @@ impl Executors for Sqlite {
             return Ok(Vec::new());
         }
         let left = self
-            .read(
+            .read_at_once(
                 LOOKING,
                 (query.clone(), executors.clone()),
                 |conn, (query, executors)| Box::pin(left_by(conn, query, executors)),
@@ -222,8 +223,10 @@ pub(crate) const LEFT: &str = concat!(
     can_run!(),
     "
     ORDER BY +s.workflow_uuid
-    LIMIT ?7"
+    LIMIT ?7 OFFSET ?8"
 );
+
+const UNREADABLE: &str = "an abandoned workflow cannot be read; nobody takes it over";
 
 /// What executors hold that the asking one can run.
 async fn left_by(
@@ -232,16 +235,17 @@ async fn left_by(
     executors: &[ExecutorId],
 ) -> Result<Vec<Abandoned>, Failure> {
     let claimant = &query.claimant;
-    let found = sqlx::query(LEFT)
-        .bind(claimant.application.as_str())
-        .bind(runnable_list(claimant))
-        .bind(format_list(claimant))
-        .bind(rows::list(executors))
-        .bind(claimant.version.as_str())
-        .bind(query.after.as_ref().map(WorkflowId::as_str))
-        .bind(rows::limit(query.limit))
-        .fetch_all(conn)
-        .await?;
+    let statement = |limit, offset| {
+        sqlx::query(LEFT)
+            .bind(claimant.application.as_str())
+            .bind(runnable_list(claimant))
+            .bind(format_list(claimant))
+            .bind(rows::list(executors))
+            .bind(claimant.version.as_str())
+            .bind(query.after.as_ref().map(WorkflowId::as_str))
+            .bind(limit)
+            .bind(offset)
+    };
     let abandoned = |row: &SqliteRow| {
         let executor: String = rows::column(row, "executor_id")?;
         Ok(Abandoned {
@@ -251,7 +255,7 @@ async fn left_by(
             queue: rows::name(row, "queue_name")?,
         })
     };
-    found.iter().map(abandoned).collect()
+    readable::page(conn, query.limit, UNREADABLE, statement, abandoned).await
 }
 
 async fn requeue(
@@ -264,8 +268,13 @@ async fn requeue(
     }
     let mut requeued = Vec::new();
     for left in abandoned {
-        let Some(row) = row_of(&mut session.conn, &left.workflow).await? else {
-            continue;
+        let row = match row_of(&mut session.conn, &left.workflow).await {
+            Ok(Some(row)) => row,
+            Ok(None) => continue,
+            Err(failure) => {
+                readable::leave_out(&left.workflow, failure, UNREADABLE)?;
+                continue;
+            }
         };
         let event = Event::Requeue {
             held: left.held.as_ref(),
@@ -308,8 +317,8 @@ async fn adopt(
         .await?;
     let mut found_by_id = HashMap::new();
     for row in &found {
-        let claimed = rows::claimed(row)?;
-        found_by_id.insert(claimed.row.id.clone(), claimed);
+        let claimed = readable::unless_broken(row, rows::claimed(row), UNREADABLE)?;
+        found_by_id.extend(claimed.map(|claimed| (claimed.row.id.clone(), claimed)));
     }
     let mut adopted = Vec::new();
     for adoption in adoptions {

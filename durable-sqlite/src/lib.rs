@@ -9,7 +9,7 @@
 //! - `lives`: which executors are alive, by locks of the operating system
 //! - `watch`, `hints`: waking those who wait, for commits of this process and of others
 //! - one file per concern of `SystemDb`: `workflows` (with `starts`), `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
-//! - `rows`: what columns mean
+//! - `rows`: what columns mean; `readable`: leaving out the rows that mean nothing
 //!
 //! ```
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,6 +34,7 @@ mod options;
 #[cfg(test)]
 mod plans;
 mod queues;
+mod readable;
 mod rows;
 mod schema;
 mod sqlite;

@@ -28,8 +28,8 @@ const WAIT: Duration = Duration::from_millis(5);
 pub(crate) struct Lives {
     /// Where the lock files are; `None` for a database in memory.
     directory: Option<PathBuf>,
-    /// The ids taken through this handle, each with the file that keeps its lock.
-    held: Mutex<HashMap<ExecutorId, Option<File>>>,
+    /// The ids taken through this handle, each with its lock; `None` in memory.
+    held: Mutex<HashMap<ExecutorId, Option<Lock>>>,
 }
 
 /// A life that has just begun. Dropping it ends it, unless it is [kept](Self::keep).
@@ -57,21 +57,21 @@ impl Lives {
 
     /// Begins the life of an executor; `None` if one with this id lives.
     pub(crate) async fn take<'a>(&'a self, id: &'a ExecutorId) -> io::Result<Option<Taken<'a>>> {
-        let file = match &self.directory {
+        let lock = match &self.directory {
             None => None,
             Some(directory) => {
                 fs::create_dir_all(directory)?;
-                let Some(file) = lock(&lock_file(directory, id)).await? else {
+                let Some(lock) = lock(&lock_file(directory, id)).await? else {
                     return Ok(None);
                 };
-                Some(file)
+                Some(lock)
             }
         };
         let mut held = self.held();
         if held.contains_key(id) {
             return Ok(None);
         }
-        held.insert(id.clone(), file);
+        held.insert(id.clone(), lock);
         Ok(Some(Taken {
             lives: self,
             id,
@@ -81,7 +81,6 @@ impl Lives {
 
     /// Ends the life of an executor that was taken through this handle; does nothing for others.
     pub(crate) fn end(&self, id: &ExecutorId) {
-        // Closing the file frees its lock.
         self.held().remove(id);
     }
 
@@ -97,7 +96,7 @@ impl Lives {
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<ExecutorId, Option<File>>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<ExecutorId, Option<Lock>>> {
         // Whoever panicked left the map whole: each change of it is one call.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,10 +117,22 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// The file with its lock; `None` if a life has it.
+/// The lock of a life, which it has alone until this is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child process has it open too between its fork and its exec, and the lock with it.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "an executor's lock is not freed before its file is closed");
+        }
+    }
+}
+
+/// The lock of this file; `None` if a life has it.
 ///
 /// These calls block for no longer than the file system takes to answer, so they need no thread of their own.
-async fn lock(path: &Path) -> io::Result<Option<File>> {
+async fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = File::options()
         .read(true)
         .write(true)
@@ -130,7 +141,7 @@ async fn lock(path: &Path) -> io::Result<Option<File>> {
         .open(path)?;
     for _ in 0..ATTEMPTS {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(Some(Lock(file))),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => {}
         }
@@ -181,7 +192,55 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        process::Command,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
     use super::*;
+
+    /// Whether the id could be taken, left, taken again and given back with its handle.
+    async fn comes_and_goes(place: &Place, id: &ExecutorId) -> io::Result<bool> {
+        let lives = Lives::of(place);
+        for leaves in [true, false] {
+            let Some(taken) = lives.take(id).await? else {
+                return Ok(false);
+            };
+            taken.keep();
+            if leaves {
+                lives.end(id);
+            }
+        }
+        Ok(true)
+    }
+
+    #[test]
+    fn an_id_is_free_at_once_though_child_processes_are_being_started() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let directory = std::env::temp_dir().join(format!("durable-lives-{}", std::process::id()));
+        let (place, id) = (Place::File(directory.join("shop.db")), "a".into());
+        let done = AtomicBool::new(false);
+        let held_on = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // A program that is there on every machine.
+                    let mut child = Command::new(std::env::current_exe().unwrap());
+                    child.arg("--help").output().unwrap();
+                }
+            });
+            let mut rounds = 0..20_000;
+            let held_on =
+                rounds.find(|_| !matches!(runtime.block_on(comes_and_goes(&place, &id)), Ok(true)));
+            done.store(true, Ordering::Relaxed);
+            held_on
+        });
+        fs::remove_dir_all(directory).unwrap();
+        assert_eq!(held_on, None, "a round in which the id was not free");
+    }
 
     fn name(id: &str) -> String {
         let path = lock_file(Path::new("d"), &ExecutorId::from(id));

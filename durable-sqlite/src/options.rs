@@ -81,14 +81,18 @@ impl SqliteOptions {
         let place = self.place.clone().located()?;
         let path = place.path().to_owned();
         let opening = |error| SqliteError::opening(path.clone(), error);
-        let connect = self.connect_options(&place);
-        let mut writer = connect
-            .clone()
+        let mut writer = self
+            .connect_options(&place)
             .create_if_missing(true)
             .connect()
             .await
             .map_err(opening)?;
-        schema::check(&mut writer, place.path()).await?;
+        // A link that pointed nowhere points at the file now. All who open it must name it alike: by its name they tell who lives.
+        let place = place.located()?;
+        let connect = self.connect_options(&place);
+        schema::check(&mut writer, place.path())
+            .await
+            .map_err(opening)??;
         let seen = Seen::on(&mut writer, 0)
             .await
             .map_err(|error| SqliteError::opening(path, error))?;

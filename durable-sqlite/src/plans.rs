@@ -32,10 +32,12 @@ fn has(plan: &[String], what: &str) -> bool {
 
 #[tokio::test]
 async fn a_claim_reads_its_queue_in_order_and_sorts_nothing() {
-    let plan = plan(&mut tables().await, queues::CANDIDATES).await;
-    let rides = "SEARCH s USING INDEX durable_enqueued (queue_name=?)";
-    assert!(has(&plan, rides), "{plan:#?}");
-    assert!(!has(&plan, "ORDER BY"), "{plan:#?}");
+    for statement in [queues::CANDIDATES, queues::ANY_CANDIDATE] {
+        let plan = plan(&mut tables().await, statement).await;
+        let rides = "SEARCH s USING INDEX durable_enqueued (queue_name=?)";
+        assert!(has(&plan, rides), "{plan:#?}");
+        assert!(!has(&plan, "ORDER BY"), "{plan:#?}");
+    }
 }
 
 #[tokio::test]
@@ -49,6 +51,10 @@ async fn statements_ride_on_the_indexes_named_beside_them() {
         (queues::NEWEST, "idx_application_versions_owner_timestamp"),
         (
             workflows::DUE,
+            "idx_workflow_status_deadline (workflow_deadline_epoch_ms<?)",
+        ),
+        (
+            workflows::ANY_DUE,
             "idx_workflow_status_deadline (workflow_deadline_epoch_ms<?)",
         ),
         (versions::STRANDED, "idx_workflow_status_pending"),

@@ -6,12 +6,13 @@ use durable_core::{
     ids::{Format, OwnerToken, WorkflowKey},
     state::{claim::Claimant, transition::Event},
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 use crate::{
     Sqlite,
     error::Failure,
     lane::Session,
+    readable,
     rows::{self, row_columns},
     workflows::change,
 };
@@ -23,7 +24,7 @@ impl Queues for Sqlite {
         // An idle queue is empty, and then nobody need wait for the writer.
         let any = self
             .read(DOING, request.clone(), |conn, request| {
-                Box::pin(async move { Ok(!candidates(conn, request, 1).await?.is_empty()) })
+                Box::pin(any_candidate(conn, request))
             })
             .await?;
         if !any {
@@ -85,6 +86,31 @@ pub(crate) fn format_list(claimant: &Claimant) -> String {
     rows::list::<Format>(claimant.formats.iter())
 }
 
+/// What may be claimed, as the conditions of a statement: `claim::Claimant::may_claim` in SQL. `?1` to `?3` as in `can_run!`,
+/// `?4` queue, `?5` version, `?6` whether it is the newest.
+macro_rules! may_claim {
+    () => {
+        concat!(
+            "s.queue_name = ?4
+      AND s.status = 'ENQUEUED'
+      AND (s.application_version = ?5 OR (?6 AND s.application_version IS NULL))
+      AND ",
+            can_run!()
+        )
+    };
+}
+
+/// By `durable_enqueued`.
+pub(crate) const ANY_CANDIDATE: &str = concat!(
+    runnable!(),
+    "SELECT EXISTS (
+        SELECT 1
+        FROM workflow_status AS s
+        WHERE ",
+    may_claim!(),
+    ")"
+);
+
 /// By `durable_enqueued`, in its order: the first rows that fit end it.
 pub(crate) const CANDIDATES: &str = concat!(
     runnable!(),
@@ -94,14 +120,11 @@ pub(crate) const CANDIDATES: &str = concat!(
         COALESCE(i.inputs, s.inputs) AS input
     FROM workflow_status AS s
     LEFT JOIN workflow_input AS i ON i.workflow_uuid = s.workflow_uuid
-    WHERE s.queue_name = ?4
-      AND s.status = 'ENQUEUED'
-      AND (s.application_version = ?5 OR (?6 AND s.application_version IS NULL))
-      AND ",
-    can_run!(),
+    WHERE ",
+    may_claim!(),
     "
     ORDER BY s.priority, s.created_at, s.workflow_uuid
-    LIMIT ?7"
+    LIMIT ?7 OFFSET ?8"
 );
 
 async fn claim(session: &mut Session, request: &ClaimRequest) -> Result<Vec<Claimed>, Failure> {
@@ -118,6 +141,24 @@ async fn claim(session: &mut Session, request: &ClaimRequest) -> Result<Vec<Clai
     Ok(claimed)
 }
 
+/// Whether anything may be claimed, for all that can be told without reading it.
+async fn any_candidate(
+    conn: &mut SqliteConnection,
+    request: &ClaimRequest,
+) -> Result<bool, Failure> {
+    let claimant = &request.claimant;
+    let latest = is_latest(conn, claimant).await?;
+    Ok(sqlx::query_scalar(ANY_CANDIDATE)
+        .bind(claimant.application.as_str())
+        .bind(runnable_list(claimant))
+        .bind(format_list(claimant))
+        .bind(request.queue.as_str())
+        .bind(claimant.version.as_str())
+        .bind(latest)
+        .fetch_one(conn)
+        .await?)
+}
+
 /// What may be claimed, in the order of the claim.
 async fn candidates(
     conn: &mut SqliteConnection,
@@ -126,17 +167,19 @@ async fn candidates(
 ) -> Result<Vec<Claimed>, Failure> {
     let claimant = &request.claimant;
     let latest = is_latest(conn, claimant).await?;
-    let found = sqlx::query(CANDIDATES)
-        .bind(claimant.application.as_str())
-        .bind(runnable_list(claimant))
-        .bind(format_list(claimant))
-        .bind(request.queue.as_str())
-        .bind(claimant.version.as_str())
-        .bind(latest)
-        .bind(rows::limit(limit))
-        .fetch_all(conn)
-        .await?;
-    found.iter().map(rows::claimed).collect()
+    let statement = |limit, offset| {
+        sqlx::query(CANDIDATES)
+            .bind(claimant.application.as_str())
+            .bind(runnable_list(claimant))
+            .bind(format_list(claimant))
+            .bind(request.queue.as_str())
+            .bind(claimant.version.as_str())
+            .bind(latest)
+            .bind(limit)
+            .bind(offset)
+    };
+    let unreadable = "an enqueued workflow cannot be read; it stays on its queue";
+    readable::page(conn, limit, unreadable, statement, rows::claimed).await
 }
 
 /// Lets a claim or an adoption happen; what is taken, if the row allows it.
@@ -175,7 +218,7 @@ pub(crate) async fn is_current(
 
 /// By `idx_application_versions_owner_timestamp`, once for each of both owners.
 pub(crate) const NEWEST: &str = "
-    SELECT version_name
+    SELECT version_name IS ?2
     FROM application_versions
     WHERE application_name = ?1 OR application_name IS NULL
     ORDER BY version_timestamp DESC
@@ -183,11 +226,12 @@ pub(crate) const NEWEST: &str = "
 
 /// Whether the claimant's version is the newest that its application has registered, or none is.
 async fn is_latest(conn: &mut SqliteConnection, claimant: &Claimant) -> Result<bool, Failure> {
-    let newest: Option<String> = sqlx::query_scalar(NEWEST)
+    let newest: Option<bool> = sqlx::query_scalar(NEWEST)
         .bind(claimant.application.as_str())
+        .bind(claimant.version.as_str())
         .fetch_optional(conn)
         .await?;
-    Ok(newest.is_none_or(|newest| newest == claimant.version))
+    Ok(newest.unwrap_or(true))
 }
 
 /// By `idx_workflow_status_pending`: no index has the tokens, and those who run are few beside those who ran.
@@ -211,11 +255,18 @@ async fn claimed_by(
         .bind(rows::list(tokens))
         .fetch_all(conn)
         .await?;
-    let claimed = |row: &SqliteRow| rows::claimed(row);
-    let mut found: Vec<Claimed> = found.iter().map(claimed).collect::<Result<_, _>>()?;
-    found.sort_by_key(|claimed| {
+    let unreadable = "a claimed workflow cannot be read; it is not run";
+    let mut claimed = Vec::with_capacity(found.len());
+    for row in &found {
+        claimed.extend(readable::unless_broken(
+            row,
+            rows::claimed(row),
+            unreadable,
+        )?);
+    }
+    claimed.sort_by_key(|claimed| {
         let owner = claimed.row.owner.as_ref();
         tokens.iter().position(|token| Some(token) == owner)
     });
-    Ok(found)
+    Ok(claimed)
 }

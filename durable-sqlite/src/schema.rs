@@ -8,6 +8,7 @@ use crate::{
     SqliteError,
     error::{Failure, is_busy},
     lane::Session,
+    rows,
 };
 
 /// The version of the DBOS system tables that this library reads and writes.
@@ -56,6 +57,9 @@ const UNUSED: [&str; 4] = [
     "event_dispatch_kv",
 ];
 
+/// The table whose rows tell the version.
+const MIGRATIONS: &str = "dbos_migrations";
+
 /// For how long the change to a write-ahead log is tried while others have the file open: 2 s.
 const WAL_ATTEMPTS: u32 = 100;
 const WAL_WAIT: Duration = Duration::from_millis(20);
@@ -72,56 +76,71 @@ pub(crate) enum Found {
     Tables,
 }
 
-/// Looks at the tables, and changes nothing. Tables of the application beside ours are nobody's business.
-pub(crate) async fn check(conn: &mut SqliteConnection, path: &Path) -> Result<Found, SqliteError> {
-    let opening = |error| SqliteError::opening(path.to_owned(), error);
+/// Looks at the tables, and changes nothing. Tables of the application beside ours are nobody's business, and not looked at: one may
+/// need a function or a module that only its own program has.
+///
+/// A file that cannot be used is an answer; the outer error is the driver's.
+pub(crate) async fn check(
+    conn: &mut SqliteConnection,
+    path: &Path,
+) -> Result<Result<Found, SqliteError>, sqlx::Error> {
     let unlike = |problem| SqliteError::UnlikeSchema {
         path: path.to_owned(),
         problem,
     };
-    let tables = tables(conn).await.map_err(opening)?;
-    if !tables.contains_key("dbos_migrations") {
-        let made = NEEDED.iter().map(|(name, _)| *name).chain(UNUSED);
-        return match made.into_iter().find(|name| tables.contains_key(*name)) {
+    let tables = tables(conn).await?;
+    if !tables.contains_key(MIGRATIONS) {
+        return Ok(match ours().find_map(|name| tables.get(name)) {
             None => Ok(Found::Nothing),
             Some(name) => Err(unlike(format!(
-                "it has a table {name:?} but no \"dbos_migrations\", so that table is something else's"
+                "it has a table {name:?} but no {MIGRATIONS:?}, so that table is something else's"
             ))),
-        };
-    }
-    let found = version(conn).await.map_err(opening)?;
-    if found < VERSION {
-        return Err(SqliteError::OlderSchema {
-            path: path.to_owned(),
-            found,
         });
     }
-    match missing(&tables) {
+    let found = version(conn).await?;
+    if found < VERSION {
+        return Ok(Err(SqliteError::OlderSchema {
+            path: path.to_owned(),
+            found,
+        }));
+    }
+    Ok(match missing(conn, &tables).await? {
         None => Ok(Found::Tables),
         Some(what) => Err(unlike(format!(
             "its system tables of version {found} have no {what}"
         ))),
-    }
+    })
 }
 
-/// Every table's columns.
-async fn tables(conn: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<String>>, sqlx::Error> {
+/// The names of our tables.
+fn ours() -> impl Iterator<Item = &'static str> {
+    let needed = NEEDED.iter().map(|(name, _)| *name);
+    needed.chain(UNUSED).chain([MIGRATIONS])
+}
+
+/// The tables with names of ours: by those, which are in lower case, the names as they are written in the file. SQLite takes them for
+/// the same.
+async fn tables(conn: &mut SqliteConnection) -> Result<BTreeMap<String, String>, sqlx::Error> {
+    let ours: Vec<&str> = ours().collect();
     let rows = sqlx::query(
-        "SELECT t.name, c.name
-         FROM sqlite_schema AS t
-         JOIN pragma_table_info(t.name) AS c
-         WHERE t.type IN ('table', 'view')",
+        "SELECT lower(name), name
+         FROM sqlite_schema
+         WHERE type IN ('table', 'view')
+           AND lower(name) IN (SELECT value FROM json_each(?1))",
     )
+    .bind(rows::list(&ours))
     .fetch_all(conn)
     .await?;
-    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in rows {
-        tables
-            .entry(row.try_get(0)?)
-            .or_default()
-            .push(row.try_get(1)?);
-    }
-    Ok(tables)
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+async fn columns(conn: &mut SqliteConnection, table: &str) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
+        .bind(table)
+        .fetch_all(conn)
+        .await
 }
 
 async fn version(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
@@ -131,22 +150,34 @@ async fn version(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
 }
 
 /// The first table or column that is needed and not there.
-fn missing(tables: &BTreeMap<String, Vec<String>>) -> Option<String> {
-    NEEDED.iter().find_map(|(table, columns)| {
-        let Some(found) = tables.get(*table) else {
+async fn missing(
+    conn: &mut SqliteConnection,
+    tables: &BTreeMap<String, String>,
+) -> Result<Option<String>, sqlx::Error> {
+    for (table, needed) in NEEDED {
+        if !tables.contains_key(table) {
             // Made by whoever comes first; a file of another SDK has none.
-            return (*table != OWN_TABLE).then(|| format!("table {table:?}"));
-        };
-        columns
+            if table == OWN_TABLE {
+                continue;
+            }
+            return Ok(Some(format!("table {table:?}")));
+        }
+        let found = columns(conn, table).await?;
+        let missing = needed
             .split_whitespace()
-            .find(|column| !found.iter().any(|name| name == column))
-            .map(|column| format!("column {column:?} in table {table:?}"))
-    })
+            .find(|column| !found.iter().any(|name| name == column));
+        if let Some(column) = missing {
+            return Ok(Some(format!("column {column:?} in table {table:?}")));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes what is not there yet, in the session's transaction.
 pub(crate) async fn create(session: &mut Session, path: &Path) -> Result<(), Failure> {
-    let found = check(&mut session.conn, path).await?;
+    let found = check(&mut session.conn, path)
+        .await
+        .map_err(|error| Failure::looking(path, error))??;
     if found == Found::Nothing {
         run(session, include_str!("schema/tables.sql")).await?;
         run(session, include_str!("schema/indexes.sql")).await?;
@@ -160,21 +191,15 @@ async fn run(session: &mut Session, script: &'static str) -> Result<(), Failure>
 }
 
 /// Gives the file a write-ahead log, which it keeps: readers and the writer no longer wait for each other.
-pub(crate) async fn write_ahead(
-    conn: &mut SqliteConnection,
-    path: &Path,
-) -> Result<(), SqliteError> {
+pub(crate) async fn write_ahead(conn: &mut SqliteConnection, path: &Path) -> Result<(), Failure> {
     let mode = journal_mode(conn)
         .await
-        .map_err(|error| SqliteError::opening(path.to_owned(), error))?;
+        .map_err(|error| Failure::looking(path, error))?;
     if mode.eq_ignore_ascii_case("wal") {
-        Ok(())
-    } else {
-        Err(SqliteError::NoWriteAheadLog {
-            path: path.to_owned(),
-            mode,
-        })
+        return Ok(());
     }
+    let path = path.to_owned();
+    Err(SqliteError::NoWriteAheadLog { path, mode }.into())
 }
 
 async fn journal_mode(conn: &mut SqliteConnection) -> Result<String, sqlx::Error> {

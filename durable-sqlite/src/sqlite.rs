@@ -180,7 +180,9 @@ impl Sqlite {
 
     async fn write_ahead(&self, path: &Path) -> Result<(), Failure> {
         let mut conn = self.shared.connect.connect().await?;
-        schema::check(&mut conn, path).await?;
+        schema::check(&mut conn, path)
+            .await
+            .map_err(|error| Failure::looking(path, error))??;
         schema::write_ahead(&mut conn, path).await?;
         conn.close().await?;
         Ok(())

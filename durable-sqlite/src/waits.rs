@@ -8,7 +8,9 @@ use durable_core::{
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use crate::{error::Failure, rows};
+use crate::{error::Failure, readable, rows};
+
+const UNREADABLE: &str = "a workflow that is waited for cannot be read; its waiters go on waiting";
 
 /// Looks for everything that is waited for; the caller's transaction makes it one look.
 pub(crate) async fn poll(conn: &mut SqliteConnection, waits: &Waits) -> Result<Wakes, Failure> {
@@ -54,7 +56,7 @@ async fn results(
             Ok(Some(end)) => ends.push((id, end)),
             Ok(None) => {}
             // One row that cannot be read must not keep all others waiting.
-            Err(failure) => unreadable(&id, failure)?,
+            Err(failure) => readable::leave_out(&id, failure, UNREADABLE)?,
         }
     }
     Ok(ends)
@@ -141,7 +143,7 @@ async fn losers(
         };
         match lost(row) {
             Ok(lost) => losers.push((owner, lost)),
-            Err(failure) => unreadable(&owner.workflow, failure)?,
+            Err(failure) => readable::leave_out(&owner.workflow, failure, UNREADABLE)?,
         }
     }
     Ok(losers)
@@ -154,13 +156,4 @@ fn lost(row: &SqliteRow) -> Result<Lost, Failure> {
         None => None,
     };
     Ok(Lost { status })
-}
-
-/// Leaves a row out that cannot be read, with a warning; other failures are the whole look's.
-fn unreadable(id: &WorkflowId, failure: Failure) -> Result<(), Failure> {
-    let Failure::Broken(error) = failure else {
-        return Err(failure);
-    };
-    tracing::warn!(workflow = %id, %error, "a workflow that is waited for cannot be read; its waiters go on waiting");
-    Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
     Sqlite,
     error::Failure,
     lane::Session,
+    readable,
     rows::{self, row_columns},
     starts::{self, Start},
     steps::check_owner,
@@ -91,7 +92,7 @@ impl Workflows for Sqlite {
         let look = (application.to_owned(), self.now().await?);
         let any = self
             .read(DOING, look, |conn, (application, now)| {
-                Box::pin(async move { Ok(!due(conn, application, *now, 1).await?.is_empty()) })
+                Box::pin(any_due(conn, application, *now))
             })
             .await?;
         if !any {
@@ -238,17 +239,49 @@ async fn cancel(session: &mut Session, ids: &[WorkflowId]) -> Result<Vec<Workflo
     Ok(cancelled)
 }
 
+/// What is past its deadline, as the conditions of a statement. `?1` now, `?2` application.
+macro_rules! is_due {
+    () => {
+        "s.status IN ('ENQUEUED', 'PENDING', 'DELAYED')
+      AND s.workflow_deadline_epoch_ms <= ?1
+      AND (s.application_name = ?2 OR s.application_name IS NULL)"
+    };
+}
+
+/// By `idx_workflow_status_deadline`, whose condition is repeated.
+pub(crate) const ANY_DUE: &str = concat!(
+    "SELECT EXISTS (
+        SELECT 1
+        FROM workflow_status AS s
+        WHERE ",
+    is_due!(),
+    ")"
+);
+
 /// By `idx_workflow_status_deadline`, whose condition is repeated.
 pub(crate) const DUE: &str = concat!(
     "SELECT ",
     row_columns!(),
     " FROM workflow_status AS s
-    WHERE s.status IN ('ENQUEUED', 'PENDING', 'DELAYED')
-      AND s.workflow_deadline_epoch_ms <= ?1
-      AND (s.application_name = ?2 OR s.application_name IS NULL)
+    WHERE ",
+    is_due!(),
+    "
     ORDER BY s.workflow_deadline_epoch_ms, s.workflow_uuid
-    LIMIT ?3"
+    LIMIT ?3 OFFSET ?4"
 );
+
+/// Whether anything is past its deadline, for all that can be told without reading it.
+async fn any_due(
+    conn: &mut SqliteConnection,
+    application: &str,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    Ok(sqlx::query_scalar(ANY_DUE)
+        .bind(now.as_millis())
+        .bind(application)
+        .fetch_one(conn)
+        .await?)
+}
 
 async fn due(
     conn: &mut SqliteConnection,
@@ -256,13 +289,15 @@ async fn due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<WorkflowRow>, Failure> {
-    let due = sqlx::query(DUE)
-        .bind(now.as_millis())
-        .bind(application)
-        .bind(rows::limit(limit))
-        .fetch_all(conn)
-        .await?;
-    due.iter().map(rows::workflow_row).collect()
+    let statement = |limit, offset| {
+        sqlx::query(DUE)
+            .bind(now.as_millis())
+            .bind(application)
+            .bind(limit)
+            .bind(offset)
+    };
+    let unreadable = "a workflow past its deadline cannot be read; it is not cancelled";
+    readable::page(conn, limit, unreadable, statement, rows::workflow_row).await
 }
 
 async fn expire(

@@ -69,6 +69,22 @@ async fn an_id_that_is_held_is_refused_and_free_again_when_its_handle_is_dropped
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn who_opened_a_link_before_its_file_was_there_is_seen_by_all() {
+    let directory = Directory::new();
+    let (link, real) = (directory.file("link.db"), directory.file("real/shop.db"));
+    std::fs::create_dir(real.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let (first, second, third) = (open(&link).await, open(&link).await, open(&real).await);
+    assert_eq!(join_default(&first).await, "local");
+    assert_eq!(join_default(&second).await, "local-2");
+    assert_eq!(join_default(&third).await, "local-3");
+    let beside_link = directory.file("link.db-executors");
+    assert!(!beside_link.exists(), "the locks are beside the file");
+    assert_eq!(format!("{first:?}"), format!("{third:?}"));
+}
+
 #[tokio::test]
 async fn an_id_is_free_again_when_its_holder_leaves() {
     let directory = Directory::new();

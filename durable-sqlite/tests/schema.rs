@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use common::{Directory, close, here, number, open, raw, soon};
 use durable_core::db::{DbError, SystemDb, Workflows};
@@ -56,6 +56,64 @@ async fn tables_of_the_application_may_stand_beside_ours() {
     let path = directory.file("shop.db");
     raw(&path, "CREATE TABLE orders (id TEXT)").await;
     open(&path).await;
+}
+
+#[tokio::test]
+async fn what_only_the_application_can_read_may_stand_beside_ours() {
+    let directory = Directory::new();
+    let path = directory.file("shop.db");
+    raw(
+        &path,
+        "CREATE TABLE orders (id TEXT);
+         CREATE VIEW broken AS SELECT * FROM gone;
+         CREATE VIEW ranked AS SELECT only_the_application_has_this(id) AS rank FROM orders;
+         PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)
+         VALUES ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING a_module_of_the_application (id)')",
+    )
+    .await;
+    let database = open(&path).await;
+    database.insert_workflow(&here("a", "local")).await.unwrap();
+    close(database, &path).await;
+    let again = open(&path).await;
+    assert!(again.workflow(&"a".into()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_table_of_ours_that_cannot_be_looked_at_is_not_waited_for() {
+    let directory = Directory::new();
+    let path = directory.file("shop.db");
+    let database = Sqlite::open(&path).await.unwrap();
+    raw(
+        &path,
+        "CREATE TABLE dbos_migrations (version INTEGER); INSERT INTO dbos_migrations VALUES (125);
+         CREATE VIEW workflow_status AS SELECT * FROM gone",
+    )
+    .await;
+    let error = database.migrate().await.unwrap_err();
+    assert!(!error.is_retryable(), "{error:?}");
+    assert!(error.to_string().contains("gone"), "{error}");
+    let error = Sqlite::open(&path).await.unwrap_err();
+    assert!(matches!(&error, SqliteError::Open { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_writes_to_is_waited_for() {
+    use sqlx::{ConnectOptions, Connection};
+    let directory = Directory::new();
+    let path = directory.file("shop.db");
+    let database = Sqlite::options(&path).busy_timeout(Duration::from_millis(1));
+    let database = database.open().await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut conn = options.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN EXCLUSIVE")
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    let error = database.migrate().await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    conn.close().await.unwrap();
+    database.migrate().await.unwrap();
 }
 
 #[tokio::test]
@@ -168,6 +226,26 @@ async fn a_table_of_the_application_with_a_name_that_we_will_need_is_refused() {
     raw(&path, "CREATE TABLE queues (id INTEGER)").await;
     let error = Sqlite::open(&path).await.unwrap_err();
     assert!(error.to_string().contains("queues"), "{error}");
+    raw(&path, "DROP TABLE queues; CREATE TABLE Queues (id INTEGER)").await;
+    let error = Sqlite::open(&path).await.unwrap_err();
+    let in_the_way = |error: &SqliteError| matches!(error, SqliteError::UnlikeSchema { .. });
+    assert!(in_the_way(&error), "{error}");
+    assert!(error.to_string().contains("\"Queues\""), "{error}");
+}
+
+#[tokio::test]
+async fn tables_of_ours_are_known_however_their_names_are_written() {
+    let directory = Directory::new();
+    let path = directory.file("shop.db");
+    close(open(&path).await, &path).await;
+    raw(
+        &path,
+        "ALTER TABLE workflow_status RENAME TO other; ALTER TABLE other RENAME TO Workflow_Status;
+         ALTER TABLE dbos_migrations RENAME TO other; ALTER TABLE other RENAME TO DBOS_Migrations",
+    )
+    .await;
+    let database = open(&path).await;
+    database.insert_workflow(&here("a", "local")).await.unwrap();
 }
 
 #[tokio::test]
