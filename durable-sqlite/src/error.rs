@@ -55,6 +55,15 @@ pub enum SqliteError {
         /// The version found.
         found: i64,
     },
+    /// The file has no system tables yet, or not all of them.
+    #[error(
+        "{path:?} is not migrated: its system tables are not there, or not all of them; run `cargo xtask migrate --database-url \
+         sqlite:{}`, or launch with migrations on", path.display()
+    )]
+    NotMigrated {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file's tables are not those that this library needs.
     #[error(
         "{path:?} cannot hold workflows: {problem}; choose another file, or use the release of this library that made it"

@@ -7,7 +7,7 @@
 //! - `lane`: the one writer, which puts all writes that wait into one commit
 //! - `schema`: the tables, and whether a file's are ours
 //! - `lives`: which executors are alive, by locks of the operating system
-//! - `watch`, `hints`: waking those who wait, for commits of this process and of others
+//! - `watch`: seeing that another process has committed, to wake those who wait
 //! - one file per concern of `SystemDb`: `workflows` (with `starts`), `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
 //! - `rows`: what columns mean; `readable`: leaving out the rows that mean nothing
 //!
@@ -26,7 +26,6 @@
 mod error;
 mod events;
 mod executors;
-mod hints;
 mod lane;
 mod lives;
 mod messages;

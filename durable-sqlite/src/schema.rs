@@ -185,6 +185,20 @@ pub(crate) async fn create(session: &mut Session, path: &Path) -> Result<(), Fai
     run(session, include_str!("schema/own.sql")).await
 }
 
+/// Whether the file holds all that this library needs; changes nothing.
+pub(crate) async fn verify(conn: &mut SqliteConnection, path: &Path) -> Result<(), Failure> {
+    let looking = |error| Failure::looking(path, error);
+    let found = check(conn, path).await.map_err(looking)??;
+    let own = tables(conn).await.map_err(looking)?;
+    if found == Found::Tables && own.contains_key(OWN_TABLE) {
+        return Ok(());
+    }
+    Err(SqliteError::NotMigrated {
+        path: path.to_owned(),
+    }
+    .into())
+}
+
 async fn run(session: &mut Session, script: &'static str) -> Result<(), Failure> {
     sqlx::raw_sql(script).execute(&mut session.conn).await?;
     Ok(())

@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, Result, SystemDb, Waits, Wakes},
+    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes},
     time::Timestamp,
 };
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -12,12 +12,11 @@ use sqlx::{
     ConnectOptions, Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqlitePool},
 };
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
 use crate::{
     SqliteError, SqliteOptions,
     error::Failure,
-    hints,
     lane::{Lane, Operation, Session},
     lives::Lives,
     options::{Clock, Place},
@@ -41,7 +40,7 @@ struct Shared {
     /// Connections that read a file. A database in memory has but one connection, the lane's.
     readers: Option<SqlitePool>,
     clock: Clock,
-    subscribers: broadcast::Sender<Hint>,
+    subscribers: HintHub,
     subscribed: Arc<Notify>,
     lives: Lives,
 }
@@ -73,7 +72,7 @@ impl Sqlite {
         clock: Clock,
         seen: Seen,
     ) -> Self {
-        let subscribers = hints::channel();
+        let subscribers = HintHub::new();
         let subscribed = Arc::new(Notify::new());
         let in_file = place != Place::Memory;
         let again = in_file.then(|| connect.clone());
@@ -222,6 +221,15 @@ impl SystemDb for Sqlite {
         .await
     }
 
+    async fn verify(&self) -> Result<()> {
+        const DOING: &str = "look at the system tables";
+        let path = self.shared.place.path().to_owned();
+        self.read(DOING, path, |conn, path| {
+            Box::pin(schema::verify(conn, path))
+        })
+        .await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok((self.shared.clock)())
     }
@@ -238,7 +246,7 @@ impl SystemDb for Sqlite {
     fn hints(&self) -> BoxStream<'static, Hint> {
         let subscription = self.shared.subscribers.subscribe();
         self.shared.subscribed.notify_one();
-        hints::stream(subscription)
+        subscription
     }
 }
 

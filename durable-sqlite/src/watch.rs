@@ -2,14 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use durable_core::db::Hint;
+use durable_core::db::{Hint, HintHub};
 use sqlx::SqliteConnection;
-use tokio::{
-    sync::{Notify, broadcast},
-    time::Instant,
-};
-
-use crate::hints;
+use tokio::{sync::Notify, time::Instant};
 
 /// How often the file is looked at while somebody listens.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -17,7 +12,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Watches a file for commits of others, on the connection that writes our own: SQLite counts for each connection the commits of all
 /// others only, so our own commits never look like news. Looks at nothing while nobody listens.
 pub(crate) struct Watch {
-    subscribers: broadcast::Sender<Hint>,
+    subscribers: HintHub,
     subscribed: Arc<Notify>,
     /// A database that no other process can see is not watched.
     shared: bool,
@@ -47,7 +42,7 @@ impl Seen {
 impl Watch {
     /// `subscribed` is notified when a listener may have come; `seen` is from before the first of them could.
     pub(crate) fn new(
-        subscribers: broadcast::Sender<Hint>,
+        subscribers: HintHub,
         subscribed: Arc<Notify>,
         shared: bool,
         seen: Seen,
@@ -66,7 +61,7 @@ impl Watch {
         if !self.shared {
             return std::future::pending().await;
         }
-        while self.subscribers.receiver_count() == 0 {
+        while !self.subscribers.is_heard() {
             self.subscribed.notified().await;
         }
         tokio::time::sleep_until(self.next).await;
@@ -76,7 +71,7 @@ impl Watch {
     /// what was committed between a listener's coming and the first look for it is news as well.
     pub(crate) async fn look(&mut self, conn: &mut SqliteConnection, connection: u32) {
         let now = Instant::now();
-        if !self.shared || now < self.next || self.subscribers.receiver_count() == 0 {
+        if !self.shared || now < self.next || !self.subscribers.is_heard() {
             return;
         }
         self.next = now + INTERVAL;
@@ -85,7 +80,7 @@ impl Watch {
             return;
         };
         if std::mem::replace(&mut self.seen, seen) != seen {
-            hints::send(&self.subscribers, [Hint::Anything]);
+            self.subscribers.send([Hint::Anything]);
         }
     }
 }

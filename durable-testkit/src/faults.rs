@@ -99,6 +99,10 @@ impl SystemDb for Faulty {
         self.call("migrate", self.inner.migrate()).await
     }
 
+    async fn verify(&self) -> Result<()> {
+        self.call("verify", self.inner.verify()).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.call("now", self.inner.now()).await
     }

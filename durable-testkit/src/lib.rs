@@ -4,12 +4,15 @@
 //! - [`ManualClock`]: a database clock that only tests move.
 //! - [`conformance`]: what every backend must do, one named case per promise.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
+//! - `pg`, with the feature of that name: Postgres databases for tests, one for each
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
 pub mod clock;
 pub mod conformance;
 pub mod faults;
 pub mod memory;
+#[cfg(feature = "pg")]
+pub mod pg;
 pub mod raw;
 
 pub use clock::ManualClock;

@@ -132,6 +132,10 @@ impl SystemDb for Sabotaged {
         self.memory.migrate().await
     }
 
+    async fn verify(&self) -> Result<()> {
+        self.memory.verify().await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.memory.now().await
     }

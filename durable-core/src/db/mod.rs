@@ -14,6 +14,7 @@ use crate::{state::Status, time::Timestamp};
 
 mod events;
 mod executors;
+mod hub;
 mod messages;
 mod queues;
 mod retrying;
@@ -24,6 +25,7 @@ mod workflows;
 
 pub use events::Events;
 pub use executors::{Abandoned, AbandonedQuery, Adoption, Executors, Joined, WantedExecutor};
+pub use hub::HintHub;
 pub use messages::{Message, Messages, NULL_TOPIC, Received, Sent};
 pub use queues::{ClaimRequest, Claimed, Queues};
 pub use retrying::{Backoff, Retrying};
@@ -41,6 +43,11 @@ pub trait SystemDb:
 {
     /// Brings the schema to the version that this library needs; does nothing if it is there.
     async fn migrate(&self) -> Result<()>;
+
+    /// Checks that the schema is there and is one that this library can work with; changes nothing.
+    ///
+    /// Errors: `Refused` says what is missing and which command brings it.
+    async fn verify(&self) -> Result<()>;
 
     /// The database's clock: the one that deadlines, delays and `created_at` are written in and compared with.
     async fn now(&self) -> Result<Timestamp>;

@@ -99,6 +99,10 @@ impl SystemDb for Retrying {
         self.backoff.call(|| self.inner.migrate()).await
     }
 
+    async fn verify(&self) -> Result<()> {
+        self.backoff.call(|| self.inner.verify()).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.backoff.call(|| self.inner.now()).await
     }

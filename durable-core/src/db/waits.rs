@@ -43,7 +43,7 @@ pub struct Wakes {
 }
 
 /// A sign that something may have changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Hint {
     /// A message arrived: destination and topic.

@@ -174,7 +174,8 @@ impl AppBuilder {
         self
     }
 
-    /// Whether the launch brings the schema up to date; otherwise that is left to `cargo xtask migrate`. On unless turned off.
+    /// Whether the launch brings the schema up to date; otherwise it only checks it, and an error names the command that brings it:
+    /// `cargo xtask migrate`. On unless turned off.
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
         self

@@ -85,6 +85,8 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
     // The first contact is not waited for: a database that cannot be reached at launch is most likely a wrong address.
     if builder.migrate {
         backend.migrate().await?;
+    } else {
+        backend.verify().await?;
     }
     let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
     let db: Arc<dyn SystemDb> = Arc::new(Retrying::new(backend, Arc::clone(&runtime)));

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use durable_core::{db::Hint, time::Timestamp};
+use durable_core::{
+    db::{Hint, HintHub},
+    time::Timestamp,
+};
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
-use tokio::sync::broadcast;
 
-use crate::{error::Failure, hints, options::Clock, watch::Watch};
+use crate::{error::Failure, options::Clock, watch::Watch};
 
 /// What an operation works with: the connection, inside a transaction, and the transaction's instant.
 pub(crate) struct Session {
@@ -21,7 +23,7 @@ pub(crate) struct Session {
     now: Timestamp,
     /// Sent when the transaction is committed.
     hints: Vec<Hint>,
-    subscribers: broadcast::Sender<Hint>,
+    subscribers: HintHub,
     last_enqueued: HashMap<String, Timestamp>,
 }
 
@@ -30,7 +32,7 @@ impl Session {
         conn: SqliteConnection,
         again: Option<SqliteConnectOptions>,
         clock: Clock,
-        subscribers: broadcast::Sender<Hint>,
+        subscribers: HintHub,
     ) -> Self {
         Self {
             conn,
@@ -101,7 +103,7 @@ impl Session {
 
     /// Sends the hints of the transaction that was committed.
     pub(super) fn publish(&mut self) {
-        hints::send(&self.subscribers, self.hints.drain(..));
+        self.subscribers.send(self.hints.drain(..));
     }
 
     // Without sqlx's own transactions: they count the depth by what they asked for, and are wrong for ever after a rollback that

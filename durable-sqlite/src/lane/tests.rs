@@ -7,10 +7,9 @@ use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::{
-    hints,
-    watch::{Seen, Watch},
-};
+use durable_core::db::HintHub;
+
+use crate::watch::{Seen, Watch};
 
 async fn lane() -> Lane {
     let mut conn = SqliteConnectOptions::new()
@@ -23,7 +22,7 @@ async fn lane() -> Lane {
         .await
         .unwrap();
     let seen = Seen::on(&mut conn, 0).await.unwrap();
-    let subscribers = hints::channel();
+    let subscribers = HintHub::new();
     let clock = Arc::new(|| durable_core::time::Timestamp::from_millis(7));
     let session = Session::new(conn, None, clock, subscribers.clone());
     Lane::start(

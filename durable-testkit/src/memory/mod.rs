@@ -10,12 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, Result, SystemDb, Waits, Wakes},
+    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes},
     runtime::TokioRuntime,
     time::Timestamp,
 };
-use futures_util::stream::{BoxStream, StreamExt, unfold};
-use tokio::sync::broadcast;
+use futures_util::stream::BoxStream;
 
 use crate::clock::{Clock, ManualClock};
 
@@ -34,9 +33,6 @@ mod workflows;
 use process::Process;
 use store::Store;
 
-/// How many hints a subscriber may leave unread before it is told "anything" instead.
-const UNREAD_HINTS: usize = 1024;
-
 /// A database in memory.
 ///
 /// A clone is one more connection of the same process to the same database; [`process`](Self::process) is another process.
@@ -50,7 +46,7 @@ pub struct Memory {
 /// What all processes of one database share.
 struct Shared {
     store: Mutex<Store>,
-    hints: broadcast::Sender<Hint>,
+    hints: HintHub,
     clock: Clock,
 }
 
@@ -68,7 +64,7 @@ impl Memory {
     fn over(clock: Clock) -> Self {
         let shared = Arc::new(Shared {
             store: Mutex::new(Store::default()),
-            hints: broadcast::Sender::new(UNREAD_HINTS),
+            hints: HintHub::new(),
             clock,
         });
         let process = Process::new(&shared);
@@ -105,10 +101,7 @@ impl Shared {
         let hints = store.take_hints();
         // Whoever is woken may call the database at once.
         drop(store);
-        for hint in hints {
-            // Nobody listens: nothing to do.
-            let _ = self.hints.send(hint);
-        }
+        self.hints.send(hints);
         answer
     }
 }
@@ -133,6 +126,10 @@ impl SystemDb for Memory {
         Ok(())
     }
 
+    async fn verify(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.shared.clock.now())
     }
@@ -142,15 +139,6 @@ impl SystemDb for Memory {
     }
 
     fn hints(&self) -> BoxStream<'static, Hint> {
-        let subscription = self.shared.hints.subscribe();
-        unfold(subscription, |mut subscription| async {
-            let hint = match subscription.recv().await {
-                Ok(hint) => hint,
-                Err(broadcast::error::RecvError::Lagged(_)) => Hint::Anything,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            };
-            Some((hint, subscription))
-        })
-        .boxed()
+        self.shared.hints.subscribe()
     }
 }

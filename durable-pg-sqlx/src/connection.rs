@@ -1,0 +1,105 @@
+//! A session with the server.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use durable_pg::{Cell, Connection, DriverError, Param, Row};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgConnection, Postgres, Row as _,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+};
+
+use crate::error;
+
+/// A connection, of a pool or by itself.
+pub struct SqlxConnection(Held);
+
+enum Held {
+    Pooled(PoolConnection<Postgres>),
+    Dedicated(Box<PgConnection>),
+}
+
+impl SqlxConnection {
+    pub(crate) fn pooled(connection: PoolConnection<Postgres>) -> Self {
+        Self(Held::Pooled(connection))
+    }
+
+    pub(crate) fn dedicated(connection: PgConnection) -> Self {
+        Self(Held::Dedicated(Box::new(connection)))
+    }
+
+    fn raw(&mut self) -> &mut PgConnection {
+        match &mut self.0 {
+            Held::Pooled(connection) => connection,
+            Held::Dedicated(connection) => connection,
+        }
+    }
+}
+
+#[async_trait]
+impl Connection for SqlxConnection {
+    async fn query(
+        &mut self,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        let arguments = arguments(parameters)?;
+        // The text is one of `durable_pg`'s own statements; what varies is in the parameters.
+        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments);
+        let rows = self.raw().fetch_all(query).await.map_err(error::of)?;
+        rows.iter().map(row).collect()
+    }
+
+    async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
+        // As above; a schema's name in it is quoted.
+        let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
+        self.raw().execute(script).await.map_err(error::of)?;
+        Ok(())
+    }
+
+    fn discard(&mut self) {
+        // One that is dedicated is closed when it is dropped in any case.
+        if let Held::Pooled(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}
+
+fn arguments(parameters: &[Param<'_>]) -> Result<PgArguments, DriverError> {
+    let mut arguments = PgArguments::default();
+    for parameter in parameters {
+        match *parameter {
+            Param::Text(text) => arguments.add(text),
+            Param::BigInt(number) => arguments.add(number),
+            Param::Bool(value) => arguments.add(value),
+            Param::Texts(texts) => arguments.add(texts),
+            Param::BigInts(numbers) => arguments.add(numbers),
+        }
+        .map_err(|error| DriverError::unlike(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+fn row(row: &PgRow) -> Result<Row, DriverError> {
+    let mut cells = Vec::with_capacity(row.columns().len());
+    for column in row.columns() {
+        let value = row.try_get_raw(column.ordinal()).map_err(error::of)?;
+        let oid = column.type_info().oid().map_or(0, |oid| oid.0);
+        // Without bytes it is NULL.
+        let bytes = if sqlx::ValueRef::is_null(&value) {
+            None
+        } else {
+            let bytes = value.as_bytes();
+            Some(bytes.map_err(|error| DriverError::unlike(error.to_string()))?)
+        };
+        cells.push(Cell::decode(oid, bytes)?);
+    }
+    Ok(cells.into())
+}
+
+impl fmt::Debug for SqlxConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqlxConnection")
+    }
+}

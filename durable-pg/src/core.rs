@@ -1,0 +1,211 @@
+//! What every operation works with: the driver, the statements of the schema, and where hints go.
+
+use std::{sync::Arc, time::Duration};
+
+use durable_core::db::{Hint, HintHub, Message, Result};
+use futures_util::future::BoxFuture;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{
+    Connection as _, Driver, DriverError, Param, Row,
+    error::Failure,
+    options::PREPARE,
+    session::Session,
+    text::{SchemaName, Texts},
+    transaction::Transaction,
+};
+
+/// How many connections of an application's own pool are used at the same time.
+const BORROWED: usize = 3;
+
+/// How often something is tried that the server refused for a reason that the driver does not tell.
+const ATTEMPTS: u32 = 3;
+const WAIT: Duration = Duration::from_millis(20);
+
+/// Shared by a handle and the tasks that serve it.
+pub(crate) struct Core<D: Driver> {
+    pub(crate) driver: D,
+    pub(crate) texts: Texts,
+    pub(crate) listen_notify: bool,
+    pub(crate) hub: HintHub,
+    pub(crate) session: Session,
+    borrowed: Semaphore,
+}
+
+/// A connection of the pool, for as long as it is borrowed.
+pub(crate) struct Borrowed<'a, D: Driver> {
+    pub(crate) connection: D::Connection,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl<D: Driver> Core<D> {
+    pub(crate) fn new(driver: D, schema: SchemaName, listen_notify: bool) -> Self {
+        let session = Session::start(driver.clone(), schema.clone(), listen_notify);
+        Self {
+            driver,
+            texts: Texts::new(schema),
+            listen_notify,
+            hub: HintHub::new(),
+            session,
+            borrowed: Semaphore::new(BORROWED),
+        }
+    }
+
+    pub(crate) fn text(&self, statement: &'static str) -> Arc<str> {
+        self.texts.get(statement)
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaName {
+        self.texts.schema()
+    }
+
+    /// A connection of the pool; of an application's pool, only a few at the same time.
+    pub(crate) async fn borrow(&self) -> Result<Borrowed<'_, D>, DriverError> {
+        let permit = if self.driver.owns_pool() {
+            None
+        } else {
+            // Never closed.
+            self.borrowed.acquire().await.ok()
+        };
+        Ok(Borrowed {
+            connection: self.driver.acquire().await?,
+            _permit: permit,
+        })
+    }
+
+    /// Runs one statement by itself.
+    pub(crate) async fn ask(
+        &self,
+        doing: &'static str,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>> {
+        let mut attempt = 1;
+        loop {
+            match self.ask_once(statement, parameters).await {
+                Err(failure) if failure.is_unclear() && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                answer => return answer.map_err(|failure| failure.into_error(doing)),
+            }
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        if self.driver.owns_pool() {
+            let mut borrowed = self.borrow().await?;
+            let text = self.text(statement);
+            return Ok(borrowed.connection.query(&text, parameters).await?);
+        }
+        // In an application's session nothing may be set beyond a transaction.
+        let mut transaction = Transaction::begin(self).await?;
+        let rows = transaction.query(statement, parameters).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+
+    /// Runs an operation in a transaction of its own; its hints go out after the commit.
+    ///
+    /// It may run more than once, each time as if the times before had not been.
+    pub(crate) async fn transact<A, T, F>(
+        &self,
+        doing: &'static str,
+        args: A,
+        operation: F,
+    ) -> Result<T>
+    where
+        A: Sync,
+        F: Operation<D, A, T>,
+    {
+        self.transact_with(&args, operation)
+            .await
+            .map_err(|failure| failure.into_error(doing))
+    }
+
+    /// The same, for callers that name what they do later.
+    pub(crate) async fn transact_with<A, T, F>(&self, args: &A, operation: F) -> Result<T, Failure>
+    where
+        A: Sync,
+        F: Operation<D, A, T>,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.transact_once(args, &operation).await {
+                Err(failure) if failure.is_unclear() && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn transact_once<A, T, F>(&self, args: &A, operation: &F) -> Result<T, Failure>
+    where
+        A: Sync,
+        F: Operation<D, A, T>,
+    {
+        let mut transaction = Transaction::begin(self).await?;
+        match operation(&mut transaction, args).await {
+            Ok(answer) => {
+                transaction.commit().await?;
+                Ok(answer)
+            }
+            Err(failure) => {
+                transaction.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// A connection outside the pool, set up for our statements.
+    pub(crate) async fn prepared(&self) -> Result<D::Connection, DriverError> {
+        prepared(&self.driver).await
+    }
+
+    /// Wakes those who wait, in this process and in others.
+    pub(crate) fn publish(&self, hints: Vec<Hint>) {
+        self.publish_some(hints.into_iter().map(|hint| (hint, true)).collect());
+    }
+
+    /// Wakes those who wait for this message in this process: others are told by the trigger.
+    pub(crate) fn publish_here(&self, message: &Message) {
+        let to = message.destination.clone();
+        self.hub.send([Hint::Message(to, message.topic.clone())]);
+    }
+
+    /// Wakes those who wait in this process; where it is said so, also in others.
+    pub(crate) fn publish_some(&self, hints: Vec<(Hint, bool)>) {
+        let far = hints.iter().filter(|(_, far)| *far);
+        self.session.tell(far.map(|(hint, _)| hint));
+        self.hub.send(hints.into_iter().map(|(hint, _)| hint));
+    }
+}
+
+/// A connection outside the pool, set up for our statements.
+pub(crate) async fn prepared<D: Driver>(driver: &D) -> Result<D::Connection, DriverError> {
+    let mut connection = driver.dedicated().await?;
+    // The connections of a pool of our own are made so.
+    if !driver.owns_pool() {
+        connection.batch(PREPARE).await?;
+    }
+    Ok(connection)
+}
+
+/// What a caller wants done in a transaction. A verdict, such as a lost token, is an answer; after a failure nothing of it remains.
+pub(crate) trait Operation<D: Driver, A, T>:
+    for<'t> Fn(&'t mut Transaction<'_, D>, &'t A) -> BoxFuture<'t, Result<T, Failure>> + Send + Sync
+{
+}
+
+impl<D: Driver, A, T, F> Operation<D, A, T> for F where
+    F: for<'t> Fn(&'t mut Transaction<'_, D>, &'t A) -> BoxFuture<'t, Result<T, Failure>>
+        + Send
+        + Sync
+{
+}

@@ -1,0 +1,76 @@
+//! What a driver crate gives: connections that run a statement with parameters and give rows back. It decides nothing.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{DriverError, Param, PoolSettings, Row};
+
+/// A Postgres driver with its pool. Clones share the pool.
+#[async_trait]
+pub trait Driver: Clone + fmt::Debug + Send + Sync + 'static {
+    /// A pool of the application.
+    type Pool: Send + 'static;
+
+    /// A connection.
+    type Connection: Connection;
+
+    /// A connection that receives notifications.
+    type Listener: Listener;
+
+    /// The driver's name, as in "sqlx".
+    const NAME: &'static str;
+
+    /// A pool of our own on the server that the URL names; each of its connections runs `settings.prepare` when it is made.
+    ///
+    /// Connects to nothing yet. Errors: a URL that cannot be used.
+    fn open(url: &str, settings: &PoolSettings) -> Result<Self, DriverError>;
+
+    /// Uses a pool of the application: its connections are as the application made them.
+    fn over(pool: Self::Pool) -> Self;
+
+    /// Whether the pool is our own.
+    fn owns_pool(&self) -> bool;
+
+    /// A connection of the pool, given back when it is dropped.
+    async fn acquire(&self) -> Result<Self::Connection, DriverError>;
+
+    /// A connection outside the pool, made as the pool makes its own, and closed when it is dropped.
+    async fn dedicated(&self) -> Result<Self::Connection, DriverError>;
+
+    /// A connection outside the pool that listens on these channels.
+    async fn listen(&self, channels: &[&str]) -> Result<Self::Listener, DriverError>;
+}
+
+/// One session with the server.
+#[async_trait]
+pub trait Connection: Send + 'static {
+    /// Runs one statement, prepared at its first time and kept prepared, and gives all its rows.
+    async fn query(
+        &mut self,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError>;
+
+    /// Runs statements without parameters in one round trip, and gives nothing back.
+    async fn batch(&mut self, script: &str) -> Result<(), DriverError>;
+
+    /// Says that the session's state is unknown: it is closed when this is dropped, and never goes back to its pool.
+    fn discard(&mut self);
+}
+
+/// A session that listens.
+#[async_trait]
+pub trait Listener: Send + 'static {
+    /// The next notification. Errors: the connection is gone; what came since it went is lost.
+    async fn next(&mut self) -> Result<Notification, DriverError>;
+}
+
+/// What another session told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// The channel.
+    pub channel: String,
+    /// What was said.
+    pub payload: String,
+}

@@ -1,0 +1,198 @@
+//! What a driver may say, and what it means for the call.
+
+use durable_core::db::DbError;
+
+/// Why a statement or a connection failed, as the driver tells it. Holds no parameter and no password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
+pub struct DriverError {
+    kind: Kind,
+    message: String,
+    detail: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// There is no connection, or it broke: what was asked may have happened.
+    Lost,
+    /// The server refused, with this SQLSTATE if the driver tells it.
+    Refused(Option<String>),
+    /// The settings cannot be used.
+    Settings,
+    /// What came back is not what was asked for.
+    Unlike,
+}
+
+impl DriverError {
+    /// There is no connection, or it broke: what was asked may have happened.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::of(Kind::Lost, message)
+    }
+
+    /// The server refused the statement or the connection. `code`: its SQLSTATE, if the driver tells it.
+    pub fn refused(code: Option<&str>, message: impl Into<String>) -> Self {
+        Self::of(Kind::Refused(code.map(str::to_owned)), message)
+    }
+
+    /// A URL or another setting cannot be used.
+    pub fn settings(message: impl Into<String>) -> Self {
+        Self::of(Kind::Settings, message)
+    }
+
+    /// What came back is not what was asked for.
+    pub fn unlike(message: impl Into<String>) -> Self {
+        Self::of(Kind::Unlike, message)
+    }
+
+    /// The same with what the server said beside it.
+    pub fn with_detail(mut self, detail: Option<&str>) -> Self {
+        self.detail = detail.map(str::to_owned);
+        self
+    }
+
+    fn of(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// The SQLSTATE, where there is one and the driver tells it.
+    pub fn code(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Refused(code) => code.as_deref(),
+            Kind::Lost | Kind::Settings | Kind::Unlike => None,
+        }
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_lost(&self) -> bool {
+        // 57P01 to 57P03: the server ends the session, for a restart or at an administrator's word.
+        self.kind == Kind::Lost || self.code().is_some_and(|code| code.starts_with("57P"))
+    }
+
+    /// Whether the server refused without the driver telling which SQLSTATE it gave: asking again tells what lasts from what passes.
+    pub(crate) fn is_unclear(&self) -> bool {
+        self.kind == Kind::Refused(None)
+    }
+
+    /// Whether asking again may help.
+    pub fn is_passing(&self) -> bool {
+        match &self.kind {
+            Kind::Lost => true,
+            Kind::Refused(Some(code)) => is_passing(code),
+            Kind::Refused(None) | Kind::Settings | Kind::Unlike => false,
+        }
+    }
+
+    /// What it means that this came of trying to do something.
+    pub(crate) fn into_error(self, doing: &'static str) -> DbError {
+        if self.is_passing() {
+            return DbError::unavailable(doing, self);
+        }
+        match self.code() {
+            Some(code::UNDEFINED_TABLE | code::UNDEFINED_COLUMN | code::INVALID_SCHEMA) => {
+                DbError::Refused(format!(
+                    "the system tables are not there, or not as this library needs them: {self}; {}",
+                    crate::schema::HOW_TO_MIGRATE
+                ))
+            }
+            Some(code::INSUFFICIENT_PRIVILEGE) => DbError::Refused(format!(
+                "the database role of this process may not {doing}: {self}; grant it what it needs by \
+                 `cargo xtask migrate --database-url URL --app-role ROLE`, run by a privileged role"
+            )),
+            _ if self.kind == Kind::Settings => DbError::Refused(self.to_string()),
+            _ => DbError::broken(doing, self),
+        }
+    }
+}
+
+pub(crate) mod code {
+    pub(crate) const UNDEFINED_TABLE: &str = "42P01";
+    pub(crate) const UNDEFINED_COLUMN: &str = "42703";
+    pub(crate) const INVALID_SCHEMA: &str = "3F000";
+    pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+}
+
+/// Whether a SQLSTATE tells of something that passes: a lost connection (08), a full server or disk (53), a shutdown or a fail-over
+/// (57P, 25006: the server is a standby now), an idle session that was ended (25P03), a deadlock, a serialization failure or a lock
+/// that could not be had (40001, 40P01, 55P03), a failure of the system under the server (58).
+fn is_passing(code: &str) -> bool {
+    ["08", "53", "57P", "58"]
+        .iter()
+        .any(|class| code.starts_with(class))
+        || ["25006", "25P03", "40001", "40003", "40P01", "55P03"].contains(&code)
+}
+
+/// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The driver or the server failed.
+    Driver(DriverError),
+    /// The database holds what it must not.
+    Broken(String),
+    /// It cannot be served as it was asked.
+    Refused(String),
+}
+
+impl Failure {
+    pub(crate) fn broken(what: impl Into<String>) -> Self {
+        Self::Broken(what.into())
+    }
+
+    /// The handle's tasks have ended: nobody will answer any more.
+    pub(crate) fn closed() -> Self {
+        DriverError::lost("the database handle is closed: the runtime that opened it has ended")
+            .into()
+    }
+
+    pub(crate) fn is_unclear(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_unclear())
+    }
+
+    pub(crate) fn into_error(self, doing: &'static str) -> DbError {
+        match self {
+            Self::Driver(error) => error.into_error(doing),
+            Self::Broken(what) => DbError::broken(doing, what),
+            Self::Refused(why) => DbError::Refused(why),
+        }
+    }
+}
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> DbError {
+        DriverError::refused(Some(code), "no").into_error("record a step")
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_lasts() {
+        for code in [
+            "08006", "25006", "40001", "40P01", "53100", "53300", "57P01", "57P03",
+        ] {
+            assert!(refused(code).is_retryable(), "{code}");
+        }
+        for code in ["22021", "23505", "42P01", "42501", "57014", "XX000"] {
+            assert!(!refused(code).is_retryable(), "{code}");
+        }
+        assert!(DriverError::lost("gone").into_error("look").is_retryable());
+        assert!(!DriverError::unlike("odd").into_error("look").is_retryable());
+    }
+
+    #[test]
+    fn a_schema_that_is_not_there_is_told_with_the_command_that_makes_it() {
+        let error = refused("42P01").to_string();
+        assert!(error.contains("cargo xtask migrate"), "{error}");
+        let error = refused("42501").to_string();
+        assert!(error.contains("--app-role"), "{error}");
+    }
+}

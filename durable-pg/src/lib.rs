@@ -1,0 +1,43 @@
+//! What the Postgres backends of `durable` share: everything but the driver.
+//!
+//! A driver crate implements [`Driver`] and gives users its own [`PgSystemDb`]. Every statement, its parameters and its rows are here;
+//! what a workflow does is decided in `durable_core::state`. Where things are:
+//!
+//! - `driver`, `value`, `error`: what crosses a driver, and what it may say
+//! - `options`, `system_db`, `core`: opening a database, the handle, and what all operations work with
+//! - `text`: statements, for the schema in use
+//! - `lane`: the writers, which put all writes of workflows that wait into one commit
+//! - `transaction`, `changes`: everything rarer, around the state machine of `durable_core`
+//! - `session`, `hints`: who lives, and wake-ups between processes
+//! - `schema`: the system tables, and bringing a database to them
+//! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
+//! - `rows`: what columns mean
+
+mod changes;
+mod core;
+mod driver;
+mod error;
+mod events;
+mod executors;
+mod hints;
+mod lane;
+mod messages;
+mod options;
+mod queues;
+mod rows;
+mod schema;
+mod session;
+mod steps;
+mod system_db;
+mod text;
+mod transaction;
+mod value;
+mod versions;
+mod waits;
+mod workflows;
+
+pub use driver::{Connection, Driver, Listener, Notification};
+pub use error::DriverError;
+pub use options::{PgOptions, PoolSettings};
+pub use system_db::PgSystemDb;
+pub use value::{Cell, Param, Row};

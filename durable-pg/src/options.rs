@@ -1,0 +1,162 @@
+//! How a database is opened.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    Driver, DriverError, PgSystemDb,
+    text::{DEFAULT_SCHEMA, SchemaName},
+};
+
+/// How many connections write for a process, unless given: more gain nothing on two cores.
+const DEFAULT_LANES: usize = 2;
+
+/// The most lanes that can be asked for.
+const MAX_LANES: usize = 16;
+
+/// How many connections a pool of our own has at most, unless given.
+const DEFAULT_POOL_SIZE: u32 = 20;
+
+/// A pool smaller than this makes calls wait for each other.
+const SMALL_POOL: u32 = 5;
+
+/// How long a call waits for a connection of our own pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What each session of our own is set to when it is made.
+///
+/// A statement that is prepared on an empty table would keep a sequential scan while the table grows (`enable_seqscan`), the locks
+/// of the statements are those of this isolation level, and what is acknowledged must be on the disk: a server that is set to answer
+/// before that is overruled.
+pub(crate) const PREPARE: &str = "
+    SET enable_seqscan = off;
+    SET default_transaction_isolation = 'read committed';
+    SET statement_timeout = 0;
+    SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
+    WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
+
+/// What a driver makes a pool of our own from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolSettings {
+    /// How many connections it has at most.
+    pub size: u32,
+    /// How long a caller waits for one.
+    pub acquire_timeout: Duration,
+    /// What each session runs when it is made.
+    pub prepare: &'static str,
+}
+
+impl PoolSettings {
+    /// A pool of this size whose sessions are as the server makes them: for tests, and for statements that are not this crate's.
+    pub fn bare(size: u32) -> Self {
+        Self {
+            size,
+            acquire_timeout: ACQUIRE_TIMEOUT,
+            prepare: "",
+        }
+    }
+}
+
+/// How a database is opened. Made by [`PgSystemDb::options`] or [`PgSystemDb::pool_options`].
+#[must_use = "nothing is opened before `connect` is called"]
+pub struct PgOptions<D: Driver> {
+    source: Source<D>,
+    pub(crate) schema: String,
+    pub(crate) lanes: usize,
+    pub(crate) listen_notify: bool,
+    pool_size: u32,
+}
+
+enum Source<D: Driver> {
+    Url(String),
+    Pool(D::Pool),
+}
+
+impl<D: Driver> PgOptions<D> {
+    pub(crate) fn url(url: String) -> Self {
+        Self::new(Source::Url(url))
+    }
+
+    pub(crate) fn pool(pool: D::Pool) -> Self {
+        Self::new(Source::Pool(pool))
+    }
+
+    fn new(source: Source<D>) -> Self {
+        Self {
+            source,
+            schema: DEFAULT_SCHEMA.to_owned(),
+            lanes: DEFAULT_LANES,
+            listen_notify: true,
+            pool_size: DEFAULT_POOL_SIZE,
+        }
+    }
+
+    /// The schema that holds the system tables; `dbos` unless given. All programs that share them must name the same.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// How many connections write for this process, beside those of the pool; 2 unless given, 1 to 16.
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes.clamp(1, MAX_LANES);
+        self
+    }
+
+    /// How many connections a pool of our own has at most; 20 unless given, at least 1. A pool of the application keeps its size.
+    pub fn pool_size(mut self, size: u32) -> Self {
+        self.pool_size = size.max(1);
+        self
+    }
+
+    /// Whether wake-ups pass through LISTEN and NOTIFY; on unless turned off. Without, everything is found by polling, up to a poll
+    /// interval later. A database that is migrated with this off has no trigger that notifies.
+    pub fn listen_notify(mut self, listen: bool) -> Self {
+        self.listen_notify = listen;
+        self
+    }
+
+    /// Opens the database, and starts its writers on the current tokio runtime; with that runtime they end.
+    ///
+    /// Connects once, to find out now what would be found out at the first call. Errors: a URL or a schema name that cannot be
+    /// used, and a server that cannot be reached or refuses.
+    pub async fn connect(self) -> Result<PgSystemDb<D>, DriverError> {
+        let schema = SchemaName::new(&self.schema)?;
+        let driver = match self.source {
+            Source::Url(url) => {
+                if self.pool_size < SMALL_POOL {
+                    tracing::warn!(
+                        size = self.pool_size,
+                        "a pool of fewer than {SMALL_POOL} connections makes calls wait for each other"
+                    );
+                }
+                let settings = PoolSettings {
+                    size: self.pool_size,
+                    acquire_timeout: ACQUIRE_TIMEOUT,
+                    prepare: PREPARE,
+                };
+                D::open(&url, &settings)?
+            }
+            Source::Pool(pool) => D::over(pool),
+        };
+        drop(driver.acquire().await?);
+        Ok(PgSystemDb::new(
+            driver,
+            schema,
+            self.lanes,
+            self.listen_notify,
+        ))
+    }
+}
+
+/// Shows no URL: it may hold a password.
+impl<D: Driver> fmt::Debug for PgOptions<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgOptions")
+            .field("driver", &D::NAME)
+            .field("schema", &self.schema)
+            .field("lanes", &self.lanes)
+            .field("listen_notify", &self.listen_notify)
+            .finish_non_exhaustive()
+    }
+}

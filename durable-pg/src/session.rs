@@ -1,0 +1,284 @@
+//! The one session that stays: it holds the locks that show who lives, and tells other processes of changes.
+//!
+//! An executor is alive while a session holds an advisory lock on its id: the server frees it when the process dies, however it dies. If
+//! the connection breaks, the session is made again and takes its locks again. Hints are told in transactions of their own that wait for
+//! no disk: a NOTIFY inside a batch would hold a lock of the whole server through its commit.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use durable_core::{db::Hint, ids::ExecutorId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Connection as _, Driver, DriverError, core::prepared, error::Failure, hints::told_as,
+    text::SchemaName, value::params,
+};
+
+/// How many hints may wait to be told; more are left to polling.
+const MAX_TOLD: usize = 8192;
+
+/// How often the session is looked at while it holds locks.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The number that is locked for an executor. `$1` the schema, `$2` its id.
+macro_rules! lock_key {
+    () => {
+        "hashtextextended('durable executor ' || $1::text || ' ' || $2::text, 0)"
+    };
+}
+
+const LOCK: &str = concat!("SELECT pg_try_advisory_lock(", lock_key!(), ")");
+const UNLOCK: &str = concat!("SELECT pg_advisory_unlock(", lock_key!(), ")");
+const TELL: &str = "
+    SELECT count(pg_notify(t.channel, t.payload))
+    FROM unnest($1::text[], $2::text[]) AS t (channel, payload)";
+
+/// The handle's end of the session. It ends with this.
+#[derive(Debug)]
+pub(crate) struct Session {
+    wishes: mpsc::UnboundedSender<Wish>,
+    told: Option<mpsc::Sender<(&'static str, String)>>,
+    held: Arc<Mutex<BTreeSet<ExecutorId>>>,
+}
+
+enum Wish {
+    Lock(ExecutorId, oneshot::Sender<Result<bool, Failure>>),
+    Unlock(ExecutorId, oneshot::Sender<Result<bool, Failure>>),
+}
+
+impl Session {
+    /// Starts it on the current tokio runtime; it connects when there is something to do.
+    pub(crate) fn start<D: Driver>(driver: D, schema: SchemaName, notify: bool) -> Self {
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let (told, hints) = mpsc::channel(MAX_TOLD);
+        let held = Arc::new(Mutex::default());
+        let holder = Holder {
+            driver,
+            schema,
+            held: Arc::clone(&held),
+            connection: None,
+        };
+        tokio::spawn(holder.run(wished, hints));
+        Self {
+            wishes,
+            told: notify.then_some(told),
+            held,
+        }
+    }
+
+    /// Begins the life of an executor; whether its id was free.
+    pub(crate) async fn lock(&self, id: &ExecutorId) -> Result<bool, Failure> {
+        let (answer, locked) = oneshot::channel();
+        self.wish(Wish::Lock(id.clone(), answer), locked).await
+    }
+
+    /// Ends a life; does nothing if it is not held here.
+    pub(crate) async fn unlock(&self, id: &ExecutorId) -> Result<(), Failure> {
+        let held = self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id);
+        if !held {
+            return Ok(());
+        }
+        let (answer, unlocked) = oneshot::channel();
+        self.wish(Wish::Unlock(id.clone(), answer), unlocked)
+            .await?;
+        Ok(())
+    }
+
+    async fn wish(
+        &self,
+        wish: Wish,
+        answer: oneshot::Receiver<Result<bool, Failure>>,
+    ) -> Result<bool, Failure> {
+        self.wishes.send(wish).map_err(|_| Failure::closed())?;
+        answer.await.unwrap_or_else(|_| Err(Failure::closed()))
+    }
+
+    /// Tells other processes. Hints may be lost: what finds no place is left to polling.
+    pub(crate) fn tell<'a>(&self, hints: impl IntoIterator<Item = &'a Hint>) {
+        let Some(told) = &self.told else { return };
+        for (channel, payload) in hints.into_iter().filter_map(told_as) {
+            let _ = told.try_send((channel, payload));
+        }
+    }
+}
+
+/// The task's end.
+struct Holder<D: Driver> {
+    driver: D,
+    schema: SchemaName,
+    held: Arc<Mutex<BTreeSet<ExecutorId>>>,
+    connection: Option<D::Connection>,
+}
+
+impl<D: Driver> Holder<D> {
+    async fn run(
+        mut self,
+        mut wishes: mpsc::UnboundedReceiver<Wish>,
+        mut hints: mpsc::Receiver<(&'static str, String)>,
+    ) {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut telling = Vec::new();
+        let mut notifies = true;
+        loop {
+            tokio::select! {
+                biased;
+                wish = wishes.recv() => match wish {
+                    Some(wish) => self.grant(wish).await,
+                    None => return,
+                },
+                taken = hints.recv_many(&mut telling, MAX_TOLD), if notifies => {
+                    notifies = taken > 0;
+                    self.tell(std::mem::take(&mut telling)).await;
+                }
+                _ = heartbeat.tick() => self.beat().await,
+            }
+        }
+    }
+
+    async fn grant(&mut self, wish: Wish) {
+        // A caller that went away wants no answer; what it took it has.
+        match wish {
+            Wish::Lock(id, answer) => {
+                let taken = self.lock(&id).await;
+                let _ = answer.send(taken.map_err(Failure::from));
+            }
+            Wish::Unlock(id, answer) => {
+                self.held().remove(&id);
+                let freed = self.ask(UNLOCK, &id).await;
+                let _ = answer.send(freed.map_err(Failure::from));
+            }
+        }
+    }
+
+    async fn lock(&mut self, id: &ExecutorId) -> Result<bool, DriverError> {
+        // A session may lock what it has locked: two executors of one process would both have the id.
+        if self.held().contains(id) {
+            return Ok(false);
+        }
+        let locked = self.ask(LOCK, id).await?;
+        if locked {
+            self.held().insert(id.clone());
+        }
+        Ok(locked)
+    }
+
+    /// Asks a question about an executor's lock.
+    async fn ask(&mut self, statement: &'static str, id: &ExecutorId) -> Result<bool, DriverError> {
+        let text = Arc::from(statement);
+        let schema = self.schema.clone();
+        let mut connection = self.connected().await?;
+        let answer = connection
+            .query(&text, params![schema.as_str(), id.as_str()])
+            .await;
+        self.keep(connection, answer.as_ref().err());
+        let mut row = answer?
+            .pop()
+            .ok_or_else(|| DriverError::unlike("a lock gives no row"))?;
+        row.bool()
+    }
+
+    async fn tell(&mut self, hints: Vec<(&'static str, String)>) {
+        let hints: HashSet<_> = hints.into_iter().collect();
+        if hints.is_empty() {
+            return;
+        }
+        let channels: Vec<_> = hints.iter().map(|(channel, _)| Some(*channel)).collect();
+        let payloads: Vec<_> = hints.iter().map(|(_, payload)| Some(&**payload)).collect();
+        let Ok(mut connection) = self.connected().await else {
+            return;
+        };
+        let text = Arc::from(TELL);
+        let answer = connection.query(&text, params![&channels, &payloads]).await;
+        if let Err(error) = &answer {
+            tracing::debug!(%error, "hints are not told to other processes");
+        }
+        self.keep(connection, answer.err().as_ref());
+    }
+
+    /// Sees to it that the locks are held.
+    async fn beat(&mut self) {
+        const ALIVE: &str = "SELECT 1";
+        if self.held().is_empty() {
+            return;
+        }
+        let Ok(mut connection) = self.connected().await else {
+            return;
+        };
+        let answer = connection.batch(ALIVE).await;
+        let lost = answer.is_err();
+        self.keep(connection, answer.err().as_ref());
+        if lost {
+            self.reconnect().await;
+        }
+    }
+
+    async fn reconnect(&mut self) {
+        match self.connected().await {
+            Ok(connection) => self.keep(connection, None),
+            Err(error) => {
+                tracing::debug!(%error, "the executor's lock is not held until the database is back");
+            }
+        }
+    }
+
+    /// The session; a new one takes the locks that the old one held.
+    async fn connected(&mut self) -> Result<D::Connection, DriverError> {
+        const NO_DISK: &str = "SET synchronous_commit = off";
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let mut connection = prepared(&self.driver).await?;
+        connection.batch(NO_DISK).await?;
+        let held: Vec<ExecutorId> = self.held().iter().cloned().collect();
+        for id in held {
+            let locked = connection
+                .query(&Arc::from(LOCK), params![self.schema.as_str(), id.as_str()])
+                .await?
+                .pop()
+                .is_some_and(|mut row| row.bool().unwrap_or(false));
+            if !locked {
+                tracing::warn!(
+                    executor = %id,
+                    "the lock on this executor's id was lost with its connection and another session has it; until it is free, \
+                     other executors may take this one's workflows over"
+                );
+            }
+        }
+        Ok(connection)
+    }
+
+    fn keep(&mut self, mut connection: D::Connection, error: Option<&DriverError>) {
+        match error {
+            Some(error) if error.is_lost() => connection.discard(),
+            _ => self.connection = Some(connection),
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeSet<ExecutorId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those of the executors that do not live. `$1` the schema, `$2` their ids.
+pub(crate) const DEAD: &str = "
+    SELECT e.id
+    FROM (
+        SELECT w.id, hashtextextended('durable executor ' || $1::text || ' ' || w.id, 0) AS key
+        FROM unnest($2::text[]) AS w (id)) AS e
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM pg_catalog.pg_locks AS l
+        WHERE l.locktype = 'advisory'
+          AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+          AND l.objsubid = 1
+          AND l.granted
+          AND (l.classid::bigint << 32) | l.objid::bigint = e.key)";

@@ -1,0 +1,88 @@
+//! A transaction of several statements, for what is rare or needs a decision in between.
+
+use durable_core::db::Hint;
+
+use crate::{
+    Connection as _, Driver, DriverError, Param, Row,
+    core::{Borrowed, Core},
+};
+
+/// What our statements rely on, also in a session that the application has set up.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const BEGIN_AS_GUEST: &str = "
+    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL enable_seqscan = off;
+    SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+    WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
+
+/// An open transaction. Dropped before its end, its connection is closed, and nothing of it happened.
+pub(crate) struct Transaction<'a, D: Driver> {
+    core: &'a Core<D>,
+    borrowed: Borrowed<'a, D>,
+    open: bool,
+    /// Sent when it is committed.
+    hints: Vec<Hint>,
+}
+
+impl<'a, D: Driver> Transaction<'a, D> {
+    pub(crate) async fn begin(core: &'a Core<D>) -> Result<Self, DriverError> {
+        let mut transaction = Self {
+            core,
+            borrowed: core.borrow().await?,
+            // From here on: whether the server has begun is not known before it answers.
+            open: true,
+            hints: Vec::new(),
+        };
+        let begin = if core.driver.owns_pool() {
+            BEGIN
+        } else {
+            BEGIN_AS_GUEST
+        };
+        transaction.borrowed.connection.batch(begin).await?;
+        Ok(transaction)
+    }
+
+    /// Runs a statement, and gives its rows.
+    pub(crate) async fn query(
+        &mut self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        let text = self.core.text(statement);
+        self.borrowed.connection.query(&text, parameters).await
+    }
+
+    /// Runs a statement that gives a row at most.
+    pub(crate) async fn query_one(
+        &mut self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Option<Row>, DriverError> {
+        Ok(self.query(statement, parameters).await?.pop())
+    }
+
+    /// Says what the transaction changed, to those who wait for it.
+    pub(crate) fn hint(&mut self, hint: Hint) {
+        self.hints.push(hint);
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), DriverError> {
+        self.borrowed.connection.batch("COMMIT").await?;
+        self.open = false;
+        self.core.publish(std::mem::take(&mut self.hints));
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(mut self) {
+        // If that fails, the drop closes the connection, and the server rolls back.
+        self.open = self.borrowed.connection.batch("ROLLBACK").await.is_err();
+    }
+}
+
+impl<D: Driver> Drop for Transaction<'_, D> {
+    fn drop(&mut self) {
+        if self.open {
+            self.borrowed.connection.discard();
+        }
+    }
+}
