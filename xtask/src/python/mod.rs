@@ -24,7 +24,12 @@ use environment::Environment;
 pub(crate) const VARIABLE: &str = "DURABLE_TEST_PYTHON";
 
 /// The packages whose tests call Python.
-const PACKAGES: [&str; 3] = ["durable-sqlite", "durable-pg-sqlx", "durable-pg-diesel"];
+const PACKAGES: [&str; 4] = [
+    "durable",
+    "durable-sqlite",
+    "durable-pg-sqlx",
+    "durable-pg-diesel",
+];
 
 /// The Python environment of a run of the tests.
 #[derive(Debug)]
@@ -123,7 +128,7 @@ mod tests {
         };
         assert!(with(&["durable", "durable-sqlite"]));
         assert!(with(&["durable-pg-sqlx"]));
-        assert!(!with(&["durable", "durable-core", "xtask"]));
+        assert!(!with(&["durable-core", "durable-pg", "xtask"]));
     }
 
     #[test]
