@@ -28,6 +28,15 @@ async fn bare(ctx: Ctx) -> Result<(), Error> {
 }
 
 #[durable::workflow]
+async fn growing(ctx: Ctx, text: String) -> Result<(String, String), Error> {
+    let me = ctx.workflow_id().clone();
+    let grown = ctx.step("grow", || async { Ok::<_, Error>(text.repeat(10)) });
+    let step = grown.await.unwrap_err();
+    let message = ctx.send(&me, "topic", &text.repeat(10)).await.unwrap_err();
+    Ok((step.to_string(), message.code().to_owned()))
+}
+
+#[durable::workflow]
 async fn parent(ctx: Ctx) -> Result<String, Error> {
     ctx.start(not_a_number, ()).await?.result().await
 }
@@ -123,6 +132,24 @@ on_every_backend! {
         let app = world.builder().await.workflow(not_a_number).launch().await.unwrap();
         let text = app.start(not_a_number, ()).id("n").await.unwrap().result().await.unwrap();
         assert!(text.contains(r#"the result of step "divide" (number 1 of workflow "n") cannot be stored: 1: NaN"#), "{text}");
+    }
+
+    async fn a_payload_over_the_limit_is_refused_where_it_is_made_and_nothing_is_lost(world) {
+        let app = world.builder().await.payload_limit(600).workflow(growing).launch().await.unwrap();
+        let error = app.start(growing, "x".repeat(700)).id("g").await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_ENCODE");
+        assert!(error.to_string().contains("the limit is 600") && error.to_string().contains(".payload_limit("), "{error}");
+        assert_eq!(app.workflow("g").await.unwrap_err().code(), "DURABLE_NOT_FOUND");
+        let handle = app.start(growing, "x".repeat(70)).id("g").await.unwrap();
+        let (step, message) = handle.result().await.unwrap();
+        assert!(step.contains(r#"the result of step "grow""#) && step.contains("it has 702 bytes"), "{step}");
+        assert_eq!(message, "DURABLE_ENCODE");
+        let error = app.send("g", "topic", &"x".repeat(700)).await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_ENCODE");
+        // A process with a lower limit reads what is there.
+        app.shutdown(Duration::ZERO).await;
+        let app = world.builder().await.payload_limit(10).workflow(growing).launch().await.unwrap();
+        assert_eq!(app.handle(growing, "g").result().await.unwrap().0, step);
     }
 
     async fn a_result_that_json_cannot_hold_is_the_workflows_error(world) {
