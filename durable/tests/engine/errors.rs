@@ -226,6 +226,28 @@ on_every_backend! {
         assert!(error.to_string().contains(r#"the input of workflow "changing""#), "{error}");
     }
 
+    async fn what_this_process_cannot_run_is_left_alone_and_told_at_the_launch(world) {
+        let app = world.builder().await.codec(Upside).workflow(secret).workflow(numbers::changing).launch().await.unwrap();
+        assert_eq!((app.report().unregistered.len(), app.report().unreadable.len()), (0, 0));
+        for id in ["a", "b"] {
+            app.start(numbers::changing, 5).id(id).queue("q").await.unwrap();
+        }
+        app.start(secret, "abc".into()).id("s").queue("q").await.unwrap();
+        app.shutdown(Duration::ZERO).await;
+        let app = world.builder().await.workflow(secret).queue("q").launch().await.unwrap();
+        let text = app.report().to_string();
+        assert!(text.contains("2 unfinished workflows of changing will not run here, where it is not registered"), "{text}");
+        assert!(text.contains(".workflow(…)"), "{text}");
+        assert!(text.contains(r#"1 unfinished workflow of secret will not run here: the input is stored as "upside""#), "{text}");
+        assert!(text.contains("register its codec"), "{text}");
+        let other = app.start(secret, "xyz".into()).queue("q").await.unwrap();
+        assert_eq!(other.result().await.unwrap(), "xyz");
+        for id in ["a", "b", "s"] {
+            let row = app.workflow(id).await.unwrap();
+            assert_eq!((row.status, row.attempts), (Status::Enqueued, 0), "{id}");
+        }
+    }
+
     async fn a_codec_is_applied_to_what_is_stored_and_named_in_each_row(world) {
         let app = world.builder().await.codec(Upside).workflow(secret).launch().await.unwrap();
         let handle = app.start(secret, "abc".into()).id("s").await.unwrap();
