@@ -52,3 +52,42 @@ fn answer(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[test]
+    fn under_another_name_of_the_library_its_own_is_not_used() {
+        let name = || quote!(crate = "::other");
+        let workflow = quote!(
+            async fn checkout(ctx: Ctx, order: Order) -> Result<u8, E> {
+                charge(&ctx, &order).await
+            }
+        );
+        let step = quote!(
+            async fn charge<T: Clone>(step: StepCtx, order: &Order, t: T) -> Result<u8, E> {
+                x
+            }
+        );
+        let methods = quote!(
+            impl Shop {
+                #[workflow]
+                async fn refund(&self, ctx: Ctx, order: Order) -> Result<u8, E> {
+                    x
+                }
+            }
+        );
+        for expanded in [
+            workflow::expand(name(), workflow),
+            step::expand(name(), step),
+            methods::expand(name(), methods),
+        ] {
+            let text = expanded.unwrap().to_string();
+            assert!(text.contains(":: other ::"), "{text}");
+            assert!(!text.contains("durable ::"), "{text}");
+        }
+    }
+}

@@ -50,12 +50,7 @@ const NEEDED: [(&str, &str); 9] = [
 ];
 
 /// The tables that no statement of this crate names yet, and that are made all the same.
-const UNUSED: [&str; 4] = [
-    "streams",
-    "queues",
-    "workflow_schedules",
-    "event_dispatch_kv",
-];
+const UNUSED: [&str; 3] = ["streams", "queues", "workflow_schedules"];
 
 /// The table whose rows tell the version.
 const MIGRATIONS: &str = "dbos_migrations";

@@ -1,10 +1,19 @@
 //! Application versions.
 
 use async_trait::async_trait;
-use durable_core::db::{Result, VersionCount, Versions};
+use durable_core::{
+    db::{Result, Unrunnable, VersionCount, Versions},
+    state::claim::Claimant,
+};
 use sqlx::SqliteConnection;
 
-use crate::{Sqlite, error::Failure, lane::Session, rows};
+use crate::{
+    Sqlite,
+    error::Failure,
+    lane::Session,
+    queues::{can_run, format_list, runnable, runnable_list},
+    rows,
+};
 
 #[async_trait]
 impl Versions for Sqlite {
@@ -24,6 +33,15 @@ impl Versions for Sqlite {
             "count workflows of other versions",
             args,
             |conn, (application, version)| Box::pin(stranded(conn, application, version)),
+        )
+        .await
+    }
+
+    async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
+        self.read(
+            "count workflows that cannot be run",
+            claimant.clone(),
+            |conn, claimant| Box::pin(unrunnable(conn, claimant)),
         )
         .await
     }
@@ -99,6 +117,68 @@ async fn stranded(
             let count: i64 = rows::column(row, "found")?;
             Ok(VersionCount {
                 version: rows::column(row, "application_version")?,
+                count: count.unsigned_abs(),
+            })
+        })
+        .collect()
+}
+
+/// The unended rows of the claimant's application and version that it cannot run. `?1` to `?3` as in `can_run!`, `?4` version.
+macro_rules! unrunnable_rows {
+    ($status:literal) => {
+        concat!(
+            "SELECT s.name, s.class_name, s.config_name, s.serialization
+        FROM workflow_status AS s
+        WHERE s.status = '",
+            $status,
+            "'
+          AND s.application_name = ?1
+          AND (s.application_version = ?4 OR s.application_version IS NULL)
+          AND NOT COALESCE(",
+            can_run!(),
+            ", FALSE)"
+        )
+    };
+}
+
+/// By the partial indexes of each status, as for [`STRANDED`].
+pub(crate) const UNRUNNABLE: &str = concat!(
+    runnable!(),
+    "SELECT name, class_name, config_name, serialization, count(*) AS found
+    FROM (
+        ",
+    unrunnable_rows!("PENDING"),
+    "
+        UNION ALL
+        ",
+    unrunnable_rows!("ENQUEUED"),
+    "
+        UNION ALL
+        ",
+    unrunnable_rows!("DELAYED"),
+    ")
+    GROUP BY name, class_name, config_name, serialization
+    ORDER BY found DESC, name, class_name, config_name, serialization"
+);
+
+async fn unrunnable(
+    conn: &mut SqliteConnection,
+    claimant: &Claimant,
+) -> Result<Vec<Unrunnable>, Failure> {
+    let found = sqlx::query(UNRUNNABLE)
+        .bind(claimant.application.as_str())
+        .bind(runnable_list(claimant))
+        .bind(format_list(claimant))
+        .bind(claimant.version.as_str())
+        .fetch_all(conn)
+        .await?;
+    found
+        .iter()
+        .map(|row| {
+            let count: i64 = rows::column(row, "found")?;
+            Ok(Unrunnable {
+                key: rows::workflow_key(row)?,
+                format: rows::name(row, "serialization")?,
                 count: count.unsigned_abs(),
             })
         })

@@ -14,7 +14,7 @@ use durable_core::{
 };
 use durable_sqlite::Sqlite;
 use durable_testkit::{
-    ManualClock,
+    Dbos, ManualClock,
     conformance::{self, Factory, TestDatabase},
     raw::{Payloads, RawWorkflow},
 };
@@ -22,17 +22,37 @@ use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqlite_keeps_every_promise_of_a_backend() {
-    let report = conformance::run(&Files).await;
+    let report = conformance::run(&Files::default()).await;
+    assert_eq!(report.passed, conformance::cases().len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_keeps_every_promise_in_a_file_that_dbos_made() {
+    let directory = Directory::new();
+    let path = directory.file("theirs.db");
+    let url = format!("sqlite:///{}", path.display());
+    Dbos::new().cli(&["migrate", "--sys-db-url", &url]);
+    let files = Files {
+        made_by_dbos: Some(std::fs::read(path).unwrap()),
+    };
+    let report = conformance::run(&files).await;
     assert_eq!(report.passed, conformance::cases().len());
 }
 
 /// A file for each case.
-struct Files;
+#[derive(Default)]
+struct Files {
+    /// What stands in it before we come.
+    made_by_dbos: Option<Vec<u8>>,
+}
 
 #[async_trait]
 impl Factory for Files {
     fn name(&self) -> String {
-        "sqlite".to_owned()
+        match self.made_by_dbos {
+            None => "sqlite".to_owned(),
+            Some(_) => "sqlite, in a file of dbos".to_owned(),
+        }
     }
 
     async fn database(&self) -> Box<dyn TestDatabase> {
@@ -42,6 +62,9 @@ impl Factory for Files {
             clock: ManualClock::default(),
             _directory: directory,
         };
+        if let Some(content) = &self.made_by_dbos {
+            std::fs::write(&database.path, content).unwrap();
+        }
         database.open().await.migrate().await.unwrap();
         Box::new(database)
     }

@@ -8,7 +8,7 @@ use durable_core::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, DbError, Events,
         Executors, Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues,
         Received, Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb,
-        VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+        Unrunnable, VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -166,6 +166,7 @@ faulty!(Events {
 faulty!(Versions {
     fn register_version(application: &str, version: &str) -> ();
     fn stranded(application: &str, version: &str) -> Vec<VersionCount>;
+    fn unrunnable(claimant: &Claimant) -> Vec<Unrunnable>;
 });
 
 faulty!(Executors {

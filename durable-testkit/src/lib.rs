@@ -3,12 +3,14 @@
 //! - [`Memory`]: a database in memory, made of the life-cycle machine of `durable_core::state`. It says what a backend means.
 //! - [`ManualClock`]: a database clock that only tests move.
 //! - [`conformance`]: what every backend must do, one named case per promise.
+//! - [`dbos`]: the real package for Python, to compare with.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
 pub mod clock;
 pub mod conformance;
+pub mod dbos;
 pub mod faults;
 pub mod memory;
 #[cfg(feature = "pg")]
@@ -16,4 +18,5 @@ pub mod pg;
 pub mod raw;
 
 pub use clock::ManualClock;
+pub use dbos::Dbos;
 pub use memory::Memory;

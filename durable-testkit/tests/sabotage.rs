@@ -10,7 +10,8 @@ use durable_core::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues,
         Received, Recorded, Result, Resumed, Sent, StepRecord, StepResult, StepStamp, Steps,
-        SystemDb, Timing, VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+        SystemDb, Timing, Unrunnable, VersionCount, Versions, Waits, Wakes, WantedExecutor,
+        Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -42,6 +43,7 @@ enum Bug {
     MessagesAreConsumedUnrecorded,
     EventsHaveNoSteps,
     VersionsAreNotRegistered,
+    WhatCannotBeRunIsNotTold,
     LivesAreNotCounted,
     IdsAreNotGivenBack,
     AdoptionsAreNotFenced,
@@ -72,6 +74,7 @@ const BUGS: &[Bug] = &[
     MessagesAreConsumedUnrecorded,
     EventsHaveNoSteps,
     VersionsAreNotRegistered,
+    WhatCannotBeRunIsNotTold,
     LivesAreNotCounted,
     IdsAreNotGivenBack,
     AdoptionsAreNotFenced,
@@ -334,6 +337,13 @@ impl Versions for Sabotaged {
 
     async fn stranded(&self, application: &str, version: &str) -> Result<Vec<VersionCount>> {
         self.memory.stranded(application, version).await
+    }
+
+    async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
+        if self.is(WhatCannotBeRunIsNotTold) {
+            return Ok(Vec::new());
+        }
+        self.memory.unrunnable(claimant).await
     }
 }
 

@@ -9,10 +9,14 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     cases.pass("tests/compile/shapes.rs");
     cases.pass("tests/compile/names.rs");
     cases.pass("tests/compile/signatures.rs");
+    cases.pass("tests/compile/renamed.rs");
     cases.compile_fail("tests/compile/error_without_durable.rs");
     cases.compile_fail("tests/compile/wrong_input.rs");
     cases.compile_fail("tests/compile/not_a_workflow.rs");
     cases.compile_fail("tests/compile/clock_in_workflow.rs");
+    cases.compile_fail("tests/compile/lints.rs");
+    cases.compile_fail("tests/compile/not_a_step.rs");
+    cases.compile_fail("tests/compile/not_methods.rs");
     cases.compile_fail("tests/compile/step_gives_away_its_capture.rs");
     cases.compile_fail("tests/compile/not_send.rs");
 }

@@ -3,9 +3,9 @@
 use crate::{
     failure::Failure,
     left_out::LeftOut,
-    lengths,
-    pg::for_tests::TestServer,
-    process, readme,
+    lengths, process,
+    provided::Provided,
+    readme,
     stages::{self, Done, Stage},
     test,
     tools::{self, Tool},
@@ -24,17 +24,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     tools::require(&[Tool::CCompiler, Tool::Rustfmt, Tool::Clippy, Tool::Shell])?;
     let left_out = LeftOut::new(workspace.target())?;
     let quick = test::Options::default();
-
-    let server = TestServer::new(workspace)?;
+    let provided = Provided::new(workspace)?;
 
     let mut stages = checks(workspace);
     if !options.skip_tests {
-        stages.extend(test::stages(workspace, &quick, &left_out, &server));
+        stages.extend(test::stages(workspace, &quick, &left_out, &provided));
     }
     stages.push(Stage::new("README", move || readme::run(workspace)));
 
     let report = stages::run(stages);
-    drop(server);
+    drop(provided);
     left_out.show(report.passed(test::LAST))?;
     report.show();
     report.verdict("ci")

@@ -7,22 +7,28 @@
 //! - [`test`](mod@test), [`ci`]: which stages those two commands are made of
 //! - [`readme`], [`lengths`], [`left_out`]: what the stages check that cargo does not
 //! - [`migrate`]: the one command that needs a database backend, and so a cargo feature
-//! - [`pg`]: the Postgres server that tests run against
+//! - [`provided`]: what the tests are provided with: [`pg`], the Postgres server that they run against, and [`python`], the
+//!   Python environment with the package that they compare with
+//! - [`apt`], [`files`]: installing what is missing, and what is put below `target`
 //! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
 
 use std::process::ExitCode;
 
+mod apt;
 mod ci;
 mod cli;
 mod failure;
+mod files;
 mod json;
 mod left_out;
 mod lengths;
 mod migrate;
 mod pg;
 mod process;
+mod provided;
+mod python;
 mod readme;
 #[cfg(test)]
 mod scratch;

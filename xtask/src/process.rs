@@ -61,6 +61,16 @@ pub(crate) fn answers(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// The number that the program prints, if it prints one.
+pub(crate) fn number(command: &mut Command) -> Option<u32> {
+    capture(command).ok()?.trim().parse().ok()
+}
+
+/// Whether the caller is root.
+pub(crate) fn caller_is_root() -> bool {
+    cfg!(unix) && number(Command::new("id").arg("-u")) == Some(0)
+}
+
 /// The call as a person would type it: the variables that it sets (but no password), the program by its name, the
 /// arguments.
 pub(crate) fn describe(command: &Command) -> String {

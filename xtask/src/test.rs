@@ -5,8 +5,9 @@ use std::{env, process::Command};
 use crate::{
     failure::Failure,
     left_out::{self, LeftOut},
-    pg::for_tests::{TEST_VARIABLE, TestServer},
-    process, screen,
+    process,
+    provided::Provided,
+    screen,
     stages::{self, Stage},
     tools::{self, Tool},
     workspace::Workspace,
@@ -34,9 +35,9 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     tools::require(&[Tool::CCompiler])?;
     let left_out = LeftOut::new(workspace.target())?;
-    let server = TestServer::new(workspace)?;
-    let report = stages::run(stages(workspace, options, &left_out, &server));
-    drop(server);
+    let provided = Provided::new(workspace)?;
+    let report = stages::run(stages(workspace, options, &left_out, &provided));
+    drop(provided);
     left_out.show(report.passed(LAST))?;
     report.show();
     report.verdict("test")
@@ -47,7 +48,7 @@ pub(crate) fn stages<'a>(
     workspace: &'a Workspace,
     options: &'a Options,
     left_out: &'a LeftOut,
-    server: &'a TestServer,
+    provided: &'a Provided,
 ) -> Vec<Stage<'a>> {
     // The first stage builds the examples too, as programs: tests may start them.
     let build = move || {
@@ -57,13 +58,10 @@ pub(crate) fn stages<'a>(
     let run = move |kinds: &[&str]| {
         let mut command = workspace.cargo(ALL);
         command.arg("--no-fail-fast").args(kinds);
-        process::run(prepared(&mut command, options, left_out, server))
+        process::run(prepared(&mut command, options, left_out, provided))
     };
-    let mut stages = Vec::new();
-    if server.is_needed() {
-        // Before the minutes of compiling, as it may be missing.
-        stages.push(Stage::new("postgres", move || server.start()));
-    }
+    // Before the minutes of compiling, as something may be missing.
+    let mut stages = provided.stages();
     stages.extend([
         Stage::new("build tests", build),
         Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
@@ -86,17 +84,15 @@ fn announce(options: &Options) {
     }
 }
 
-/// Tells the tests how much to do, where to say what they left out, and which Postgres server they may use.
+/// Tells the tests how much to do, where to say what they left out, and what they are provided with.
 fn prepared<'a>(
     command: &'a mut Command,
     options: &Options,
     left_out: &LeftOut,
-    server: &TestServer,
+    provided: &Provided,
 ) -> &'a mut Command {
     command.env(left_out::VARIABLE, left_out.file());
-    if let Some(url) = server.url() {
-        command.env(TEST_VARIABLE, url);
-    }
+    provided.tell(command);
     if options.full {
         command.env(FULL, "1");
     }
@@ -113,42 +109,47 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn call(options: &Options) -> String {
-        call_with(options, &TestServer::running_at(None))
+        call_with(options, &Provided::ready(None, None))
     }
 
-    fn call_with(options: &Options, server: &TestServer) -> String {
-        let name = format!("test-call-{}-{}", options.full, server.is_needed());
+    fn call_with(options: &Options, provided: &Provided) -> String {
+        let name = format!("test-call-{}-{}", options.full, provided.stages().len());
         let scratch = Scratch::new(&name);
         let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
         let mut command = Command::new("cargo");
-        process::describe(prepared(&mut command, options, &left_out, server))
+        process::describe(prepared(&mut command, options, &left_out, provided))
     }
 
-    fn names(server: &TestServer) -> Vec<&'static str> {
+    fn names(provided: &Provided) -> Vec<&'static str> {
         let workspace = Workspace::find().expect("cargo test runs inside the workspace");
-        let scratch = Scratch::new(&format!("test-names-{}", server.is_needed()));
+        let scratch = Scratch::new(&format!("test-names-{}", provided.stages().len()));
         let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
         let options = Options::default();
-        let stages = stages(&workspace, &options, &left_out, server);
+        let stages = stages(&workspace, &options, &left_out, provided);
         stages.iter().map(Stage::name).collect()
     }
 
     #[test]
-    fn a_server_is_started_before_all_else_and_only_if_tests_need_it() {
-        let without = names(&TestServer::running_at(None));
+    fn what_tests_need_is_there_before_all_else_and_only_if_they_need_it() {
+        let without = names(&Provided::ready(None, None));
         assert_eq!(without, ["build tests", "tests", LAST]);
-        let with = names(&TestServer::running_at(Some("postgres://db")));
-        assert_eq!(with, ["postgres", "build tests", "tests", LAST]);
+        let with = names(&Provided::ready(Some("postgres://db"), Some("python3")));
+        assert_eq!(with, ["postgres", "python", "build tests", "tests", LAST]);
     }
 
     #[test]
-    fn the_tests_are_told_which_server_to_use() {
+    fn the_tests_are_told_what_they_are_provided_with() {
         let options = Options::default();
-        assert!(!call(&options).contains("DURABLE_TEST_PG_URL"));
-        let server = TestServer::running_at(Some("postgres://postgres@127.0.0.1:1/postgres"));
-        let call = call_with(&options, &server);
-        let told = "DURABLE_TEST_PG_URL=postgres://postgres@127.0.0.1:1/postgres";
-        assert!(call.contains(told), "{call}");
+        let without = call(&options);
+        assert!(!without.contains("DURABLE_TEST_"), "{without}");
+        let url = "postgres://postgres@127.0.0.1:1/postgres";
+        let with = call_with(&options, &Provided::ready(Some(url), Some("/v/bin/python")));
+        for told in [
+            "DURABLE_TEST_PG_URL=postgres://postgres@127.0.0.1:1/postgres",
+            "DURABLE_TEST_PYTHON=/v/bin/python",
+        ] {
+            assert!(with.contains(told), "{with}");
+        }
     }
 
     #[test]

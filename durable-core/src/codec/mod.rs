@@ -20,6 +20,9 @@ use crate::{Error, ids::Format, payload::Encoded};
 /// The name of the default format, which every SDK reads.
 pub const PORTABLE_JSON: &str = "portable_json";
 
+/// How many bytes a stored payload may have unless the application says otherwise: 16 MiB.
+const DEFAULT_LIMIT: usize = 16 << 20;
+
 /// Turns JSON text into what is stored, and back: for encryption or compression.
 ///
 /// Its name is stored with every row it writes, so a program must go on registering each codec whose rows it still reads.
@@ -35,10 +38,12 @@ pub trait Codec: Send + Sync + 'static {
 }
 
 /// The codecs of an application: all it can read, and the one it writes with.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Codecs {
     writer: Option<Arc<dyn Codec>>,
     readers: BTreeMap<String, Arc<dyn Codec>>,
+    /// The most bytes that one stored payload may have.
+    limit: usize,
 }
 
 impl fmt::Debug for Codecs {
@@ -47,7 +52,22 @@ impl fmt::Debug for Codecs {
     }
 }
 
+impl Default for Codecs {
+    fn default() -> Self {
+        Self {
+            writer: None,
+            readers: BTreeMap::new(),
+            limit: DEFAULT_LIMIT,
+        }
+    }
+}
+
 impl Codecs {
+    /// Refuses to store payloads of more bytes than this.
+    pub(crate) fn limit_to(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
     /// Writes with `codec` from now on, and reads it.
     pub(crate) fn write_with(&mut self, codec: Arc<dyn Codec>) {
         self.read_with(Arc::clone(&codec));
@@ -87,14 +107,22 @@ impl Codecs {
 
     /// JSON text as it is stored.
     fn seal(&self, what: &dyn fmt::Display, json: String) -> Result<Encoded, Error> {
-        let Some(codec) = &self.writer else {
-            return Ok(Encoded::new(json, PORTABLE_JSON));
-        };
-        let text = codec.encode(&json).map_err(|reason| Error::Encode {
+        let failed = |reason: String| Error::Encode {
             what: what.to_string(),
             reason,
-        })?;
-        Ok(Encoded::new(text, codec.name()))
+        };
+        let stored = match &self.writer {
+            None => Encoded::new(json, PORTABLE_JSON),
+            Some(codec) => Encoded::new(codec.encode(&json).map_err(failed)?, codec.name()),
+        };
+        let (size, limit) = (stored.text.len(), self.limit);
+        if size > limit {
+            return Err(failed(format!(
+                "it has {size} bytes, and the limit is {limit}; keep it elsewhere and store where it is, or raise \
+                 `.payload_limit(…)`"
+            )));
+        }
+        Ok(stored)
     }
 
     /// The JSON text of a stored value.
@@ -176,6 +204,26 @@ mod tests {
             error
                 .to_string()
                 .starts_with("output of \"w\" is stored as \"reversed\"")
+        );
+    }
+
+    #[test]
+    fn what_is_too_large_as_it_is_stored_is_refused() {
+        let mut codecs = Codecs::default();
+        codecs.limit_to(7);
+        assert!(codecs.encode(&"value", "12345").is_ok());
+        let error = codecs.encode(&"value", "123456").unwrap_err().to_string();
+        assert!(
+            error.starts_with("value cannot be stored: it has 8 bytes, and the limit is 7"),
+            "{error}"
+        );
+        codecs.write_with(Arc::new(Reversed));
+        assert!(codecs.encode(&"value", "123456").is_err());
+        // What is there is read, however large.
+        let stored = Encoded::new("\"123456\"", PORTABLE_JSON);
+        assert_eq!(
+            codecs.decode::<String>(&"value", &stored),
+            Ok("123456".into())
         );
     }
 

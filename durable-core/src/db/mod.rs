@@ -30,7 +30,7 @@ pub use messages::{Message, Messages, NULL_TOPIC, Received, Sent};
 pub use queues::{ClaimRequest, Claimed, Queues};
 pub use retrying::{Backoff, Retrying};
 pub use steps::{History, Recorded, StepRecord, StepResult, StepStamp, Steps};
-pub use versions::{VersionCount, Versions};
+pub use versions::{Unrunnable, VersionCount, Versions};
 pub use waits::{Hint, Waits, Wakes};
 pub use workflows::{
     ChildInserted, Existing, Inserted, NewWorkflow, Placement, Resumed, Timing, Workflows, Write,

@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::{
     Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events, Executors,
     Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received, Recorded,
-    Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, VersionCount, Versions, Waits,
-    Wakes, WantedExecutor, Workflows, Write,
+    Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, Unrunnable, VersionCount,
+    Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
 };
 use crate::{
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
@@ -236,6 +236,10 @@ impl Versions for Retrying {
         self.backoff
             .call(|| self.inner.stranded(application, version))
             .await
+    }
+
+    async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
+        self.backoff.call(|| self.inner.unrunnable(claimant)).await
     }
 }
 

@@ -168,6 +168,13 @@ impl AppBuilder {
         self.check(checked)
     }
 
+    /// How many bytes one argument list, result, message or event may have as it is stored: 16 MiB unless given. A larger one is refused
+    /// with `Encode`, and what is stored already is read however large it is. Databases have limits of their own, up to 1 GB.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.codecs.limit_to(bytes);
+        self
+    }
+
     /// Calls `observer` for everything that happens in this process, in the task where it happens: it must return at once.
     pub fn observe(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     Error,
-    db::{self, Joined, Retrying, SystemDb, VersionCount, WantedExecutor},
-    ids::ExecutorId,
+    db::{self, Joined, Retrying, SystemDb, Unrunnable, VersionCount, WantedExecutor},
+    ids::{ExecutorId, Format},
     state::{INTERNAL_QUEUE, claim::Claimant},
 };
 
@@ -37,6 +37,21 @@ pub struct LaunchReport {
     pub recovered: usize,
     /// Unfinished workflows of other versions, which this process does not run.
     pub stranded: Vec<VersionCount>,
+    /// Unfinished workflows of this version (or of none) that are not registered here.
+    pub unregistered: Vec<Unrunnable>,
+    /// Unfinished workflows of this version (or of none) whose input is in a format that this process cannot read.
+    pub unreadable: Vec<Unrunnable>,
+}
+
+impl LaunchReport {
+    /// What somebody has to know, one text for each.
+    fn notices(&self) -> impl Iterator<Item = String> {
+        let stranded = self.stranded.iter();
+        let stranded = stranded.map(|found| stranded_notice(found, &self.version));
+        stranded
+            .chain(self.unregistered.iter().map(unregistered_notice))
+            .chain(self.unreadable.iter().map(unreadable_notice))
+    }
 }
 
 impl fmt::Display for LaunchReport {
@@ -49,8 +64,8 @@ impl fmt::Display for LaunchReport {
             self.recovered,
             plural(self.recovered as u64),
         )?;
-        for stranded in &self.stranded {
-            write!(f, "\n{}", stranded_notice(stranded, &self.version))?;
+        for notice in self.notices() {
+            write!(f, "\n{notice}")?;
         }
         Ok(())
     }
@@ -67,6 +82,30 @@ fn stranded_notice(stranded: &VersionCount, ours: &str) -> String {
         plural(stranded.count),
         stranded.version,
         stranded.version,
+    )
+}
+
+/// What to tell about workflows that this process does not know.
+fn unregistered_notice(found: &Unrunnable) -> String {
+    format!(
+        "{} unfinished workflow{} of {} will not run here, where it is not registered; nothing is lost, and others go on. \
+         Ways out: add `.workflow(…)` (for a method `.instance(…)`) to the builder; or run a process that has it; or cancel them",
+        found.count,
+        plural(found.count),
+        found.key,
+    )
+}
+
+/// What to tell about workflows whose input this process cannot read.
+fn unreadable_notice(found: &Unrunnable) -> String {
+    format!(
+        "{} unfinished workflow{} of {} will not run here: the input is stored as {:?}, which this process cannot read; nothing is \
+         lost, and others go on. Ways out: register its codec; or cancel them and start them anew as `portable_json` (in Python and \
+         TypeScript a setting of the call)",
+        found.count,
+        plural(found.count),
+        found.key,
+        found.format.as_ref().map_or("(none)", Format::as_str),
     )
 }
 
@@ -122,6 +161,10 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
     let unfinished = Unfinished(Some(Arc::clone(&engine)));
     let claimant = &engine.claimant;
     let stranded = register(&*engine.db, &claimant.application, &claimant.version).await?;
+    let unrunnable = engine.db.unrunnable(claimant).await?;
+    let (unreadable, unregistered) = unrunnable
+        .into_iter()
+        .partition(|found| claimant.runnable.contains(&found.key));
     engine.spawn_tasks();
     let recovered = engine.recover().await?;
     unfinished.done();
@@ -130,9 +173,11 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         version: engine.claimant.version.clone(),
         recovered,
         stranded,
+        unregistered,
+        unreadable,
     };
-    for stranded in &report.stranded {
-        notice(&stranded_notice(stranded, &report.version));
+    for text in report.notices() {
+        notice(&text);
     }
     Ok(App {
         engine,

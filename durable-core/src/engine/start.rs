@@ -21,6 +21,9 @@ use crate::{
     workflow::WorkflowDef,
 };
 
+/// The most bytes of a workflow id that is given. Ids stand in indexes, which take few KB, and those of children are longer.
+const MAX_ID: usize = 512;
+
 /// A workflow about to be started. Await it: it gives a [`Handle`] once the workflow and its input are committed.
 #[must_use = "a workflow is started when this is awaited"]
 #[derive(Debug)]
@@ -86,6 +89,13 @@ impl StartOptions {
         if self.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
             return invalid("a workflow id must not be blank; leave it out to get a random one");
         }
+        if let Some(length) = self.id.as_ref().map(String::len)
+            && length > MAX_ID
+        {
+            return Err(Error::Invalid(format!(
+                "a workflow id of {length} bytes is too long: {MAX_ID} are the most; a digest of what it is made of is as good a key"
+            )));
+        }
         if self
             .queue
             .as_ref()
@@ -108,7 +118,8 @@ impl StartOptions {
 /// The option methods that an application's start and a child's start share.
 macro_rules! start_options {
     ($options:ident) => {
-        /// The workflow's id, which is its idempotency key: starting it again joins the run, or gives the finished result.
+        /// The workflow's id, which is its idempotency key: starting it again joins the run, or gives the finished result. At most
+        /// 512 bytes, and not blank.
         pub fn id(self, id: impl Into<String>) -> Self {
             self.$options(|options| options.id = Some(id.into()))
         }

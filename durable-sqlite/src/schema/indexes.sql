@@ -1,5 +1,5 @@
--- The indexes of the Postgres catalog. Where it has INCLUDE, or where our own statements want an order to the last
--- row, the column is at the end of the key. A statement that rides on a partial index repeats its condition literally.
+-- The indexes that PyPI `dbos` 3.4.0 makes in a SQLite file. Where our own statements want an order to the last row, the
+-- columns for it are at the end of the key. A statement that rides on a partial index repeats its condition literally.
 
 CREATE INDEX workflow_status_created_at_index
     ON workflow_status (created_at);

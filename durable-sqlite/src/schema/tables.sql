@@ -1,4 +1,4 @@
--- The DBOS system tables at version 125, as SQLite holds them: the Postgres catalog's tables, columns and indexes.
+-- The DBOS system tables at version 125, as PyPI `dbos` 3.4.0 makes them in a SQLite file: a test compares. Only defaults are finer.
 -- Times are milliseconds since the Unix epoch, booleans 0 or 1, JSON is text. Payload tables and steps have no foreign key.
 
 CREATE TABLE dbos_migrations (
@@ -157,16 +157,6 @@ CREATE TABLE application_versions (
     application_name TEXT,
     version_timestamp INTEGER NOT NULL DEFAULT (CAST(round(unixepoch('subsec') * 1000) AS INTEGER)),
     created_at INTEGER NOT NULL DEFAULT (CAST(round(unixepoch('subsec') * 1000) AS INTEGER))
-);
-
-CREATE TABLE event_dispatch_kv (
-    service_name TEXT NOT NULL,
-    workflow_fn_name TEXT NOT NULL,
-    key TEXT NOT NULL,
-    value TEXT,
-    update_seq NUMERIC,
-    update_time NUMERIC,
-    PRIMARY KEY (service_name, workflow_fn_name, key)
 );
 
 INSERT INTO dbos_migrations (version) VALUES (125);

@@ -1,7 +1,8 @@
 //! Application versions, and what waits for other ones.
 
 use durable_core::{
-    db::{DbError, NewWorkflow, VersionCount},
+    db::{DbError, NewWorkflow, Unrunnable, VersionCount},
+    ids::WorkflowKey,
     state::Status,
 };
 
@@ -17,6 +18,8 @@ cases! { "versions":
     what_waits_for_other_versions_is_counted,
     what_has_ended_waits_for_no_version,
     workflows_of_other_applications_are_not_stranded,
+    what_a_claimant_cannot_run_is_counted_by_name_and_format,
+    what_others_cannot_run_is_not_told,
 }
 
 async fn a_version_may_be_registered_again(t: Context) {
@@ -98,4 +101,64 @@ async fn workflows_of_other_applications_are_not_stranded(t: Context) {
     .await;
     assert_eq!(given(t.db.stranded(make::APPLICATION, "v2").await), []);
     assert_eq!(given(t.db.stranded("bank", "v2").await), [count("v1", 1)]);
+}
+
+fn unrunnable(key: WorkflowKey, format: &str, count: u64) -> Unrunnable {
+    Unrunnable {
+        key,
+        format: Some(format.into()),
+        count,
+    }
+}
+
+async fn what_a_claimant_cannot_run_is_counted_by_name_and_format(t: Context) {
+    let other = WorkflowKey::function("other");
+    let method = WorkflowKey {
+        class: Some("Shop".to_owned()),
+        ..WorkflowKey::function("work")
+    };
+    for id in ["a", "b", "c"] {
+        let key = other.clone();
+        t.insert(NewWorkflow { key, ..queued(id) }).await;
+    }
+    let key = method.clone();
+    t.insert(NewWorkflow { key, ..here("d") }).await;
+    for (id, status) in [("e", Status::Delayed), ("f", Status::Pending)] {
+        t.raw(id, |row| {
+            row.status = status;
+            row.version = None;
+            row.format = Some("py_pickle".into());
+        })
+        .await;
+    }
+    t.insert(queued("runnable")).await;
+    t.insert(here("running")).await;
+
+    let claimant = t.worker("worker").await.claimant;
+    let found = given(t.db.unrunnable(&claimant).await);
+    let expected = [
+        unrunnable(other, make::FORMAT, 3),
+        unrunnable(WorkflowKey::function("work"), "py_pickle", 2),
+        unrunnable(method, make::FORMAT, 1),
+    ];
+    assert_eq!(found, expected);
+}
+
+async fn what_others_cannot_run_is_not_told(t: Context) {
+    let key = WorkflowKey::function("other");
+    let other = |id: &str| NewWorkflow {
+        key: key.clone(),
+        ..queued(id)
+    };
+    let application = "bank".to_owned();
+    t.insert(NewWorkflow {
+        application,
+        ..other("of another application")
+    })
+    .await;
+    insert_as(&t, "v9", other("of another version")).await;
+    t.insert(other("ended")).await;
+    t.cancel("ended").await;
+    let claimant = t.worker("worker").await.claimant;
+    assert_eq!(given(t.db.unrunnable(&claimant).await), []);
 }

@@ -3,7 +3,11 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use async_trait::async_trait;
-use durable_core::db::{DbError, Result, VersionCount, Versions};
+use durable_core::{
+    db::{DbError, Result, Unrunnable, VersionCount, Versions},
+    ids::{Format, WorkflowKey},
+    state::claim::Claimant,
+};
 
 use super::{Memory, store::Store};
 
@@ -37,6 +41,33 @@ impl Versions for Memory {
                 .into_iter()
                 .map(|(version, count)| VersionCount {
                     version: version.to_owned(),
+                    count,
+                })
+                .collect();
+            counts.sort_by_key(|entry| Reverse(entry.count));
+            counts
+        }))
+    }
+
+    async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
+        Ok(self.commit(|store, _| {
+            let mut counts: BTreeMap<(&WorkflowKey, Option<&Format>), u64> = BTreeMap::new();
+            store
+                .rows()
+                .filter(|row| row.application.as_deref() == Some(&claimant.application))
+                .filter(|row| !row.status.is_terminal())
+                .filter(|row| {
+                    row.version
+                        .as_ref()
+                        .is_none_or(|of_row| *of_row == claimant.version)
+                })
+                .filter(|row| !claimant.can_run(row))
+                .for_each(|row| *counts.entry((&row.key, row.format.as_ref())).or_default() += 1);
+            let mut counts: Vec<_> = counts
+                .into_iter()
+                .map(|((key, format), count)| Unrunnable {
+                    key: key.clone(),
+                    format: format.cloned(),
                     count,
                 })
                 .collect();

@@ -28,6 +28,15 @@ async fn bare(ctx: Ctx) -> Result<(), Error> {
 }
 
 #[durable::workflow]
+async fn growing(ctx: Ctx, text: String) -> Result<(String, String), Error> {
+    let me = ctx.workflow_id().clone();
+    let grown = ctx.step("grow", || async { Ok::<_, Error>(text.repeat(10)) });
+    let step = grown.await.unwrap_err();
+    let message = ctx.send(&me, "topic", &text.repeat(10)).await.unwrap_err();
+    Ok((step.to_string(), message.code().to_owned()))
+}
+
+#[durable::workflow]
 async fn parent(ctx: Ctx) -> Result<String, Error> {
     ctx.start(not_a_number, ()).await?.result().await
 }
@@ -125,6 +134,24 @@ on_every_backend! {
         assert!(text.contains(r#"the result of step "divide" (number 1 of workflow "n") cannot be stored: 1: NaN"#), "{text}");
     }
 
+    async fn a_payload_over_the_limit_is_refused_where_it_is_made_and_nothing_is_lost(world) {
+        let app = world.builder().await.payload_limit(600).workflow(growing).launch().await.unwrap();
+        let error = app.start(growing, "x".repeat(700)).id("g").await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_ENCODE");
+        assert!(error.to_string().contains("the limit is 600") && error.to_string().contains(".payload_limit("), "{error}");
+        assert_eq!(app.workflow("g").await.unwrap_err().code(), "DURABLE_NOT_FOUND");
+        let handle = app.start(growing, "x".repeat(70)).id("g").await.unwrap();
+        let (step, message) = handle.result().await.unwrap();
+        assert!(step.contains(r#"the result of step "grow""#) && step.contains("it has 702 bytes"), "{step}");
+        assert_eq!(message, "DURABLE_ENCODE");
+        let error = app.send("g", "topic", &"x".repeat(700)).await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_ENCODE");
+        // A process with a lower limit reads what is there.
+        app.shutdown(Duration::ZERO).await;
+        let app = world.builder().await.payload_limit(10).workflow(growing).launch().await.unwrap();
+        assert_eq!(app.handle(growing, "g").result().await.unwrap().0, step);
+    }
+
     async fn a_result_that_json_cannot_hold_is_the_workflows_error(world) {
         let app = world.builder().await.workflow(odd_keys).launch().await.unwrap();
         let error = app.start(odd_keys, ()).id("o").await.unwrap().result().await.unwrap_err();
@@ -197,6 +224,28 @@ on_every_backend! {
         let error = app.handle(wanting_text::changing, "c").result().await.unwrap_err();
         assert_eq!(error.code(), "DURABLE_DECODE");
         assert!(error.to_string().contains(r#"the input of workflow "changing""#), "{error}");
+    }
+
+    async fn what_this_process_cannot_run_is_left_alone_and_told_at_the_launch(world) {
+        let app = world.builder().await.codec(Upside).workflow(secret).workflow(numbers::changing).launch().await.unwrap();
+        assert_eq!((app.report().unregistered.len(), app.report().unreadable.len()), (0, 0));
+        for id in ["a", "b"] {
+            app.start(numbers::changing, 5).id(id).queue("q").await.unwrap();
+        }
+        app.start(secret, "abc".into()).id("s").queue("q").await.unwrap();
+        app.shutdown(Duration::ZERO).await;
+        let app = world.builder().await.workflow(secret).queue("q").launch().await.unwrap();
+        let text = app.report().to_string();
+        assert!(text.contains("2 unfinished workflows of changing will not run here, where it is not registered"), "{text}");
+        assert!(text.contains(".workflow(…)"), "{text}");
+        assert!(text.contains(r#"1 unfinished workflow of secret will not run here: the input is stored as "upside""#), "{text}");
+        assert!(text.contains("register its codec"), "{text}");
+        let other = app.start(secret, "xyz".into()).queue("q").await.unwrap();
+        assert_eq!(other.result().await.unwrap(), "xyz");
+        for id in ["a", "b", "s"] {
+            let row = app.workflow(id).await.unwrap();
+            assert_eq!((row.status, row.attempts), (Status::Enqueued, 0), "{id}");
+        }
     }
 
     async fn a_codec_is_applied_to_what_is_stored_and_named_in_each_row(world) {

@@ -15,6 +15,7 @@ mod numbering;
 mod queues;
 mod recovery;
 mod retries;
+mod sleeping;
 mod starting;
 mod support;
 mod versions;

@@ -3,7 +3,7 @@
 use durable::{Error, prelude::*, state::Status};
 
 use crate::support::{
-    Tally, crash, on_every_backend, outline, until, until_recorded, until_status,
+    Tally, World, crash, on_every_backend, outline, until, until_recorded, until_status,
 };
 
 #[durable::workflow]
@@ -64,6 +64,45 @@ mod strict {
     pub async fn poison(_ctx: Ctx, _number: u64) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// No backend decides this one, so one is enough.
+#[tokio::test]
+async fn a_workflow_has_a_hundred_recoveries_unless_it_says_otherwise() {
+    let world = World::memory();
+    let tally = Tally::default();
+    for execution in 1..=101 {
+        let app = world
+            .builder()
+            .await
+            .state(tally.clone())
+            .workflow(three_steps)
+            .launch()
+            .await
+            .unwrap();
+        app.start(three_steps, ()).id("w").await.unwrap();
+        until("an execution", || async {
+            (tally.count("last") == execution).then_some(())
+        })
+        .await;
+        crash(app).await;
+    }
+    let app = world
+        .builder()
+        .await
+        .state(tally.clone())
+        .workflow(three_steps)
+        .launch()
+        .await
+        .unwrap();
+    until_status(&app, "w", Status::MaxRecoveryAttemptsExceeded).await;
+    assert_eq!(
+        (
+            tally.count("last"),
+            app.workflow("w").await.unwrap().attempts
+        ),
+        (101, 102)
+    );
 }
 
 on_every_backend! {

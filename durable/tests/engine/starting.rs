@@ -117,6 +117,9 @@ on_every_backend! {
         assert!(matches!(&error, Error::NotRegistered { workflow } if workflow == "three"), "{error}");
         let error = app.start(nothing, ()).id(" ").await.unwrap_err();
         assert!(error.to_string().contains("must not be blank"), "{error}");
+        let error = app.start(nothing, ()).id("x".repeat(513)).await.unwrap_err();
+        assert!(error.to_string().contains("513 bytes is too long: 512 are the most"), "{error}");
+        app.start(nothing, ()).id("x".repeat(512)).await.unwrap();
         let error = app.start(nothing, ()).priority(3).await.unwrap_err();
         assert!(error.to_string().contains(".queue("), "{error}");
         let error = app.start(nothing, ()).queue("q").priority(-3).await.unwrap_err();

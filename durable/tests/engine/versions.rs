@@ -47,6 +47,32 @@ mod given_edited {
     }
 }
 
+/// A workflow whose step and helper are these.
+macro_rules! paying {
+    ($module:ident, $cents:literal, $greeting:literal) => {
+        mod $module {
+            use super::{Ctx, Error};
+
+            fn helper() -> &'static str {
+                $greeting
+            }
+
+            #[durable::step]
+            async fn charge() -> Result<u32, Error> {
+                Ok($cents)
+            }
+
+            #[durable::workflow]
+            pub async fn pay(ctx: Ctx) -> Result<String, Error> {
+                let cents = charge(&ctx).await?;
+                Ok(format!("{} {cents}", helper()))
+            }
+        }
+    };
+}
+paying!(paying, 1, "thanks");
+paying!(paying_more, 2, "thanks a lot");
+
 #[durable::workflow]
 async fn another(_ctx: Ctx) -> Result<(), Error> {
     Ok(())
@@ -77,6 +103,11 @@ async fn the_default_version_changes_with_a_workflows_body_and_with_nothing_else
         version_of!("a", given_edited::sleeper)
     );
     assert_ne!(version_of!("a", given::sleeper), version_of!("a", sleeper));
+    // What a workflow calls is not of its body.
+    assert_eq!(
+        version_of!("a", paying::pay),
+        version_of!("a", paying_more::pay)
+    );
 }
 
 on_every_backend! {

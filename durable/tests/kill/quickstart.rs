@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use durable::{
     db::{Steps, Workflows},
+    prelude::*,
     sqlite::Sqlite,
     state::Status,
 };
@@ -183,6 +184,45 @@ async fn two_at_once_on_one_file_do_no_harm() {
     assert!(files.effects().values().all(|count| *count == 1));
     let (status, _) = files.look("order-1").await.expect("the order");
     assert_eq!(status, Status::Success);
+}
+
+/// The quickstart's workflow as it was before somebody edited it.
+#[durable::workflow(name = "fulfil")]
+async fn before_the_edit(ctx: Ctx, _order: String) -> Result<(), durable::Error> {
+    ctx.sleep(Duration::from_secs(3600)).await
+}
+
+#[tokio::test]
+async fn an_order_of_an_edited_workflow_waits_and_the_ways_out_are_told() {
+    let files = Files::new();
+    let database = Sqlite::open(files.path("shop.db")).await.unwrap();
+    let app = App::builder("quickstart")
+        .version("before")
+        .backend(database)
+        .workflow(before_the_edit);
+    let app = app.launch().await.unwrap();
+    let begun = app.start(before_the_edit, String::new()).id("order-1");
+    begun.await.unwrap();
+    app.shutdown(Duration::ZERO).await;
+    drop(app);
+
+    let output = files.start("order-1", &[]).wait_with_output();
+    let output = output.expect("its output");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for words in [
+        "order order-1 was begun by another version of this workflow, so it waits",
+        "1 unfinished workflow of version before will not run here",
+        r#"launch this code as `.version("before")`"#,
+        "cancel them",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    finish(files.start("order-2", &[]), PATIENCE);
+    let statuses = (files.look("order-1").await, files.look("order-2").await);
+    let statuses = (statuses.0.unwrap().0, statuses.1.unwrap().0);
+    assert_eq!(statuses, (Status::Pending, Status::Success));
 }
 
 #[tokio::test]

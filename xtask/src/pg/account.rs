@@ -13,7 +13,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, process, screen};
+use crate::{
+    failure::Failure,
+    process::{self, caller_is_root, number},
+    screen,
+};
 
 /// The users that root may lend, best first.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
@@ -120,28 +124,18 @@ fn hide(command: &mut Command, variables: impl Iterator<Item = OsString>) {
     }
 }
 
-/// Whether the caller is root.
-pub(super) fn caller_is_root() -> bool {
-    cfg!(unix) && answer(Command::new("id").arg("-u")) == Some(0)
-}
-
 /// The user's ids, if there is one of that name.
 fn ids(name: &str) -> Option<Ids> {
     Some(Ids {
-        user: answer(Command::new("id").args(["-u", name])).filter(|id| *id != 0)?,
-        group: answer(Command::new("id").args(["-g", name]))?,
+        user: number(Command::new("id").args(["-u", name])).filter(|id| *id != 0)?,
+        group: number(Command::new("id").args(["-g", name]))?,
     })
-}
-
-/// The number that the program prints.
-fn answer(command: &mut Command) -> Option<u32> {
-    process::capture(command).ok()?.trim().parse().ok()
 }
 
 /// Whether the directory is one, is no link, and belongs to the caller.
 #[cfg(unix)]
 pub(super) fn owned_by_caller(directory: &Path) -> bool {
-    let caller = answer(Command::new("id").arg("-u"));
+    let caller = number(Command::new("id").arg("-u"));
     fs::symlink_metadata(directory).is_ok_and(|seen| seen.is_dir() && Some(seen.uid()) == caller)
 }
 

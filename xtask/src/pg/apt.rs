@@ -1,9 +1,8 @@
-//! Installs Postgres where that needs nobody's leave: as root on Debian and its children, as in most containers.
+//! Installs Postgres by apt-get, where that can be done.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{fs, io, path::Path};
 
-use super::account;
-use crate::{failure::Failure, process, screen};
+use crate::{apt, failure::Failure, screen};
 
 /// What is installed.
 const PACKAGES: [&str; 2] = ["postgresql", "pgbouncer"];
@@ -14,39 +13,18 @@ const SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 /// The setting that keeps it from that.
 const SETTING: &str = "create_main_cluster";
 
-/// Whether packages can be installed by the caller.
-pub(super) fn is_usable() -> bool {
-    account::caller_is_root() && process::answers(Command::new("apt-get").arg("--version"))
-}
-
 /// Installs the server, and a pooler in front of which the tests run too.
 pub(super) fn install() -> Result<(), Failure> {
     screen::line(format_args!(
         "No Postgres server is installed: installing {} by apt-get.",
         PACKAGES.join(" and ")
     ));
-    if let Err(failure) = apt_get(&["update"]) {
-        screen::line(format_args!("{failure}; trying with the lists as they are"));
-    }
+    apt::update();
     // In two steps: the settings are a file of the first package, which would ask what to do with one that it finds.
-    apt_get(&["install", "postgresql-common"])?;
+    apt::install(&["postgresql-common"])?;
     keep_from_making_a_cluster(Path::new(SETTINGS))
         .map_err(|error| Failure::failed(format!("cannot write {SETTINGS}: {error}")))?;
-    apt_get(&[&["install"], &PACKAGES[..]].concat())
-}
-
-/// Runs apt-get, which asks nothing and shows what it does.
-fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
-    let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["-y", "-q", "--no-install-recommends"])
-        .args(["-o", "DPkg::Lock::Timeout=120"])
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        // stdout is for the answer of `pg up` alone.
-        .stdout(io::stderr());
-    process::run(&mut command)
+    apt::install(&PACKAGES)
 }
 
 /// Keeps the package from making a cluster, if nobody has said whether it shall.

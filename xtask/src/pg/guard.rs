@@ -28,7 +28,7 @@ const READY: &str = "ready";
 pub(super) fn run(state: &Path) -> Result<(), Failure> {
     files::make_directory(state)?;
     let path = state.join(USERS);
-    let users = home::open_lock(&path)?;
+    let users = files::open_lock(&path)?;
     let failed = |error: io::Error| cannot("lock", &path, &error);
     users.lock_shared().map_err(failed)?;
     // A run that has ended before this is told by the end of stdin too.

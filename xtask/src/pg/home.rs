@@ -2,14 +2,14 @@
 
 use std::{
     env,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
 use super::{
     account::{Account, owned_by_caller},
     cluster::{Cluster, Name},
-    files::{self, cannot},
+    files,
 };
 use crate::{failure::Failure, screen};
 
@@ -122,28 +122,7 @@ fn fingerprint(path: &Path) -> u64 {
 
 /// Waits until no other call works on the clusters; the lock ends with the file, or with the process.
 pub(super) fn lock(state: &Path) -> Result<File, Failure> {
-    files::make_directory(state)?;
-    let path = state.join("lock");
-    let file = open_lock(&path)?;
-    let locked = match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            screen::line("Waiting for another `cargo xtask` that works on Postgres …");
-            file.lock()
-        }
-        Err(TryLockError::Error(error)) => Err(error),
-        Ok(()) => Ok(()),
-    };
-    locked.map_err(|error| cannot("lock", &path, &error))?;
-    Ok(file)
-}
-
-/// The file, to be locked.
-pub(super) fn open_lock(path: &Path) -> Result<File, Failure> {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    options
-        .open(path)
-        .map_err(|error| cannot("open", path, &error))
+    files::lock(state, "Postgres")
 }
 
 #[cfg(test)]
@@ -191,16 +170,6 @@ mod tests {
             .map(|cluster| cluster.name().to_string())
             .collect();
         assert_eq!(listed, ["9", "15", "18-npm"]);
-    }
-
-    #[test]
-    fn a_second_holder_of_the_lock_has_to_wait_for_the_first() {
-        let scratch = Scratch::new("pg-lock");
-        let held = lock(scratch.path()).expect("nobody holds it");
-        let second = open_lock(&scratch.path().join("lock")).expect("it is there");
-        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
-        drop(held);
-        assert!(second.try_lock().is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - [`for_tests`], [`guard`]: the server of a run of the tests, and who stops it when that is interrupted
 //! - [`cluster`], [`settings`], [`postmaster`]: making, starting and stopping a private cluster
 //! - [`installed`], [`apt`], [`npm`], [`release`]: where a server's programs come from
-//! - [`home`], [`files`], [`account`]: where all that stands, and which user it belongs to
+//! - [`home`], [`account`]: where all that stands, and which user it belongs to
 //! - [`url`]: how a server is named
 
 use std::{
@@ -16,12 +16,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{failure::Failure, screen, workspace::Workspace};
+use crate::{failure::Failure, files, screen, workspace::Workspace};
 
 mod account;
 mod apt;
 mod cluster;
-mod files;
 pub(crate) mod for_tests;
 mod guard;
 mod home;
@@ -177,7 +176,7 @@ fn installed_server(account: &mut Account) -> Result<Binaries, Failure> {
     if let Some(binaries) = installed::find(account) {
         return Ok(binaries);
     }
-    if apt::is_usable() {
+    if crate::apt::is_usable() {
         apt::install().map_err(|failure| Failure::failed(format!("{failure}\n{}", ways())))?;
         *account = Account::find()?;
     }

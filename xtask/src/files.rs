@@ -1,15 +1,16 @@
-//! Files and directories that the server's user can read, whatever the caller's umask is.
+//! Files and directories of our own below `target`, which a server's user can read whatever the caller's umask is.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     process,
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, screen};
 
 /// Makes the directory, if it is not there, so that others may enter it.
-pub(super) fn make_directory(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn make_directory(directory: &Path) -> Result<(), Failure> {
     let made = || {
         if directory.is_dir() {
             return Ok(());
@@ -24,7 +25,7 @@ pub(super) fn make_directory(directory: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the file, whole or not at all, so that others may read it.
-pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let part = beside(file, NEW);
     fs::write(&part, text)
         .and_then(|()| open(&part, 0o644))
@@ -33,7 +34,7 @@ pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// Removes a file that may not be there.
-pub(super) fn remove_file(file: &Path) -> Result<(), Failure> {
+pub(crate) fn remove_file(file: &Path) -> Result<(), Failure> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(cannot("remove", file, &error))
@@ -43,7 +44,7 @@ pub(super) fn remove_file(file: &Path) -> Result<(), Failure> {
 }
 
 /// Removes a directory with all that is in it. Interrupted, it leaves one that [`remove_remains`] removes.
-pub(super) fn remove_directory(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn remove_directory(directory: &Path) -> Result<(), Failure> {
     let old = beside(directory, OLD);
     fs::rename(directory, &old)
         .and_then(|()| fs::remove_dir_all(&old))
@@ -57,12 +58,12 @@ const NEW: &str = ".new-";
 const OLD: &str = ".old-";
 
 /// Where something is made that is then renamed to `place`: what has the final name is complete.
-pub(super) fn unfinished(place: &Path) -> PathBuf {
+pub(crate) fn unfinished(place: &Path) -> PathBuf {
     beside(place, NEW)
 }
 
 /// Removes what calls that were interrupted have left below this directory.
-pub(super) fn remove_remains(directory: &Path) {
+pub(crate) fn remove_remains(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.contains(NEW) || name.contains(OLD) {
@@ -81,7 +82,7 @@ fn beside(path: &Path, word: &str) -> PathBuf {
 }
 
 /// Sets who may use it, where that is a matter of such bits.
-pub(super) fn open(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn open(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -95,8 +96,37 @@ pub(super) fn open(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// What could not be done to what, and why.
-pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("cannot {what} {}: {error}", path.display()))
+}
+
+/// Waits until no other call works on what stands in this directory, which is made if need be, and is about `what`. The lock
+/// ends with the file, or with the process.
+pub(crate) fn lock(directory: &Path, what: &str) -> Result<File, Failure> {
+    make_directory(directory)?;
+    let path = directory.join("lock");
+    let file = open_lock(&path)?;
+    let locked = match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            screen::line(format_args!(
+                "Waiting for another `cargo xtask` that works on {what} …"
+            ));
+            file.lock()
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) => Ok(()),
+    };
+    locked.map_err(|error| cannot("lock", &path, &error))?;
+    Ok(file)
+}
+
+/// The file, to be locked.
+pub(crate) fn open_lock(path: &Path) -> Result<File, Failure> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    options
+        .open(path)
+        .map_err(|error| cannot("open", path, &error))
 }
 
 #[cfg(test)]
@@ -135,5 +165,14 @@ mod tests {
         remove_directory(&directory).expect("it is there");
         let left = fs::read_dir(scratch.path().join("a")).map(Iterator::count);
         assert_eq!(left.ok(), Some(0));
+    }
+    #[test]
+    fn a_second_holder_of_the_lock_has_to_wait_for_the_first() {
+        let scratch = Scratch::new("lock");
+        let held = lock(scratch.path(), "tests").expect("nobody holds it");
+        let second = open_lock(&scratch.path().join("lock")).expect("it is there");
+        assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(held);
+        assert!(second.try_lock().is_ok());
     }
 }

@@ -1,0 +1,59 @@
+//! What the tests are provided with: what stands ready before they start, and is named to them.
+
+use std::process::Command;
+
+use crate::{
+    failure::Failure,
+    pg::for_tests::{self, TestServer},
+    python::{self, TestPython},
+    stages::Stage,
+    workspace::Workspace,
+};
+
+/// What the tests are provided with. What was started for them is stopped when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Provided {
+    server: TestServer,
+    python: TestPython,
+}
+
+impl Provided {
+    /// What the packages of the workspace need; nothing of it is there yet.
+    pub(crate) fn new(workspace: &Workspace) -> Result<Self, Failure> {
+        Ok(Self {
+            server: TestServer::new(workspace)?,
+            python: TestPython::new(workspace)?,
+        })
+    }
+
+    /// The stages that have it there.
+    pub(crate) fn stages(&self) -> Vec<Stage<'_>> {
+        let mut stages = Vec::new();
+        if self.server.is_needed() {
+            stages.push(Stage::new("postgres", || self.server.start()));
+        }
+        if self.python.is_needed() {
+            stages.push(Stage::new("python", || self.python.prepare()));
+        }
+        stages
+    }
+
+    /// Names it to the tests that are called.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        if let Some(url) = self.server.url() {
+            command.env(for_tests::TEST_VARIABLE, url);
+        }
+        if let Some(interpreter) = self.python.interpreter() {
+            command.env(python::VARIABLE, interpreter);
+        }
+    }
+
+    /// What is there already, for tests of what is told about it.
+    #[cfg(test)]
+    pub(crate) fn ready(url: Option<&str>, interpreter: Option<&str>) -> Self {
+        Self {
+            server: TestServer::running_at(url),
+            python: TestPython::at(interpreter),
+        }
+    }
+}
