@@ -18,7 +18,10 @@ mod driver;
 mod error;
 mod statement;
 
+pub use bb8;
 pub use connection::DieselConnection;
+pub use diesel;
+pub use diesel_async;
 pub use driver::{DieselDriver, DieselListener};
 pub use durable_pg::{DriverError, PgOptions, PgSystemDb};
 

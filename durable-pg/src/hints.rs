@@ -9,7 +9,7 @@ use std::{
 use durable_core::db::{Hint, HintHub};
 use tokio::task::AbortHandle;
 
-use crate::{Driver, DriverError, Listener as _, Notification};
+use crate::{Connection as _, Driver, DriverError, Listener as _, Notification};
 
 /// Where the trigger on `notifications` tells of messages, as `destination::topic`.
 const MESSAGES: &str = "dbos_notifications_channel";
@@ -22,6 +22,9 @@ const OWN: &str = "durable_hints";
 
 /// The longest payload that the server takes, in bytes.
 const MAX_PAYLOAD: usize = 7999;
+
+/// How long a notification may take to be heard.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait before listening is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -106,12 +109,33 @@ async fn listen_once<D: Driver>(
     hub: &HintHub,
 ) -> Result<std::convert::Infallible, DriverError> {
     let mut listener = driver.listen(&[MESSAGES, EVENTS, OWN]).await?;
+    prove(driver, &mut listener).await?;
     // What was told before nobody heard.
     hub.send([Hint::Anything]);
     loop {
         let notification = listener.next().await?;
         hub.send(heard(&notification));
     }
+}
+
+/// Tells the listener something, and waits until it hears it: behind some poolers, and on a connection that the application's pool makes
+/// without the part that carries notifications, it never would, and nobody would know.
+async fn prove<D: Driver>(driver: &D, listener: &mut D::Listener) -> Result<(), DriverError> {
+    const PROOF: &str = "SELECT pg_catalog.pg_notify('durable_hints', '?:can you hear me')";
+    driver.dedicated().await?.batch(PROOF).await?;
+    let heard = async {
+        // Whatever comes proves it.
+        listener.next().await.map(drop)
+    };
+    tokio::time::timeout(PATIENCE, heard)
+        .await
+        .unwrap_or_else(|_| {
+            Err(DriverError::unlike(format!(
+                "a notification sent to this process did not arrive within {PATIENCE:?}: a pooler in transaction mode swallows them, and \
+                 so does a connection that is made without its notifications; connect directly or in session mode, or turn \
+                 `listen_notify` off"
+            )))
+        })
 }
 
 #[cfg(test)]

@@ -1,10 +1,18 @@
 //! Application versions.
 
 use async_trait::async_trait;
-use durable_core::db::{Result, VersionCount, Versions};
+use durable_core::{
+    db::{Result, Unrunnable, VersionCount, Versions},
+    state::claim::Claimant,
+};
 
 use crate::{
-    Driver, PgSystemDb, Row, error::Failure, rows::now_ms, transaction::Transaction, value::params,
+    Driver, PgSystemDb, Row,
+    error::Failure,
+    queues::{CanRun, can_run},
+    rows::{self, now_ms},
+    transaction::Transaction,
+    value::params,
 };
 
 #[async_trait]
@@ -26,6 +34,28 @@ impl<D: Driver> Versions for PgSystemDb<D> {
             .ask(DOING, STRANDED, params![application, version])
             .await?;
         let counts: Result<Vec<_>, Failure> = found.into_iter().map(count).collect();
+        counts.map_err(|failure| failure.into_error(DOING))
+    }
+
+    async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
+        const DOING: &str = "count workflows that cannot be run";
+        let can_run = CanRun::of(claimant);
+        let found = self
+            .core()
+            .ask(
+                DOING,
+                UNRUNNABLE,
+                params![
+                    can_run.application,
+                    &can_run.names,
+                    &can_run.classes,
+                    &can_run.configs,
+                    &can_run.formats,
+                    can_run.version,
+                ],
+            )
+            .await?;
+        let counts: Result<Vec<_>, Failure> = found.into_iter().map(unrunnable).collect();
         counts.map_err(|failure| failure.into_error(DOING))
     }
 }
@@ -108,6 +138,52 @@ pub(crate) const STRANDED: &str = "
 fn count(mut row: Row) -> Result<VersionCount, Failure> {
     Ok(VersionCount {
         version: row.some_text()?,
+        count: row.some_integer()?.unsigned_abs(),
+    })
+}
+
+/// The unended rows of the claimant's application and version that it cannot run. `$1` to `$5` as in [`can_run`], `$6` version.
+macro_rules! unrunnable_rows {
+    ($status:literal) => {
+        concat!(
+            "SELECT s.name, s.class_name, s.config_name, s.serialization
+        FROM dbos.workflow_status AS s
+        WHERE s.status IN ('ENQUEUED', 'PENDING', 'DELAYED')
+          AND s.status = '",
+            $status,
+            "'
+          AND s.application_name = $1
+          AND (s.application_version = $6 OR s.application_version IS NULL)
+          AND NOT COALESCE(",
+            can_run!(),
+            ", FALSE)"
+        )
+    };
+}
+
+/// By the partial indexes of each status, as for [`STRANDED`].
+pub(crate) const UNRUNNABLE: &str = concat!(
+    "SELECT u.name, u.class_name, u.config_name, u.serialization, count(*) AS found
+    FROM (
+        ",
+    unrunnable_rows!("PENDING"),
+    "
+        UNION ALL
+        ",
+    unrunnable_rows!("ENQUEUED"),
+    "
+        UNION ALL
+        ",
+    unrunnable_rows!("DELAYED"),
+    ") AS u
+    GROUP BY u.name, u.class_name, u.config_name, u.serialization
+    ORDER BY found DESC, u.name, u.class_name NULLS FIRST, u.config_name NULLS FIRST, u.serialization NULLS FIRST"
+);
+
+fn unrunnable(mut row: Row) -> Result<Unrunnable, Failure> {
+    Ok(Unrunnable {
+        key: rows::workflow_key(&mut row)?,
+        format: row.name()?,
         count: row.some_integer()?.unsigned_abs(),
     })
 }

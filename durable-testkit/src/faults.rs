@@ -51,6 +51,12 @@ impl Faulty {
         }
     }
 
+    /// The same, with calls that fail as `plan` says.
+    pub fn failing(mut self, plan: impl Fn(&'static str) -> Fault + Send + Sync + 'static) -> Self {
+        self.plan = Arc::new(plan);
+        self
+    }
+
     /// Wraps `inner` and loses nothing: for a test that keeps a handle on what it gives away.
     pub fn over(inner: Arc<dyn SystemDb>) -> Self {
         Self {

@@ -4,7 +4,12 @@
 //!     cargo run --example quickstart -- --crash-after "charge card"  # dies right after that checkpoint
 //!     cargo run --example quickstart -- --help
 //!
-//! Everything is in one SQLite file, `quickstart.db`. What the steps do to the world is appended to `quickstart.effects`, once for each
+//! Everything is in one SQLite file, `quickstart.db`; or in the Postgres database that `DATABASE_URL` names, if it is built with a
+//! backend for it:
+//!
+//!     DATABASE_URL=postgres://localhost/shop cargo run --example quickstart --features pg-sqlx     # or pg-diesel
+//!
+//! What the steps do to the world is appended to `quickstart.effects`, once for each
 //! step, however often it is killed.
 
 use std::{
@@ -13,7 +18,7 @@ use std::{
     process::ExitCode,
 };
 
-use durable::{Event, prelude::*, sqlite::Sqlite, state::Status};
+use durable::{AppBuilder, Event, prelude::*, sqlite::Sqlite, state::Status};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,7 +157,9 @@ const USAGE: &str = "\
 quickstart: fulfils an order, durably
 
     --order ID           the order's id, which is its idempotency key [order-1001]
-    --db FILE            the SQLite file [quickstart.db]
+    --db FILE|URL        the SQLite file, or the URL of a Postgres database
+                         [DATABASE_URL, if built with pg-sqlx or pg-diesel and that names one; else quickstart.db]
+    --driver NAME        sqlx or diesel, if built with both [sqlx]
     --effects FILE       what the steps did to the world [quickstart.effects]
     --crash-after STEP   kill this process right after STEP is recorded, for example \"charge card\"
     --pace MS            how long each step takes, in milliseconds [700]
@@ -160,7 +167,8 @@ quickstart: fulfils an order, durably
 
 struct Args {
     order: String,
-    db: PathBuf,
+    db: String,
+    driver: Option<String>,
     effects: PathBuf,
     crash_after: Option<String>,
     pace: Duration,
@@ -171,7 +179,8 @@ impl Args {
     fn parse() -> Result<Self, String> {
         let mut args = Self {
             order: "order-1001".to_owned(),
-            db: "quickstart.db".into(),
+            db: default_database(),
+            driver: None,
             effects: "quickstart.effects".into(),
             crash_after: None,
             pace: Duration::from_millis(700),
@@ -186,7 +195,8 @@ impl Args {
                 .ok_or_else(|| format!("{name} needs a value, or is unknown"))?;
             match name.as_str() {
                 "--order" => args.order = value,
-                "--db" => args.db = value.into(),
+                "--db" => args.db = value,
+                "--driver" if ["sqlx", "diesel"].contains(&&*value) => args.driver = Some(value),
                 "--effects" => args.effects = value.into(),
                 "--crash-after" if STEPS.contains(&value.as_str()) => {
                     args.crash_after = Some(value);
@@ -231,10 +241,44 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The database that the environment names, if this program has a backend for it.
+fn default_database() -> String {
+    let named = std::env::var("DATABASE_URL").unwrap_or_default();
+    if cfg!(any(feature = "pg-sqlx", feature = "pg-diesel")) && is_postgres(&named) {
+        return named;
+    }
+    "quickstart.db".to_owned()
+}
+
+fn is_postgres(database: &str) -> bool {
+    database.starts_with("postgres://") || database.starts_with("postgresql://")
+}
+
+/// The backend is chosen here, and nowhere else.
+async fn with_database(builder: AppBuilder, args: &Args) -> Result<AppBuilder, AnyError> {
+    if !is_postgres(&args.db) {
+        return Ok(builder.backend(Sqlite::open(&args.db).await?));
+    }
+    #[cfg(feature = "pg-sqlx")]
+    if args.driver.as_deref() != Some("diesel") {
+        let postgres = durable::pg_sqlx::Postgres::connect(&args.db).await?;
+        return Ok(builder.backend(postgres));
+    }
+    #[cfg(feature = "pg-diesel")]
+    if args.driver.as_deref() != Some("sqlx") {
+        let postgres = durable::pg_diesel::Postgres::connect(&args.db).await?;
+        return Ok(builder.backend(postgres));
+    }
+    let driver = args.driver.as_deref().unwrap_or("sqlx");
+    Err(AnyError::msg(format!(
+        "a Postgres database is named and this program is built without pg-{driver}: add --features pg-{driver}, or name a file by --db"
+    )))
+}
+
 async fn run(args: &Args) -> Result<ExitCode, AnyError> {
     let crash_after = args.crash_after.clone();
-    let app = App::builder("quickstart")
-        .backend(Sqlite::open(&args.db).await?)
+    let app = with_database(App::builder("quickstart"), args)
+        .await?
         .state(World {
             effects: args.effects.clone(),
             pace: args.pace,

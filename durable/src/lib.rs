@@ -60,6 +60,10 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `sqlite` | yes | the embedded backend: `durable::sqlite::Sqlite` |
+//! | `pg-sqlx` | no | Postgres through sqlx, which is re-exported: `durable::pg_sqlx::Postgres` |
+//! | `pg-diesel` | no | Postgres through diesel-async and bb8, which are re-exported: `durable::pg_diesel::Postgres` |
+//!
+//! Features only add: one program may use all of them side by side.
 //!
 //! With `default-features = false` the engine stands alone, for a backend of your own ([`db::SystemDb`]).
 
@@ -79,6 +83,23 @@ pub use durable_core::__private;
 pub mod sqlite {
     pub use durable_sqlite::*;
 }
+
+/// The Postgres backend on sqlx.
+#[cfg(feature = "pg-sqlx")]
+pub mod pg_sqlx {
+    pub use durable_pg_sqlx::*;
+}
+
+/// The Postgres backend on diesel-async, with bb8 as its pool.
+#[cfg(feature = "pg-diesel")]
+pub mod pg_diesel {
+    pub use durable_pg_diesel::*;
+}
+
+#[cfg(feature = "pg-diesel")]
+pub use durable_pg_diesel::{bb8, diesel, diesel_async};
+#[cfg(feature = "pg-sqlx")]
+pub use durable_pg_sqlx::sqlx;
 
 /// What most programs use.
 pub mod prelude {

@@ -85,15 +85,7 @@ async fn faulty(
     plan: impl Fn(&'static str) -> Fault + Send + Sync + 'static,
 ) -> durable::AppBuilder {
     let builder = world.builder().await.state(tally.clone());
-    match world {
-        World::Memory(memory) => builder.backend(Faulty::new(memory.process(), plan)),
-        World::Sqlite(dir) => {
-            let file = durable::sqlite::Sqlite::open(dir.path().join("test.db"))
-                .await
-                .unwrap();
-            builder.backend(Faulty::new(file, plan))
-        }
-    }
+    builder.backend(Faulty::over(world.process().await).failing(plan))
 }
 
 on_every_backend! {
@@ -242,13 +234,7 @@ on_every_backend! {
     async fn without_any_hint_everything_still_happens(world) {
         let tally = Tally::default();
         let builder = world.builder().await.state(tally.clone());
-        let builder = match &world {
-            World::Memory(memory) => builder.backend(Faulty::new(memory.process(), |_| Fault::None).without_hints()),
-            World::Sqlite(dir) => {
-                let file = durable::sqlite::Sqlite::open(dir.path().join("test.db")).await.unwrap();
-                builder.backend(Faulty::new(file, |_| Fault::None).without_hints())
-            }
-        };
+        let builder = builder.backend(Faulty::over(world.process().await).without_hints());
         let app = builder.workflow(everything).workflow(child).workflow(job).queue("work").launch().await.unwrap();
         let handle = app.start(everything, ()).id("e").await.unwrap();
         let queued = app.start(job, ()).queue("work").await.unwrap();

@@ -1,4 +1,5 @@
-//! What the engine promises, on every backend: each test runs once on the in-memory model and once on SQLite.
+//! What the engine promises, on every backend: each test runs once on the in-memory model, once on SQLite, and with the features
+//! of the Postgres backends once on each of those.
 
 // A test program has no outside.
 #![allow(unreachable_pub)]

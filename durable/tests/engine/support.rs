@@ -13,6 +13,8 @@ use durable::{
     sqlite::Sqlite,
     state::Status,
 };
+#[cfg(any(feature = "pg-sqlx", feature = "pg-diesel"))]
+use durable_testkit::pg::TestDb;
 use durable_testkit::{Memory, faults::Faulty};
 
 /// How long a test waits for what must happen.
@@ -22,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub enum World {
     Memory(Memory),
     Sqlite(tempfile::TempDir),
+    #[cfg(feature = "pg-sqlx")]
+    PgSqlx(TestDb<durable::pg_sqlx::SqlxDriver>),
+    #[cfg(feature = "pg-diesel")]
+    PgDiesel(TestDb<durable::pg_diesel::DieselDriver>),
 }
 
 impl World {
@@ -33,35 +39,53 @@ impl World {
         Self::Sqlite(tempfile::tempdir().expect("a temporary directory"))
     }
 
+    #[cfg(feature = "pg-sqlx")]
+    pub async fn pg_sqlx() -> Self {
+        Self::PgSqlx(TestDb::migrated().await)
+    }
+
+    #[cfg(feature = "pg-diesel")]
+    pub async fn pg_diesel() -> Self {
+        Self::PgDiesel(TestDb::migrated().await)
+    }
+
     /// An application as a process of its own would have it, looking around often so that tests are quick.
     pub async fn builder(&self) -> AppBuilder {
+        self.doomed().await.0
+    }
+
+    /// As [`builder`](Self::builder), and the means to make the world think that this process is dead while it goes on.
+    pub async fn doomed(&self) -> (AppBuilder, Arc<dyn SystemDb>) {
+        let db = self.process().await;
         let builder = App::builder("test")
             .poll_interval(Duration::from_millis(20))
             .recovery_interval(Duration::from_millis(50))
-            .version("1");
-        match self {
-            Self::Memory(memory) => builder.backend(memory.process()),
-            Self::Sqlite(dir) => {
-                let path = dir.path().join("test.db");
-                builder.backend(Sqlite::open(path).await.expect("the file opens"))
-            }
-        }
+            .version("1")
+            .backend(Faulty::over(Arc::clone(&db)));
+        (builder, db)
     }
-}
 
-impl World {
-    /// As [`builder`](Self::builder), and the means to make the world think that this process is dead while it goes on.
-    pub async fn doomed(&self) -> (AppBuilder, Arc<dyn SystemDb>) {
-        let db: Arc<dyn SystemDb> = match self {
+    /// The database as one more process has it.
+    pub async fn process(&self) -> Arc<dyn SystemDb> {
+        match self {
             Self::Memory(memory) => Arc::new(memory.process()),
             Self::Sqlite(dir) => {
                 let path = dir.path().join("test.db");
                 Arc::new(Sqlite::open(path).await.expect("the file opens"))
             }
-        };
-        let builder = self.builder().await;
-        (builder.backend(Faulty::over(Arc::clone(&db))), db)
+            #[cfg(feature = "pg-sqlx")]
+            Self::PgSqlx(database) => Arc::new(opened(database).await),
+            #[cfg(feature = "pg-diesel")]
+            Self::PgDiesel(database) => Arc::new(opened(database).await),
+        }
     }
+}
+
+/// A small pool: many tests run at once on one server.
+#[cfg(any(feature = "pg-sqlx", feature = "pg-diesel"))]
+async fn opened<D: durable_pg::Driver>(database: &TestDb<D>) -> durable_pg::PgSystemDb<D> {
+    let options = database.options().pool_size(5);
+    options.connect().await.expect("the server answers")
 }
 
 /// Runs each test on every backend.
@@ -83,6 +107,20 @@ macro_rules! on_every_backend {
                 #[tokio::test]
                 async fn sqlite() {
                     crate::support::bounded(test(crate::support::World::sqlite())).await;
+                }
+
+                #[cfg(feature = "pg-sqlx")]
+                #[tokio::test]
+                async fn pg_sqlx() {
+                    let world = crate::support::World::pg_sqlx().await;
+                    crate::support::bounded(test(world)).await;
+                }
+
+                #[cfg(feature = "pg-diesel")]
+                #[tokio::test]
+                async fn pg_diesel() {
+                    let world = crate::support::World::pg_diesel().await;
+                    crate::support::bounded(test(world)).await;
                 }
             }
         )*
