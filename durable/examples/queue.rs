@@ -25,16 +25,16 @@ async fn resize(ctx: Ctx, picture: u32) -> Result<String, AnyError> {
 }
 
 const USAGE: &str = "\
-queue [--db FILE] enqueue N | work | status
+queue [--db FILE] enqueue N | work [PLACES] | status
 
     enqueue N    puts N pictures on the queue
-    work         runs them, 20 at once, until none is left
+    work         runs them, 20 (or PLACES) at once, until none is left
     status       counts them
     --db FILE    the SQLite file [queue.db]";
 
 enum Command {
     Enqueue(u32),
-    Work,
+    Work(usize),
     Status,
 }
 
@@ -46,7 +46,7 @@ fn parse() -> Option<(PathBuf, Command)> {
     }
     let command = match args.next()?.as_str() {
         "enqueue" => Command::Enqueue(args.next()?.parse().ok()?),
-        "work" => Command::Work,
+        "work" => Command::Work(args.next().map_or(Some(20), |places| places.parse().ok())?),
         "status" => Command::Status,
         _ => return None,
     };
@@ -64,7 +64,7 @@ async fn main() -> Result<ExitCode, AnyError> {
         .workflow(resize);
     match command {
         Command::Enqueue(count) => enqueue(builder, count).await?,
-        Command::Work => work(builder).await?,
+        Command::Work(places) => work(builder, places).await?,
         Command::Status => status(&builder.launch().await?).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -86,10 +86,10 @@ async fn enqueue(builder: durable::AppBuilder, count: u32) -> Result<(), AnyErro
     Ok(())
 }
 
-async fn work(builder: durable::AppBuilder) -> Result<(), AnyError> {
+async fn work(builder: durable::AppBuilder, places: usize) -> Result<(), AnyError> {
     let begin = Instant::now();
     let app = builder
-        .queue(Queue::new("pictures").worker_concurrency(20))
+        .queue(Queue::new("pictures").worker_concurrency(places))
         .recovery_interval(Duration::from_millis(500))
         .observe(|event| {
             if let Event::WorkflowFinished { workflow, .. } = event {

@@ -7,12 +7,14 @@ use durable_testkit::{ManualClock, Memory};
 
 use crate::support::{bounded, crash, until_recorded};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const NAP: Duration = Duration::from_hours(1);
+/// How long the process is away.
+const AWAY: Duration = Duration::from_millis(3_599_900);
 const LEFT: Duration = Duration::from_millis(100);
 
 #[durable::workflow]
 async fn nap(ctx: Ctx) -> Result<(), Error> {
-    ctx.sleep(HOUR).await
+    ctx.sleep(NAP).await
 }
 
 /// `backend` gives an application on a database with this clock, one process after the other.
@@ -27,7 +29,7 @@ async fn a_sleep_waits_after_a_restart_for_what_is_left_of_it(
     let before = app.steps("n").await.unwrap();
     crash(app).await;
 
-    clock.advance(HOUR - LEFT);
+    clock.advance(AWAY);
     let begin = Instant::now();
     let app = builder().await.launch().await.unwrap();
     app.handle(nap, "n").result().await.unwrap();

@@ -1,6 +1,11 @@
 //! Two workers on one queue, one of them killed again and again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, ChildStdout},
+    time::Duration,
+};
 
 use crate::process::{Random, finish, kill, start};
 
@@ -16,6 +21,38 @@ fn count_finishes(printed: &str, counts: &mut BTreeMap<String, usize>) {
     }
 }
 
+/// A worker that will be killed, with what it prints.
+struct Doomed {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    printed: String,
+}
+
+impl Doomed {
+    fn new(mut child: Child) -> Self {
+        let output = child.stdout.take().expect("its output");
+        Self {
+            child,
+            output: BufReader::new(output),
+            printed: String::new(),
+        }
+    }
+
+    /// Waits until it takes part: it then says what it found.
+    fn has_started(&mut self) {
+        let read = self.output.read_line(&mut self.printed);
+        read.expect("its output");
+    }
+
+    /// Kills it, and gives what it had printed.
+    fn kill(mut self) -> String {
+        kill(self.child);
+        let read = self.output.read_to_string(&mut self.printed);
+        read.expect("its output");
+        self.printed
+    }
+}
+
 #[test]
 fn a_thousand_queued_workflows_finish_once_each_while_a_worker_is_killed_again_and_again() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -24,16 +61,21 @@ fn a_thousand_queued_workflows_finish_once_each_while_a_worker_is_killed_again_a
     finish(queue(&["enqueue", &COUNT.to_string()]), PATIENCE);
 
     let mut random = Random::new();
-    let mut steady = queue(&["work"]);
+    // With few places, so that others have time to begin.
+    let mut steady = queue(&["work", "4"]);
     // Read as it goes, or the pipe fills up and the worker stands still.
     let output = steady.stdout.take().expect("its output");
     let reader = std::thread::spawn(move || std::io::read_to_string(output).expect("its output"));
     let mut finishes = BTreeMap::new();
     let mut kills = 0;
     while steady.try_wait().expect("its status").is_none() {
-        let doomed = queue(&["work"]);
-        std::thread::sleep(Duration::from_millis(20 + random.below(300)));
-        count_finishes(&kill(doomed), &mut finishes);
+        let mut doomed = Doomed::new(queue(&["work"]));
+        // Some are killed while they start; on a busy machine all would be.
+        if random.below(4) > 0 {
+            doomed.has_started();
+        }
+        std::thread::sleep(Duration::from_millis(20 + random.below(80)));
+        count_finishes(&doomed.kill(), &mut finishes);
         kills += 1;
     }
     assert!(steady.wait().expect("its status").success());
