@@ -3,7 +3,7 @@
 use std::{
     env,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// The environment variable that names an interpreter which finds the package.
@@ -44,22 +44,40 @@ impl Dbos {
         self.output(&["-c", script], arguments)
     }
 
-    fn output(&self, program: &[&str], arguments: &[&str]) -> String {
-        let output = Command::new(&self.interpreter)
+    /// Starts a script to which these arguments are given; its standard input and output are the caller's.
+    pub fn spawn(&self, script: &str, arguments: &[&str]) -> Child {
+        self.command(&["-c", script], arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}", self.does_not_start(&error)))
+    }
+
+    fn command(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.interpreter);
+        command
             .args(program)
             .args(arguments)
             // What the interpreter sees is what was installed for it.
             .env_remove("PYTHONPATH")
             .env_remove("PYTHONHOME")
-            .env_remove("DBOS_SYSTEM_DATABASE_URL")
+            .env_remove("DBOS_SYSTEM_DATABASE_URL");
+        command
+    }
+
+    fn does_not_start(&self, error: &std::io::Error) -> String {
+        format!(
+            "{VARIABLE} names {}, which does not start: {error}",
+            self.interpreter.display()
+        )
+    }
+
+    fn output(&self, program: &[&str], arguments: &[&str]) -> String {
+        let output = self
+            .command(program, arguments)
             .stdin(Stdio::null())
             .output()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{VARIABLE} names {}, which does not start: {error}",
-                    self.interpreter.display()
-                )
-            });
+            .unwrap_or_else(|error| panic!("{}", self.does_not_start(&error)));
         assert!(
             output.status.success(),
             "{arguments:?} failed ({}):\n{}{}",

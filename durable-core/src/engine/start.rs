@@ -48,6 +48,8 @@ pub(crate) struct StartOptions {
     pub(crate) queue: Option<String>,
     pub(crate) priority: i32,
     pub(crate) timeout: TimeoutChoice,
+    /// The application that runs it; `None`: this one.
+    pub(crate) application: Option<String>,
 }
 
 /// The timeout that a start was given.
@@ -103,6 +105,16 @@ impl StartOptions {
         {
             return invalid("a queue's name must not be blank");
         }
+        if let Some(application) = &self.application {
+            if application.trim().is_empty() {
+                return invalid("an application's name must not be blank");
+            }
+            if self.queue.is_none() {
+                return Err(Error::Invalid(format!(
+                    "a workflow of application {application:?} runs there: name a queue that it serves with `.queue(…)`"
+                )));
+            }
+        }
         if self.priority < 0 {
             return invalid(
                 "a priority is 1 to 2147483647, smaller first; leave it out to run before all of them",
@@ -127,6 +139,12 @@ macro_rules! start_options {
         /// Puts it on a queue, to be run by whichever executor claims it, instead of running it here.
         pub fn queue(self, name: impl Into<String>) -> Self {
             self.$options(|options| options.queue = Some(name.into()))
+        }
+
+        /// Leaves it to another application that shares the database, whatever language that is written in: to its newest version, on
+        /// a queue that it serves. The workflow's definition here gives its name and its types, and need not be registered.
+        pub fn application(self, name: impl Into<String>) -> Self {
+            self.$options(|options| options.application = Some(name.into()))
         }
 
         /// Its priority on its queue: 1 to 2147483647, smaller first. Without one it runs before all that have one.
@@ -269,8 +287,14 @@ impl Engine {
             placement,
             creator: self.new_token(),
             executor: self.claimant.executor.clone(),
-            application: self.claimant.application.clone(),
-            version: Some(self.claimant.version.clone()),
+            application: (call.options.application.clone())
+                .unwrap_or_else(|| self.claimant.application.clone()),
+            // Which versions another application has is its own business: its newest takes what names none.
+            version: call
+                .options
+                .application
+                .is_none()
+                .then(|| self.claimant.version.clone()),
             timing: call
                 .options
                 .timeout
