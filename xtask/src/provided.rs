@@ -4,7 +4,10 @@ use std::process::Command;
 
 use crate::{
     failure::Failure,
-    pg::for_tests::{self, TestServer},
+    pg::{
+        Major,
+        for_tests::{self, TestServer},
+    },
     python::{self, TestPython},
     stages::Stage,
     workspace::Workspace,
@@ -36,6 +39,19 @@ impl Provided {
             stages.push(Stage::new("python", || self.python.prepare()));
         }
         stages
+    }
+
+    /// Whether there are tests that need a Postgres server.
+    pub(crate) fn has_server(&self) -> bool {
+        self.server.is_needed()
+    }
+
+    /// Names it to the tests that are called, with a server of this version instead.
+    pub(crate) fn tell_version(&self, command: &mut Command, major: Major) -> Result<(), Failure> {
+        let url = self.server.start_version(major)?;
+        self.tell(command);
+        command.env(for_tests::TEST_VARIABLE, url);
+        Ok(())
     }
 
     /// Names it to the tests that are called.

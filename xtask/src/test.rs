@@ -8,7 +8,7 @@ use crate::{
     process,
     provided::Provided,
     screen,
-    stages::{self, Stage},
+    stages::{self, Done, Stage},
     tools::{self, Tool},
     workspace::Workspace,
 };
@@ -21,6 +21,12 @@ pub(crate) const LAST: &str = "doc tests";
 
 /// What `cargo test` is told in every stage.
 const ALL: [&str; 3] = ["test", "--workspace", "--all-features"];
+
+/// The oldest and the newest version of Postgres on which the conformance suite is run besides the installed one, with their stages.
+const VERSIONS: [(&str, &str); 2] = [("Postgres 13", "13"), ("Postgres 18", "18")];
+
+/// What the tests that run the conformance suite on Postgres have in their names.
+const CONFORMANCE_ON_PG: &str = "keeps_every_promise_of_a_backend";
 
 /// What `test` was asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +66,20 @@ pub(crate) fn stages<'a>(
         command.arg("--no-fail-fast").args(kinds);
         process::run(prepared(&mut command, options, left_out, provided))
     };
+    let on_version = move |text: &str| {
+        if !options.full {
+            return Ok(Done::LeftOut(
+                "the conformance suite on it: --full".to_owned(),
+            ));
+        }
+        let major = text.parse().map_err(Failure::failed)?;
+        let mut command = workspace.cargo(ALL);
+        command.args(["--test", "conformance"]);
+        prepared(&mut command, options, left_out, provided);
+        provided.tell_version(&mut command, major)?;
+        command.args(["--", CONFORMANCE_ON_PG]);
+        process::run(&mut command).map(|()| Done::Passed)
+    };
     // Before the minutes of compiling, as something may be missing.
     let mut stages = provided.stages();
     stages.extend([
@@ -67,6 +87,11 @@ pub(crate) fn stages<'a>(
         Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
         Stage::new(LAST, move || run(&["--doc"])),
     ]);
+    if provided.has_server() && options.filter.is_none() {
+        for (stage, version) in VERSIONS {
+            stages.push(Stage::optional(stage, move || on_version(version)));
+        }
+    }
     stages
 }
 
@@ -134,7 +159,16 @@ mod tests {
         let without = names(&Provided::ready(None, None));
         assert_eq!(without, ["build tests", "tests", LAST]);
         let with = names(&Provided::ready(Some("postgres://db"), Some("python3")));
-        assert_eq!(with, ["postgres", "python", "build tests", "tests", LAST]);
+        let all = [
+            "postgres",
+            "python",
+            "build tests",
+            "tests",
+            LAST,
+            "Postgres 13",
+            "Postgres 18",
+        ];
+        assert_eq!(with, all);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     any::Any,
-    fmt::{self, Write},
+    fmt::{self, Write as _},
+    io::Write as _,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -34,13 +35,19 @@ pub struct Failure {
     pub why: String,
 }
 
+impl Report {
+    fn counts(&self) -> String {
+        let (passed, failed) = (self.passed, self.failed.len());
+        format!("{}: {passed} passed, {failed} failed", self.backend)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Failure { case, why } in &self.failed {
             writeln!(f, "{case}: {why}")?;
         }
-        let (passed, failed) = (self.passed, self.failed.len());
-        write!(f, "{}: {passed} passed, {failed} failed", self.backend)
+        f.write_str(&self.counts())
     }
 }
 
@@ -50,6 +57,8 @@ impl fmt::Display for Report {
 pub async fn run(factory: &dyn Factory) -> Report {
     let filter = std::env::var("DURABLE_CASE").unwrap_or_default();
     let report = check(factory, &filter, &mut |line| println!("{line}")).await;
+    // Past the capture of a test's output: how much was checked is to be seen also where nothing failed.
+    let _ = writeln!(std::io::stdout(), "conformance: {}", report.counts());
     assert!(
         report.passed + report.failed.len() > 0,
         "no case has {filter:?} in its name"

@@ -1,8 +1,12 @@
 //! The server of a run of the tests.
 
-use std::{cell::OnceCell, env, path::PathBuf};
+use std::{
+    cell::{OnceCell, RefCell},
+    env,
+    path::PathBuf,
+};
 
-use super::{VARIABLE, Wanted, cluster::Lifetime, guard::Guard, state, up, wanted};
+use super::{Major, VARIABLE, Wanted, cluster::Lifetime, guard::Guard, state, up, wanted};
 use crate::{failure::Failure, screen, workspace::Workspace};
 
 /// The packages whose tests need a server.
@@ -17,6 +21,8 @@ pub(crate) struct TestServer {
     state: PathBuf,
     needed: bool,
     ready: OnceCell<Ready>,
+    /// Stop further servers when they are dropped.
+    guards: RefCell<Vec<Guard>>,
 }
 
 /// A server that takes connections.
@@ -35,6 +41,7 @@ impl TestServer {
             state: state(workspace),
             needed: is_needed(&packages),
             ready: OnceCell::new(),
+            guards: RefCell::default(),
         })
     }
 
@@ -69,6 +76,16 @@ impl TestServer {
         Ok(())
     }
 
+    /// Has a server of this version run beside it, downloaded, until this is dropped; its URL.
+    pub(crate) fn start_version(&self, major: Major) -> Result<String, Failure> {
+        // Somebody must be there to stop it, and the server that is named by the environment needs nobody.
+        let guard = Guard::start()?;
+        let url = up(&self.state, &Wanted::Downloaded(major), Lifetime::OfTests)?;
+        self.guards.borrow_mut().push(guard);
+        screen::line(format_args!("Using {url}"));
+        Ok(url)
+    }
+
     /// The server's URL, once it is started.
     pub(crate) fn url(&self) -> Option<&str> {
         self.ready.get().map(|ready| ready.url.as_str())
@@ -86,6 +103,7 @@ impl TestServer {
             state: PathBuf::new(),
             needed: url.is_some(),
             ready,
+            guards: RefCell::default(),
         }
     }
 }
