@@ -167,6 +167,11 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         .partition(|found| claimant.runnable.contains(&found.key));
     engine.spawn_tasks();
     let recovered = engine.recover().await?;
+    // Not before: what it took over in the meantime would be missing in the report.
+    engine.keep(
+        "recovery",
+        housekeeping::keep_recovering(Arc::clone(&engine)),
+    );
     unfinished.done();
     let report = LaunchReport {
         executor: engine.claimant.executor.clone(),
@@ -251,12 +256,11 @@ fn workers(queues: Vec<super::Queue>) -> Vec<Arc<Worker>> {
 }
 
 impl Engine {
-    /// Starts what runs as long as the application does.
+    /// Starts what runs as long as the application does, but for the recovery that follows the first.
     fn spawn_tasks(self: &Arc<Self>) {
         self.keep("hints", housekeeping::listen(Arc::clone(self)));
         self.keep("waiters", waiters::multiplex(Arc::clone(self)));
         self.keep("deadlines", housekeeping::sweep_deadlines(Arc::clone(self)));
-        self.keep("recovery", housekeeping::keep_recovering(Arc::clone(self)));
         self.keep("clock", housekeeping::keep_clock(Arc::clone(self)));
         for worker in &self.queues {
             self.keep(

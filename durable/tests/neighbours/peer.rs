@@ -10,14 +10,14 @@ use durable_testkit::Dbos;
 use serde_json::{Value, json};
 
 /// A running program; it ends with this.
-pub struct Peer {
+pub(crate) struct Peer {
     child: Child,
     lines: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Peer {
     /// Starts it on a database, and waits until it serves.
-    pub fn start(url: &str) -> Self {
+    pub(crate) fn start(url: &str) -> Self {
         // SQLAlchemy is told which driver it has.
         let url = url.replacen("postgres://", "postgresql://", 1);
         let mut child = Dbos::new().spawn(include_str!("peer.py"), &[&url]);
@@ -33,7 +33,7 @@ impl Peer {
     }
 
     /// What it answers to a command. Blocks: call it from a thread that may be blocked.
-    pub fn ask(&self, command: &Value) -> Value {
+    pub(crate) fn ask(&self, command: &Value) -> Value {
         {
             let (input, _) = &mut *self.lines.lock().unwrap();
             writeln!(input, "{command}").expect("it reads");
