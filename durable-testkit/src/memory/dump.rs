@@ -59,6 +59,31 @@ impl Memory {
         });
     }
 
+    /// Deletes a workflow with all that belongs to it.
+    pub fn delete_workflow(&self, id: &WorkflowId) {
+        self.delete_workflow_row_only(id);
+        self.commit(|store, _| {
+            store.inputs.remove(id);
+            store.outcomes.remove(id);
+            store.steps.remove(id);
+        });
+    }
+
+    /// The text of a workflow's input.
+    pub fn input(&self, id: &WorkflowId) -> Option<String> {
+        self.commit(|store, _| store.input(id).map(|input| input.text))
+    }
+
+    /// The ids of the messages that were sent to a workflow, each with the step that took it.
+    pub fn mailbox(&self, id: &WorkflowId) -> Vec<(String, Option<i32>)> {
+        self.commit(|store, _| {
+            let mailbox = store.mailboxes.get(id).into_iter().flatten();
+            mailbox
+                .map(|mail| (mail.id.clone(), mail.consumed_by))
+                .collect()
+        })
+    }
+
     /// What was ever published under a key, with the numbers of the steps that did.
     pub fn event_history(&self, workflow: &WorkflowId, key: &str) -> Vec<(i32, Encoded)> {
         let place = (workflow.clone(), key.to_owned());

@@ -12,6 +12,7 @@ use durable_pg::{Connection, Driver, Param, PgOptions, PgSystemDb, PoolSettings,
 use tokio::sync::OnceCell;
 
 mod case;
+pub mod interleave;
 
 pub use case::PgFactory;
 
