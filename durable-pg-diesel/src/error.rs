@@ -42,7 +42,7 @@ fn database(kind: &DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> Dr
 }
 
 /// How the server words errors that matter, and their SQLSTATEs. All words of a line must be in the message.
-const WORDS: [(&[&str], &str); 16] = [
+const WORDS: [(&[&str], &str); 17] = [
     (&["terminating connection due to"], "57P01"),
     (&["the database system is"], "57P03"),
     (&["is not currently accepting connections"], "57P03"),
@@ -54,6 +54,7 @@ const WORDS: [(&[&str], &str); 16] = [
     (&["out of memory"], "53200"),
     (&["due to lock timeout"], "55P03"),
     (&["permission denied"], "42501"),
+    (&["must be owner of"], "42501"),
     (&["relation", "does not exist"], "42P01"),
     (&["column", "does not exist"], "42703"),
     (&["schema", "does not exist"], "3F000"),

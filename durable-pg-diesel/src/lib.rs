@@ -23,7 +23,7 @@ pub use connection::DieselConnection;
 pub use diesel;
 pub use diesel_async;
 pub use driver::{DieselDriver, DieselListener};
-pub use durable_pg::{DriverError, PgOptions, PgSystemDb};
+pub use durable_pg::{DriverError, FoundSchema, Migration, MigrationReport, PgOptions, PgSystemDb};
 
 /// A pool of the application, as diesel-async and bb8 make it.
 pub type Pool = diesel_async::pooled_connection::bb8::Pool<diesel_async::AsyncPgConnection>;

@@ -18,7 +18,7 @@ mod error;
 
 pub use connection::SqlxConnection;
 pub use driver::{SqlxDriver, SqlxListener};
-pub use durable_pg::{DriverError, PgOptions, PgSystemDb};
+pub use durable_pg::{DriverError, FoundSchema, Migration, MigrationReport, PgOptions, PgSystemDb};
 pub use sqlx;
 
 /// A system database on Postgres, through sqlx.

@@ -113,6 +113,8 @@ pub(crate) mod code {
     pub(crate) const UNDEFINED_COLUMN: &str = "42703";
     pub(crate) const INVALID_SCHEMA: &str = "3F000";
     pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    pub(crate) const DEADLOCK: &str = "40P01";
 }
 
 /// Whether a SQLSTATE tells of something that passes: a lost connection (08), a full server or disk (53), a shutdown or a fail-over

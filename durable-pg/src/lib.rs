@@ -39,5 +39,8 @@ mod workflows;
 pub use driver::{Connection, Driver, Listener, Notification};
 pub use error::DriverError;
 pub use options::{PgOptions, PoolSettings};
+#[doc(hidden)]
+pub use schema::NEEDED as NEEDED_COLUMNS;
+pub use schema::{FoundSchema, Migration, MigrationReport};
 pub use system_db::PgSystemDb;
 pub use value::{Cell, Param, Row};

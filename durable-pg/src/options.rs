@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Driver, DriverError, PgSystemDb,
+    Driver, DriverError, Migration, PgSystemDb,
     text::{DEFAULT_SCHEMA, SchemaName},
 };
 
@@ -114,6 +114,19 @@ impl<D: Driver> PgOptions<D> {
     pub fn listen_notify(mut self, listen: bool) -> Self {
         self.listen_notify = listen;
         self
+    }
+
+    /// A migration of the database, for a command of the application's own: it is run apart from the processes that use the database,
+    /// by a role that may create what they need.
+    ///
+    /// Connects to nothing yet. Errors: a URL or a schema name that cannot be used.
+    pub fn migration(self) -> Result<Migration<D>, DriverError> {
+        let schema = SchemaName::new(&self.schema)?;
+        let driver = match self.source {
+            Source::Url(url) => D::open(&url, &PoolSettings::bare(1))?,
+            Source::Pool(pool) => D::over(pool),
+        };
+        Ok(Migration::new(driver, schema, self.listen_notify))
     }
 
     /// Opens the database, and starts its writers on the current tokio runtime; with that runtime they end.

@@ -86,13 +86,11 @@ impl<D: Driver> PgSystemDb<D> {
 #[async_trait]
 impl<D: Driver> SystemDb for PgSystemDb<D> {
     async fn migrate(&self) -> Result<()> {
-        let migration = schema::migrate(self.core()).await;
-        migration.map_err(|failure| failure.into_error("migrate the database"))
+        schema::migrate(self.core()).await
     }
 
     async fn verify(&self) -> Result<()> {
-        let verdict = schema::verify(self.core()).await;
-        verdict.map_err(|failure| failure.into_error("look at the system tables"))
+        schema::verify(self.core()).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

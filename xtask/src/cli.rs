@@ -7,7 +7,12 @@ use lexopt::{
     Parser, ValueExt as _,
 };
 
-use crate::{ci, failure::Failure, migrate, pg, test};
+use crate::{
+    ci,
+    failure::Failure,
+    migrate::{self, Mode},
+    pg, test,
+};
 
 /// What `cargo xtask` was asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,9 +46,18 @@ Stops at the first stage that fails. --skip-tests leaves out the stages that `ca
     ),
     (
         "migrate",
-        "[--database-url URL]",
-        "Bring a database's schema up to date, creating the database file if there is none
-URL is sqlite:PATH, sqlite://PATH or a plain path, and is DATABASE_URL of the environment if not given.",
+        "[OPTIONS]",
+        "Bring a database's schema up to date: an empty one, an older one, or one of another DBOS SDK
+--database-url URL   sqlite:PATH, sqlite://PATH, a plain path, or postgres://USER@HOST:PORT/DATABASE;
+                     DATABASE_URL of the environment if not given. An SQLite file is created if there is none.
+The others are for Postgres:
+--schema SCHEMA      the schema that holds the system tables, dbos if not given; created if there is none
+--app-role ROLE      grant this role all that an application needs, so that it runs without the right to create anything
+--create-database    create the database if there is none
+--dry-run            change nothing, and print the SQL that a run would run
+--check              change nothing, and fail if anything is missing, saying what
+Run it as a role that may create and alter the tables. It may be run while the database is in use, more than once, and again
+after it was interrupted.",
     ),
     (
         "pg",
@@ -119,6 +133,16 @@ fn parse_migrate(parser: &mut Parser) -> Result<Command, Failure> {
                 let value = parser.value().map_err(|error| misused(&error, "migrate"))?;
                 options.database_url = Some(value);
             }
+            Long("schema") => options.schema = Some(text(parser, "--schema")?),
+            Long("app-role") => options.app_role = Some(text(parser, "--app-role")?),
+            Long("create-database") => options.create_database = true,
+            Long("dry-run") if options.mode != Mode::Check => options.mode = Mode::DryRun,
+            Long("check") if options.mode != Mode::DryRun => options.mode = Mode::Check,
+            Long("dry-run" | "check") => {
+                return Err(Failure::usage(
+                    "--dry-run and --check do not go together; `cargo xtask migrate --help` says what each does",
+                ));
+            }
             Value(_) => {
                 return Err(Failure::usage(
                     "`migrate` takes the database as an option: cargo xtask migrate --database-url URL",
@@ -128,6 +152,17 @@ fn parse_migrate(parser: &mut Parser) -> Result<Command, Failure> {
         }
     }
     Ok(Command::Migrate(options))
+}
+
+/// The value of an option of `migrate`, which is not repeated if it cannot be read.
+fn text(parser: &mut Parser, option: &str) -> Result<String, Failure> {
+    let value = parser.value().map_err(|error| misused(&error, "migrate"))?;
+    match value.into_string() {
+        Ok(text) if !text.is_empty() => Ok(text),
+        _ => Err(Failure::usage(format!(
+            "{option} takes a name; `cargo xtask migrate --help` shows how it is called"
+        ))),
+    }
 }
 
 /// The action and the options of `pg`. `guard` is not for people: `pg` calls it itself.
@@ -248,7 +283,18 @@ mod tests {
         assert_eq!(
             parsed("migrate --database-url=sqlite:shop.db"),
             Ok(Command::Migrate(migrate::Options {
-                database_url: Some("sqlite:shop.db".into())
+                database_url: Some("sqlite:shop.db".into()),
+                ..migrate::Options::default()
+            }))
+        );
+        assert_eq!(
+            parsed("migrate --app-role shop --dry-run --schema=orders --create-database"),
+            Ok(Command::Migrate(migrate::Options {
+                database_url: None,
+                schema: Some("orders".to_owned()),
+                app_role: Some("shop".to_owned()),
+                create_database: true,
+                mode: Mode::DryRun,
             }))
         );
         let expected = Command::Pg(pg::Options {
@@ -275,6 +321,10 @@ mod tests {
             "test --ful",
             "ci now",
             "migrate --database-url",
+            "migrate --schema",
+            "migrate --schema=",
+            "migrate --check --dry-run",
+            "migrate --dry-run --check",
             "pg",
             "pg --version 17",
             "pg up down",

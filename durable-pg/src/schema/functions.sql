@@ -1,13 +1,4 @@
 -- Functions for callers that have nothing but SQL. They write portable_json only.
--- Two shorter forms of enqueue_workflow that older SDKs left: beside the present one every call would be ambiguous.
-DROP FUNCTION IF EXISTS dbos.enqueue_workflow(
-    TEXT, TEXT, JSON[], JSON, TEXT, TEXT, TEXT, TEXT, BIGINT, BIGINT, TEXT, INTEGER, TEXT
-)
--- ;;
-DROP FUNCTION IF EXISTS dbos.enqueue_workflow(
-    TEXT, TEXT, JSON[], JSON, TEXT, TEXT, TEXT, TEXT, BIGINT, BIGINT, TEXT, INTEGER, TEXT, TEXT, TEXT, BIGINT
-)
--- ;;
 -- Enqueues a workflow and returns its id. An id that exists already is returned as it is: only its updated_at moves.
 -- Errors: unique_violation if another workflow holds the deduplication id in that queue.
 CREATE OR REPLACE FUNCTION dbos.enqueue_workflow(

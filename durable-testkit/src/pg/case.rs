@@ -21,6 +21,8 @@ use crate::{
 pub struct PgFactory<D: Driver> {
     name: String,
     options: fn(PgOptions<D>) -> PgOptions<D>,
+    app_role: bool,
+    before: String,
     driver: PhantomData<fn() -> D>,
 }
 
@@ -30,6 +32,8 @@ impl<D: Driver> PgFactory<D> {
         Self {
             name: name.into(),
             options: |options| options,
+            app_role: false,
+            before: String::new(),
             driver: PhantomData,
         }
     }
@@ -37,6 +41,18 @@ impl<D: Driver> PgFactory<D> {
     /// Opens each database with these options.
     pub fn with(mut self, options: fn(PgOptions<D>) -> PgOptions<D>) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Opens each database as a role that was granted what an application needs, and no more.
+    pub fn as_app_role(mut self) -> Self {
+        self.app_role = true;
+        self
+    }
+
+    /// Runs this script in each database before anybody uses it.
+    pub fn after(mut self, script: impl Into<String>) -> Self {
+        self.before = script.into();
         self
     }
 }
@@ -48,9 +64,18 @@ impl<D: Driver> Factory for PgFactory<D> {
     }
 
     async fn database(&self) -> Box<dyn TestDatabase> {
+        let database = if self.app_role {
+            TestDb::<D>::migrated_for_app_role().await
+        } else {
+            TestDb::<D>::migrated().await
+        };
+        if !self.before.is_empty() {
+            database.bare().await.batch(&self.before).await;
+        }
         Box::new(Case {
-            database: TestDb::<D>::migrated().await,
+            database,
             options: self.options,
+            app_role: self.app_role,
         })
     }
 }
@@ -58,12 +83,18 @@ impl<D: Driver> Factory for PgFactory<D> {
 struct Case<D: Driver> {
     database: TestDb<D>,
     options: fn(PgOptions<D>) -> PgOptions<D>,
+    app_role: bool,
 }
 
 #[async_trait]
 impl<D: Driver> TestDatabase for Case<D> {
     async fn connect(&self) -> Arc<dyn SystemDb> {
-        let options = (self.options)(self.database.options());
+        let options = if self.app_role {
+            self.database.app_role_options().await
+        } else {
+            self.database.options()
+        };
+        let options = (self.options)(options);
         let opened = options.connect().await;
         Arc::new(opened.unwrap_or_else(|error| panic!("{error}")))
     }

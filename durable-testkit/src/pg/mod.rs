@@ -7,8 +7,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use durable_core::db::SystemDb as _;
-use durable_pg::{Connection, Driver, Param, PgOptions, PgSystemDb, PoolSettings, Row};
+use durable_pg::{
+    Connection, Driver, DriverError, Param, PgOptions, PgSystemDb, PoolSettings, Row,
+};
 use tokio::sync::OnceCell;
 
 mod case;
@@ -35,6 +36,18 @@ pub fn with_database(url: &str, database: &str) -> String {
     let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
     let host = rest.split('/').next().unwrap_or(rest);
     format!("{scheme}://{host}/{database}{options}")
+}
+
+/// The role of an application that may do no more than it needs; its password is its name.
+pub const APP_ROLE: &str = "durable_test_app";
+
+/// The same URL, for that role.
+fn as_app_role(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (place, more) = rest.split_at(end);
+    let host = place.rsplit('@').next().unwrap_or(place);
+    format!("{scheme}://{APP_ROLE}:{APP_ROLE}@{host}{more}")
 }
 
 /// A name that no other test of this machine has taken lately.
@@ -68,7 +81,14 @@ impl<D: Driver> TestDb<D> {
     /// A migrated database that nobody else uses.
     pub async fn migrated() -> Self {
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-        let template = TEMPLATE.get_or_init(template::<D>).await;
+        let template = TEMPLATE.get_or_init(|| template::<D>(None)).await;
+        Self::copied_from(template).await
+    }
+
+    /// A migrated database in which [`APP_ROLE`] was granted what it needs.
+    pub async fn migrated_for_app_role() -> Self {
+        static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+        let template = TEMPLATE.get_or_init(|| template::<D>(Some(APP_ROLE))).await;
         Self::copied_from(template).await
     }
 
@@ -108,6 +128,12 @@ impl<D: Driver> TestDb<D> {
         PgSystemDb::options(&self.url)
     }
 
+    /// How to open it as [`APP_ROLE`], which is made if it is not there.
+    pub async fn app_role_options(&self) -> PgOptions<D> {
+        make_app_role(&self.admin).await;
+        PgSystemDb::options(as_app_role(&self.url))
+    }
+
     /// A bare connection to it, for what no call does.
     pub async fn bare(&self) -> Bare<D> {
         let driver = driver::<D>(&self.url);
@@ -138,6 +164,11 @@ impl<D: Driver> Bare<D> {
         if let Err(error) = self.0.batch(script).await {
             panic!("{error}: {script}");
         }
+    }
+
+    /// Runs statements without parameters.
+    pub async fn try_batch(&mut self, script: &str) -> Result<(), DriverError> {
+        self.0.batch(script).await
     }
 
     /// Runs a statement, and gives its rows. Panics if it fails.
@@ -180,20 +211,37 @@ async fn batch<D: Driver>(driver: &D, script: &str) {
     }
 }
 
-/// The database that all others are copied from, made anew by each process that runs tests.
-async fn template<D: Driver>() -> String {
+/// Makes [`APP_ROLE`], if no other test has.
+async fn make_app_role<D: Driver>(admin: &D) {
+    let script = format!(
+        "DO $make$
+        BEGIN
+            CREATE ROLE {APP_ROLE} LOGIN PASSWORD '{APP_ROLE}';
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END
+        $make$"
+    );
+    batch(admin, &script).await;
+}
+
+/// A database that others are copied from, made anew by each process that runs tests.
+async fn template<D: Driver>(role: Option<&str>) -> String {
     let server = server_url();
     let admin = driver::<D>(&server);
     sweep(&admin).await;
     let name = fresh_name();
     batch(&admin, &format!("CREATE DATABASE {name}")).await;
-    let database = PgSystemDb::<D>::connect(&with_database(&server, &name)).await;
-    let database = database.unwrap_or_else(|error| panic!("{error}"));
-    database
-        .migrate()
-        .await
+    let database = PgSystemDb::<D>::options(with_database(&server, &name));
+    let mut migration = database
+        .migration()
         .unwrap_or_else(|error| panic!("{error}"));
-    drop(database);
+    if let Some(role) = role {
+        make_app_role(&admin).await;
+        migration = migration.app_role(role);
+    }
+    let report = migration.run().await;
+    report.unwrap_or_else(|error| panic!("{error}"));
     disconnected(&admin, &name).await;
     name
 }
@@ -240,6 +288,20 @@ mod tests {
         ];
         for (url, other) in cases {
             assert_eq!(with_database(url, "x"), other);
+        }
+    }
+
+    #[test]
+    fn the_same_database_is_named_for_the_applications_role() {
+        let cases = [
+            ("postgres://ann@db:1/shop", "@db:1/shop"),
+            ("postgres://db", "@db"),
+            ("postgresql://ann:a%40b@db/shop?x=a@b", "@db/shop?x=a@b"),
+        ];
+        for (url, end) in cases {
+            let named = as_app_role(url);
+            assert!(named.ends_with(end), "{named}");
+            assert!(named.contains("://durable_test_app:"), "{named}");
         }
     }
 }

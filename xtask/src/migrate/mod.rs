@@ -11,7 +11,9 @@ use crate::failure::Failure;
 #[cfg_attr(feature = "migrate", allow(dead_code))]
 mod again;
 #[cfg(feature = "migrate")]
-mod here;
+mod postgres;
+#[cfg(feature = "migrate")]
+mod sqlite;
 mod url;
 
 use url::Database;
@@ -24,16 +26,41 @@ const VARIABLE: &str = "DATABASE_URL";
 pub(crate) struct Options {
     /// The database, or [`VARIABLE`] if not given.
     pub(crate) database_url: Option<OsString>,
+    /// The schema of the system tables, if not the usual one.
+    pub(crate) schema: Option<String>,
+    /// The role of the application, which is granted what it needs.
+    pub(crate) app_role: Option<String>,
+    /// Make the database if it is not there.
+    pub(crate) create_database: bool,
+    /// What to do about what is missing.
+    pub(crate) mode: Mode,
+}
+
+/// What to do about what is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Make it.
+    #[default]
+    Run,
+    /// Print the statements that would make it.
+    DryRun,
+    /// Fail.
+    Check,
 }
 
 /// Migrates the database. What can be refused without a backend is refused before one is built.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let database = database(options.database_url.clone(), env::var_os(VARIABLE))?;
-    let Database::Sqlite(path) = &database;
-    parent_is_there(path)?;
+    fits(options, &database)?;
+    if let Database::Sqlite(path) = &database {
+        parent_is_there(path)?;
+    }
     #[cfg(feature = "migrate")]
     {
-        here::migrate(path)
+        match &database {
+            Database::Sqlite(path) => sqlite::migrate(path),
+            Database::Postgres(url) => postgres::migrate(url, options),
+        }
     }
     #[cfg(not(feature = "migrate"))]
     {
@@ -47,13 +74,34 @@ fn database(given: Option<OsString>, environment: Option<OsString>) -> Result<Da
     let url = given.or(environment).ok_or_else(|| {
         Failure::usage(format!(
             "no database named: give --database-url URL or set {VARIABLE}, as in\n  \
+             cargo xtask migrate --database-url postgres://ann@localhost/shop\n  \
              cargo xtask migrate --database-url sqlite:shop.db"
         ))
     })?;
-    url::parse(&url).map_err(|error| match error {
-        url::UrlError::NotBuiltIn { .. } => Failure::failed(error.to_string()),
-        _ => Failure::usage(error.to_string()),
-    })
+    url::parse(&url).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// Refuses options that mean nothing for the database, or beside each other.
+fn fits(options: &Options, database: &Database) -> Result<(), Failure> {
+    let given = [
+        ("--schema", options.schema.is_some()),
+        ("--app-role", options.app_role.is_some()),
+        ("--create-database", options.create_database),
+        ("--dry-run", options.mode == Mode::DryRun),
+        ("--check", options.mode == Mode::Check),
+    ];
+    let first = given.iter().find(|(_, given)| *given);
+    if let (Some((option, _)), Database::Sqlite(_)) = (first, database) {
+        return Err(Failure::usage(format!(
+            "{option} is for Postgres; an SQLite file is made if it is not there, and belongs to whoever may write it"
+        )));
+    }
+    if options.create_database && options.mode != Mode::Run {
+        return Err(Failure::usage(
+            "--dry-run and --check change nothing, so they do not go with --create-database",
+        ));
+    }
+    Ok(())
 }
 
 /// A missing directory is named before a driver says "unable to open database file".
@@ -99,11 +147,38 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_of_later_is_not_the_callers_mistake() {
+    fn a_url_of_no_backend_is_the_callers_mistake() {
         let url = OsString::from("postgres://ann:hunter2@db/shop");
-        assert!(matches!(database(Some(url), None), Err(Failure::Failed(_))));
+        let postgres = Database::Postgres("postgres://ann:hunter2@db/shop".to_owned());
+        assert_eq!(database(Some(url), None), Ok(postgres));
         let url = OsString::from("mysql://db/shop");
         assert!(matches!(database(Some(url), None), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn options_that_mean_nothing_are_refused() {
+        let sqlite = Database::Sqlite("shop.db".into());
+        let postgres = Database::Postgres("postgres://db/shop".to_owned());
+        let plain = Options::default();
+        assert_eq!(fits(&plain, &sqlite), Ok(()));
+        let role = Options {
+            app_role: Some("shop".to_owned()),
+            create_database: true,
+            ..plain.clone()
+        };
+        assert_eq!(fits(&role, &postgres), Ok(()));
+        assert!(fits(&role, &sqlite).is_err());
+        let dry = Options {
+            mode: Mode::DryRun,
+            ..plain
+        };
+        assert_eq!(fits(&dry, &postgres), Ok(()));
+        assert!(fits(&dry, &sqlite).is_err());
+        let both = Options {
+            create_database: true,
+            ..dry
+        };
+        assert!(fits(&both, &postgres).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::{ffi::OsStr, fmt, path::PathBuf};
 pub(super) enum Database {
     /// An `SQLite` database in this file.
     Sqlite(PathBuf),
+    /// A Postgres database, by its URL.
+    Postgres(String),
 }
 
 /// Why a URL cannot be used. No variant holds the URL itself: it may have a password in it.
@@ -20,11 +22,10 @@ pub(super) enum UrlError {
     Options,
     /// It has a user or a password in it.
     Credentials,
-    /// It is for a backend that this version does not have.
-    NotBuiltIn {
-        /// The backend's name.
-        backend: &'static str,
-    },
+    /// It is the form of libpq that is no URL.
+    Keywords,
+    /// It is a Postgres URL that names no database.
+    NoDatabase,
     /// It is for something that is not known at all.
     UnknownScheme {
         /// What stands before the colon.
@@ -33,7 +34,8 @@ pub(super) enum UrlError {
 }
 
 /// How a URL is written.
-const FORMS: &str = "the forms are sqlite:PATH, sqlite://PATH, or a plain path";
+const FORMS: &str =
+    "the forms are sqlite:PATH, sqlite://PATH, a plain path, or postgres://USER@HOST:PORT/DATABASE";
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,10 +53,11 @@ impl fmt::Display for UrlError {
                 f,
                 "an SQLite database is a file and has no user or password; {FORMS}"
             ),
-            Self::NotBuiltIn { backend } => write!(
+            Self::Keywords => write!(
                 f,
-                "the backend for {backend} is not built into this version, which migrates SQLite only; {FORMS}"
+                "a Postgres database is named by a URL here, not by `key=value` words; {FORMS}"
             ),
+            Self::NoDatabase => write!(f, "the Postgres URL names no database; {FORMS}"),
             Self::UnknownScheme { scheme } => write!(
                 f,
                 "there is no backend for `{scheme}:` URLs; {FORMS} (./{scheme}:… for a file of that name)"
@@ -72,9 +75,7 @@ pub(super) fn parse(url: &OsStr) -> Result<Database, UrlError> {
         return Ok(Database::Sqlite(url.into()));
     };
     if is_keyword_form(text) {
-        return Err(UrlError::NotBuiltIn {
-            backend: "Postgres",
-        });
+        return Err(UrlError::Keywords);
     }
     let Some((scheme, rest)) = split_scheme(text) else {
         return sqlite(text);
@@ -87,9 +88,7 @@ pub(super) fn parse(url: &OsStr) -> Result<Database, UrlError> {
             }
             sqlite(path)
         }
-        "postgres" | "postgresql" => Err(UrlError::NotBuiltIn {
-            backend: "Postgres",
-        }),
+        "postgres" | "postgresql" => postgres(text, rest),
         _ => Err(UrlError::UnknownScheme {
             scheme: scheme.to_owned(),
         }),
@@ -112,6 +111,47 @@ fn sqlite(path: &str) -> Result<Database, UrlError> {
         return Err(UrlError::Credentials);
     }
     Ok(Database::Sqlite(path.into()))
+}
+
+/// The database on a server. `rest`: what follows the scheme.
+fn postgres(url: &str, rest: &str) -> Result<Database, UrlError> {
+    let place = rest.strip_prefix("//").unwrap_or(rest);
+    let place = place.split('?').next().unwrap_or(place);
+    // A password may have a slash in it that should have been encoded.
+    let host = place.rsplit('@').next().unwrap_or(place);
+    match host.split_once('/') {
+        Some((_, database)) if !database.is_empty() => Ok(Database::Postgres(url.to_owned())),
+        _ => Err(UrlError::NoDatabase),
+    }
+}
+
+/// The name of the database of a Postgres URL, as the server has it.
+#[cfg_attr(not(feature = "migrate"), allow(dead_code))]
+pub(super) fn database_name(url: &str) -> String {
+    let (_, name, _) = parts(url);
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = (byte == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|code| u8::from_str_radix(str::from_utf8(code).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(byte));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The URL of another database of the same server.
+#[cfg_attr(not(feature = "migrate"), allow(dead_code))]
+pub(super) fn with_database(url: &str, name: &str) -> String {
+    let (before, _, after) = parts(url);
+    format!("{before}{name}{after}")
+}
+
+/// What stands before, in and after the name of the database.
+fn parts(url: &str) -> (&str, &str, &str) {
+    let end = url.find('?').unwrap_or(url.len());
+    let start = url[..end].rfind('/').map_or(end, |slash| slash + 1);
+    (&url[..start], &url[start..end], &url[end..])
 }
 
 /// What stands before and after the first colon, if the first can be a scheme. One letter is a drive, not a scheme.
@@ -183,29 +223,58 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_postgres_url_is_known_for_what_it_is() {
+    fn a_postgres_database_is_named_by_a_url() {
         let cases = [
             "postgres://db/shop",
-            "postgresql://ann:hunter2@db/shop?sslmode=require",
-            "POSTGRES://db",
-            "host=db user=ann password=hunter2",
-            "dbname=shop",
-            "password=hunter2 port=5433",
+            "postgresql://ann:hunter2@db:5433/shop?sslmode=require",
+            "POSTGRES://db/shop",
+            "postgres:///shop?host=/run/postgresql",
         ];
         for text in cases {
-            let backend = "Postgres";
-            assert_eq!(
-                parsed(text),
-                Err(UrlError::NotBuiltIn { backend }),
-                "{text}"
-            );
+            assert_eq!(parsed(text), Ok(Database::Postgres(text.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_postgres_database_that_is_not_named_so_is_told_how() {
+        let cases = [
+            ("postgres://db", UrlError::NoDatabase),
+            ("postgres://db/", UrlError::NoDatabase),
+            ("postgres://ann@db/?sslmode=require", UrlError::NoDatabase),
+            ("host=db user=ann password=hunter2", UrlError::Keywords),
+            ("dbname=shop", UrlError::Keywords),
+            ("password=hunter2 port=5433", UrlError::Keywords),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parsed(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_database_of_the_same_server_is_named() {
+        let cases = [
+            (
+                "postgres://ann:a%2Fb@db:1/shop",
+                "shop",
+                "postgres://ann:a%2Fb@db:1/x",
+            ),
+            (
+                "postgres:///my%20shop?host=/run/pg",
+                "my shop",
+                "postgres:///x?host=/run/pg",
+            ),
+            ("postgres://db/100%", "100%", "postgres://db/x"),
+        ];
+        for (url, name, other) in cases {
+            assert_eq!(database_name(url), name);
+            assert_eq!(with_database(url, "x"), other);
         }
     }
 
     #[test]
     fn no_message_repeats_a_password() {
         let cases = [
-            "postgres://ann:hunter2@db/shop",
+            "postgres://ann:hunter2@db",
             "host=db password=hunter2",
             "mysql://ann:hunter2@db/shop",
             "ann:hunter2@db/shop",

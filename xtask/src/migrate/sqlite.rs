@@ -1,4 +1,4 @@
-//! Built with the backends: the migration itself.
+//! Built with the backends: the migration of an `SQLite` file.
 
 use std::path::Path;
 

@@ -1,0 +1,160 @@
+//! Whether the tables are there as this library needs them. Asked at each launch, by a role that may do no more than the application.
+
+use std::sync::Arc;
+
+use crate::{Connection, error::Failure, text::SchemaName, value::params};
+
+use super::{
+    HOW_TO_MIGRATE, grants,
+    target::{MIGRATIONS, NEEDED, OWN_TABLE, VERSION, WRITTEN},
+};
+
+/// Those of the columns that are not there, and whether their table is. `$1` the schema, `$2` tables, `$3` a column of each.
+const MISSING: &str = "
+    SELECT w.t, w.c, c.oid IS NOT NULL
+    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS w (t, c, n)
+    LEFT JOIN (
+        pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1
+    ) ON c.relname = w.t AND c.relkind IN ('r', 'p', 'v', 'f')
+    LEFT JOIN pg_catalog.pg_attribute AS a
+        ON a.attrelid = c.oid AND a.attname = w.c AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attnum IS NULL
+    ORDER BY w.n";
+
+const READ_VERSION: &str = "SELECT max(version) FROM dbos.dbos_migrations";
+
+const WHO: &str = "SELECT current_user::text";
+
+/// A table or a column that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) table: String,
+    column: String,
+    table_exists: bool,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.table_exists {
+            write!(f, "column {} in table {}", self.column, self.table)
+        } else {
+            write!(f, "table {}", self.table)
+        }
+    }
+}
+
+/// The columns that this library names and that are not there; of a missing table, the first.
+pub(super) async fn missing<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+) -> Result<Vec<Missing>, Failure> {
+    let needed = NEEDED.iter().flat_map(|(table, columns)| {
+        columns
+            .split_whitespace()
+            .map(move |column| (Some(*table), Some(column)))
+    });
+    let (tables, columns): (Vec<_>, Vec<_>) = needed.unzip();
+    let rows = connection
+        .query(
+            &Arc::from(MISSING),
+            params![schema.as_str(), &tables, &columns],
+        )
+        .await?;
+    let mut missing: Vec<Missing> = Vec::new();
+    for mut row in rows {
+        let next = Missing {
+            table: row.some_text()?,
+            column: row.some_text()?,
+            table_exists: row.bool()?,
+        };
+        let told = missing
+            .iter()
+            .any(|told| !told.table_exists && told.table == next.table);
+        if !told {
+            missing.push(next);
+        }
+    }
+    Ok(missing)
+}
+
+/// The version that the tables say to be of, if they say one. Errors: there is no table that could.
+pub(super) async fn version<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+) -> Result<Option<i64>, Failure> {
+    let statement = Arc::from(schema.render(READ_VERSION));
+    let rows = connection.query(&statement, &[]).await?;
+    match rows.into_iter().next() {
+        Some(mut row) => Ok(row.integer()?),
+        None => Ok(None),
+    }
+}
+
+/// Why the database cannot be used as it is, and what to do, if it cannot.
+pub(super) async fn problem<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+) -> Result<Option<String>, Failure> {
+    let name = schema.as_str();
+    let missing = missing(connection, schema).await?;
+    if missing.iter().any(|missing| missing.table == MIGRATIONS) {
+        return Ok(Some(format!(
+            "schema {name:?} holds no DBOS system tables with a version; {HOW_TO_MIGRATE}"
+        )));
+    }
+    // That table is there, and has its column.
+    let found = version(connection, schema).await?.unwrap_or_default();
+    if found < VERSION {
+        return Ok(Some(format!(
+            "the system tables in schema {name:?} are of version {found}, and {VERSION} is needed; {HOW_TO_MIGRATE}"
+        )));
+    }
+    Ok(too_new(name, found, &missing).or_else(|| {
+        let first = missing.first()?;
+        Some(format!(
+            "the system tables in schema {name:?}, of version {found}, have no {first}; {HOW_TO_MIGRATE}"
+        ))
+    }))
+}
+
+/// Why tables of a newer version are of no use, if they are not.
+pub(super) fn too_new(schema: &str, found: i64, missing: &[Missing]) -> Option<String> {
+    let first = missing.iter().find(|missing| missing.table != OWN_TABLE)?;
+    (found > VERSION).then(|| {
+        format!(
+            "the system tables in schema {schema:?} are of version {found}, newer than the {VERSION} of this library, and have no \
+             {first}; use a newer version of `durable`"
+        )
+    })
+}
+
+/// Refuses a database that is not as this library needs it, or in which this process' role may not do what the library does.
+pub(super) async fn verify<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+) -> Result<(), Failure> {
+    if let Some(problem) = problem(connection, schema).await? {
+        return Err(Failure::Refused(problem));
+    }
+    let mut rows = connection.query(&Arc::from(WHO), &[]).await?;
+    let Some(role) = rows.pop().map(|mut row| row.some_text()).transpose()? else {
+        return Ok(());
+    };
+    let tables = WRITTEN.map(Some).to_vec();
+    let rows = connection
+        .query(
+            &Arc::from(grants::LACKING),
+            params![role.as_str(), schema.as_str(), &tables, MIGRATIONS],
+        )
+        .await?;
+    match rows.into_iter().next() {
+        None => Ok(()),
+        Some(mut row) => Err(Failure::Refused(format!(
+            "role {role:?} may not read and write table {}.{}; grant it what it needs by \
+             `cargo xtask migrate --database-url URL --app-role {role}`, run by a privileged role",
+            schema.as_str(),
+            row.some_text()?
+        ))),
+    }
+}
