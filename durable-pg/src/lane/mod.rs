@@ -5,7 +5,7 @@
 //! write whose caller has gone away happens all the same.
 //!
 //! - `write`: what rides; `columns`, `batch`: many of them as parameters, and the answer as an answer to each
-//! - `statement`: the one statement of a batch
+//! - `statement`: the one statement of a batch, as long as it has to be
 //! - `alone`: what could not ride, in a transaction of its own that tells why
 
 use std::{
@@ -33,7 +33,6 @@ mod write;
 
 pub(crate) use alone::{Recording, check_owner, record, stored, taken};
 pub(crate) use columns::format;
-pub(crate) use statement::WRITE;
 
 use batch::{Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};
@@ -218,9 +217,12 @@ impl<D: Driver> Lane<D> {
             Some(connection) => connection,
             None => self.core.prepared().await?,
         };
-        let text = self.core.text(WRITE);
+        let (statement, parameters) = batch.statement();
+        let text = self.core.text(statement);
         let columns = batch.columns(&self.places);
-        let written = connection.query(&text, &columns.parameters()).await;
+        let written = connection
+            .query(&text, &columns.parameters()[..parameters])
+            .await;
         match &written {
             Err(error) if error.is_lost() => connection.discard(),
             _ => self.connection = Some(connection),
