@@ -31,8 +31,11 @@ mod columns;
 mod statement;
 mod write;
 
-pub(crate) use alone::{Recording, check_owner, record, stored, taken};
+pub(crate) use alone::{
+    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, stored, taken,
+};
 pub(crate) use columns::format;
+pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STEPS};
 
 use batch::{Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};

@@ -12,6 +12,7 @@ use durable_pg::{Connection, Driver, Param, PgOptions, PgSystemDb, PoolSettings,
 use tokio::sync::OnceCell;
 
 mod case;
+pub mod plans;
 
 pub use case::PgFactory;
 
