@@ -13,6 +13,8 @@ use tokio::sync::OnceCell;
 
 mod case;
 pub mod plans;
+pub mod prepares;
+mod relay;
 
 pub use case::PgFactory;
 
