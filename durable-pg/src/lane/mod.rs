@@ -1,8 +1,8 @@
 //! The write lanes: all writes of workflows that wait ride in few, large commits.
 //!
-//! Each lane has a connection of its own. While a batch is on its way the next one gathers: there is no timer, so a lone write goes at
-//! once. A caller is answered after the commit that its write was part of, so nothing is acknowledged that a crash could take back. A
-//! write whose caller has gone away happens all the same.
+//! Each lane has a connection of its own. While a batch is on its way the next one gathers, and then those who were answered get a few
+//! turns to join it: there is no timer, so a lone write goes at once. A caller is answered after the commit that its write was part of, so
+//! nothing is acknowledged that a crash could take back. A write whose caller has gone away happens all the same.
 //!
 //! - `write`: what rides; `columns`, `batch`: many of them as parameters, and the answer as an answer to each
 //! - `statement`: the one statement of a batch, as long as it has to be
@@ -45,6 +45,9 @@ const MAX_BATCH: usize = 512;
 
 /// About how many bytes a batch has at most; a single larger write goes by itself.
 const MAX_BYTES: usize = 4 << 20;
+
+/// How often a lane lets other tasks go first before it gathers; more than these gain nothing.
+const TURNS: usize = 4;
 
 /// How many writes may wait in a lane before their callers wait for a place.
 const MAX_WAITING: usize = 4096;
@@ -167,7 +170,20 @@ struct Lane<D: Driver> {
 impl<D: Driver> Lane<D> {
     async fn run(mut self) {
         while let Some(writes) = self.gather().await {
+            let answered = writes.len();
             self.carry(Batch::of(writes)).await;
+            self.wait_for_the_answered(answered).await;
+        }
+    }
+
+    /// Lets those who were answered go on, up to their next writes, so that these ride together: a lane that gathers before its callers
+    /// have run takes the first few of them, and the others only after one more commit.
+    async fn wait_for_the_answered(&mut self, answered: usize) {
+        for _ in 0..TURNS {
+            if self.pending.len() + self.writes.len() >= answered {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
