@@ -12,6 +12,7 @@
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
 //! - `rows`: what columns mean
+//! - `hot`: the statements, for tests of their plans
 
 mod changes;
 mod core;
@@ -20,6 +21,8 @@ mod error;
 mod events;
 mod executors;
 mod hints;
+#[doc(hidden)]
+pub mod hot;
 mod lane;
 mod messages;
 mod options;

@@ -73,7 +73,7 @@ pub(crate) const DELIVER: &str = concat!(
 );
 
 /// By the primary key. Locked, so that what is there stays until the message is.
-const EXISTS: &str = "
+pub(crate) const EXISTS: &str = "
     SELECT 1
     FROM dbos.workflow_status AS s
     WHERE s.workflow_uuid = $1
@@ -209,7 +209,7 @@ async fn received_before<D: Driver>(
 }
 
 /// By `idx_workflow_topic`.
-const TOOK: &str = "
+pub(crate) const TOOK: &str = "
     SELECT 1
     FROM dbos.notifications AS n
     WHERE n.destination_uuid = $1

@@ -24,11 +24,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What each session of our own is set to when it is made.
 ///
-/// A statement that is prepared on an empty table would keep a sequential scan while the table grows (`enable_seqscan`), the locks
-/// of the statements are those of this isolation level, and what is acknowledged must be on the disk: a server that is set to answer
+/// A statement that is prepared on an empty table would keep a sequential scan while the table grows (`enable_seqscan`). With that no
+/// plan depends on a parameter, and each is made once (`plan_cache_mode`): that of a batch takes longer to make than the batch to write,
+/// and the server would make it anew each time, as it takes arrays whose length it does not know for longer than they are. The locks of
+/// the statements are those of this isolation level, and what is acknowledged must be on the disk: a server that is set to answer
 /// before that is overruled.
 pub(crate) const PREPARE: &str = "
     SET enable_seqscan = off;
+    SET plan_cache_mode = force_generic_plan;
     SET default_transaction_isolation = 'read committed';
     SET statement_timeout = 0;
     SELECT pg_catalog.set_config('synchronous_commit', 'on', false)

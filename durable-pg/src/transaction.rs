@@ -9,9 +9,10 @@ use crate::{
 
 /// What our statements rely on, also in a session that the application has set up.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-const BEGIN_AS_GUEST: &str = "
+pub(crate) const BEGIN_AS_GUEST: &str = "
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL enable_seqscan = off;
+    SET LOCAL plan_cache_mode = force_generic_plan;
     SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
 

@@ -8,7 +8,7 @@ use lexopt::{
 };
 
 use crate::{
-    ci,
+    bench, ci,
     failure::Failure,
     migrate::{self, Mode},
     pg, test,
@@ -27,10 +27,12 @@ pub(crate) enum Command {
     Migrate(migrate::Options),
     /// Have a Postgres server run, or not.
     Pg(pg::Options),
+    /// Measure.
+    Bench(bench::Options),
 }
 
 /// Name, options, and what it does: the first line is shown in the list, all of them by `COMMAND --help`.
-const COMMANDS: [(&str, &str, &str); 4] = [
+const COMMANDS: [(&str, &str, &str); 5] = [
     (
         "test",
         "[--full] [FILTER]",
@@ -69,6 +71,15 @@ Otherwise it is the server that is installed (on PATH or below /usr/lib/postgres
 that can be done; with --version N (13 to 18) one of that version is downloaded instead.
 `cargo xtask test` does all this by itself if there are tests that need a server.",
     ),
+    (
+        "bench",
+        "inline [--peer]|raw",
+        "Measure on Postgres: steps/s, latency, and client CPU for a workflow, through both drivers
+inline runs workflows of five steps; with --peer also through crate `dbos`, built for that, and gives the ratios.
+raw makes the same writes without the engine, and runs the engine beside it, so that the engine's own cost shows.
+Medians of --rounds N (5) in turn, each of --seconds N (5), at concurrency 1, 50 and 200, or at --concurrency N only.
+The server is the one that `cargo xtask pg up` would give. CPU time is read as Linux has it.",
+    ),
 ];
 
 /// Reads the arguments that follow `cargo xtask`.
@@ -87,6 +98,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "ci" => parse_ci(&mut parser),
         "migrate" => parse_migrate(&mut parser),
         "pg" => parse_pg(&mut parser),
+        "bench" => parse_bench(&mut parser),
         other => Err(Failure::usage(format!(
             "there is no command `{other}`\n\n{}",
             overview()
@@ -196,6 +208,39 @@ fn parse_pg(parser: &mut Parser) -> Result<Command, Failure> {
         )
     })?;
     Ok(Command::Pg(pg::Options { action, version }))
+}
+
+/// What `bench` measures, and its options.
+fn parse_bench(parser: &mut Parser) -> Result<Command, Failure> {
+    const NUMBERS: [&str; 3] = ["seconds", "rounds", "concurrency"];
+    let (mut what, mut peer, mut numbers) = (None, false, Vec::new());
+    while let Some(argument) = next(parser, "bench")? {
+        if let Long(name) = argument
+            && let Some(name) = NUMBERS.into_iter().find(|known| *known == name)
+        {
+            let number = parser.value().and_then(|value| value.parse());
+            numbers.push((name, number.map_err(|error| misused(&error, "bench"))?));
+            continue;
+        }
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("bench"))),
+            Long("peer") => peer = true,
+            Value(word) if what.is_none() && (word == "inline" || word == "raw") => {
+                what = Some(word);
+            }
+            other => return Err(misused(&other.unexpected(), "bench")),
+        }
+    }
+    let what = match what {
+        Some(word) if word == "inline" => bench::What::Inline { peer },
+        Some(_) if !peer => bench::What::Raw,
+        _ => {
+            return Err(Failure::usage(
+                "`bench` is called as `cargo xtask bench inline`, `cargo xtask bench inline --peer` or `cargo xtask bench raw`",
+            ));
+        }
+    };
+    Ok(Command::Bench(bench::Options { what, numbers }))
 }
 
 /// The next argument of `command`.
@@ -310,6 +355,13 @@ mod tests {
                 version: None
             }))
         );
+        assert_eq!(
+            parsed("bench --rounds 3 inline --peer --seconds=2"),
+            Ok(Command::Bench(bench::Options {
+                what: bench::What::Inline { peer: true },
+                numbers: vec![("rounds", 3), ("seconds", 2)],
+            }))
+        );
     }
 
     #[test]
@@ -332,6 +384,12 @@ mod tests {
             "pg up --version",
             "pg up --version 12",
             "pg url --version new",
+            "bench",
+            "bench --peer",
+            "bench raw --peer",
+            "bench inline raw",
+            "bench inline --rounds",
+            "bench inline --rounds many",
         ];
         for call in calls {
             let Err(Failure::Usage(text)) = parsed(call) else {

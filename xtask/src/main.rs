@@ -10,6 +10,7 @@
 //! - [`provided`]: what the tests are provided with: [`pg`], the Postgres server that they run against, and [`python`], the
 //!   Python environment with the package that they compare with
 //! - [`apt`], [`files`]: installing what is missing, and what is put below `target`
+//! - [`bench`]: the benchmarks, which are a package that cargo builds for it
 //! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
@@ -17,6 +18,7 @@
 use std::process::ExitCode;
 
 mod apt;
+mod bench;
 mod ci;
 mod cli;
 mod failure;
@@ -63,5 +65,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ci(options) => ci::run(&Workspace::find()?, &options),
         Command::Migrate(options) => migrate::run(&options),
         Command::Pg(options) => pg::run(&Workspace::find()?, &options),
+        Command::Bench(options) => bench::run(&Workspace::find()?, &options),
     }
 }

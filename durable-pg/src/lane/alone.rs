@@ -71,7 +71,7 @@ impl From<Recording> for Recorded {
 }
 
 /// By the primary key. Locked, so that the token is the row's until the end of the transaction.
-const OWNER: &str = "
+pub(crate) const OWNER: &str = "
     SELECT s.status, s.owner_xid
     FROM dbos.workflow_status AS s
     WHERE s.workflow_uuid = $1
@@ -97,7 +97,7 @@ pub(crate) async fn check_owner<D: Driver>(
 }
 
 /// By the primary keys of both tables.
-const RECORD: &str = "
+pub(crate) const RECORD: &str = "
     INSERT INTO dbos.operation_outputs (
         workflow_uuid, function_id, function_name, output, error, serialization, child_workflow_id,
         started_at_epoch_ms, completed_at_epoch_ms, application_name)
@@ -108,7 +108,7 @@ const RECORD: &str = "
     RETURNING function_id";
 
 /// By the primary key.
-const STORED: &str = concat!(
+pub(crate) const STORED: &str = concat!(
     "SELECT ",
     step_columns!(),
     " FROM dbos.operation_outputs AS o
@@ -190,7 +190,7 @@ async fn step_alone<D: Driver>(
 }
 
 /// By the primary key. What `transition::Event::Finish` does, as in the statement of a batch.
-const FINISH: &str = concat!(
+pub(crate) const FINISH: &str = concat!(
     "WITH ended AS (
     UPDATE dbos.workflow_status AS s
     SET status = $3, owner_xid = NULL, deduplication_id = NULL, updated_at = ",
@@ -239,7 +239,7 @@ async fn end<D: Driver>(t: &mut Transaction<'_, D>, finish: &Finish) -> Result<W
 }
 
 /// By the primary key.
-const EXISTING: &str = "
+pub(crate) const EXISTING: &str = "
     SELECT s.status, s.name, s.class_name, s.config_name, s.queue_name, s.creator_xid, s.workflow_deadline_epoch_ms
     FROM dbos.workflow_status AS s
     WHERE s.workflow_uuid = $1";
@@ -320,7 +320,7 @@ async fn record_start<D: Driver>(
 }
 
 /// By the primary keys, as in the statement of a batch.
-const INSERT: &str = concat!(
+pub(crate) const INSERT: &str = concat!(
     "WITH started AS (
     INSERT INTO dbos.workflow_status (
         workflow_uuid, status, name, class_name, config_name, application_id, application_name, application_version,

@@ -12,7 +12,8 @@ use durable_core::{
 };
 
 use super::{
-    columns::Columns,
+    columns::{ALL, Columns, OF_ENDS, OF_STEPS},
+    statement::{WRITE, WRITE_ENDS, WRITE_STEPS},
     write::{Answer, Finish, Start, Step, Write},
 };
 use crate::{Row, error::Failure};
@@ -86,7 +87,18 @@ impl Batch {
             .collect()
     }
 
-    /// Gives the parameters of [`WRITE`](super::statement::WRITE) to `run`.
+    /// The statement that writes it, and how many of its [`columns`](Self::columns) that takes.
+    pub(super) fn statement(&self) -> (&'static str, usize) {
+        if !self.starts.is_empty() {
+            (WRITE, ALL)
+        } else if !self.finishes.is_empty() {
+            (WRITE_ENDS, OF_ENDS)
+        } else {
+            (WRITE_STEPS, OF_STEPS)
+        }
+    }
+
+    /// The parameters of the statement.
     pub(super) fn columns<'a>(&'a self, places: &'a Places) -> Columns<'a> {
         let mut columns = Columns::default();
         columns.owners = self.owners();

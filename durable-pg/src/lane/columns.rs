@@ -81,6 +81,11 @@ struct CallerColumns<'a> {
     ended: Numbers,
 }
 
+/// How many parameters steps alone take, from the first on; how many steps and outcomes; and how many there are.
+pub(super) const OF_STEPS: usize = 11;
+pub(super) const OF_ENDS: usize = 16;
+pub(super) const ALL: usize = 42;
+
 impl<'a> Columns<'a> {
     pub(super) fn step(&mut self, step: &'a Step) {
         let (owner, record) = (&step.owner, &step.record);
@@ -149,7 +154,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The parameters, from `$1` on.
-    pub(super) fn parameters(&self) -> [Param<'_>; 42] {
+    pub(super) fn parameters(&self) -> [Param<'_>; ALL] {
         let (step, finish) = (&self.step, &self.finish);
         let (start, caller) = (&self.start, &self.caller);
         [

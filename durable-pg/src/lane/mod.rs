@@ -1,11 +1,11 @@
 //! The write lanes: all writes of workflows that wait ride in few, large commits.
 //!
-//! Each lane has a connection of its own. While a batch is on its way the next one gathers: there is no timer, so a lone write goes at
-//! once. A caller is answered after the commit that its write was part of, so nothing is acknowledged that a crash could take back. A
-//! write whose caller has gone away happens all the same.
+//! Each lane has a connection of its own. While a batch is on its way the next one gathers, and then those who were answered get a few
+//! turns to join it: there is no timer, so a lone write goes at once. A caller is answered after the commit that its write was part of, so
+//! nothing is acknowledged that a crash could take back. A write whose caller has gone away happens all the same.
 //!
 //! - `write`: what rides; `columns`, `batch`: many of them as parameters, and the answer as an answer to each
-//! - `statement`: the one statement of a batch
+//! - `statement`: the one statement of a batch, as long as it has to be
 //! - `alone`: what could not ride, in a transaction of its own that tells why
 
 use std::{
@@ -31,9 +31,11 @@ mod columns;
 mod statement;
 mod write;
 
-pub(crate) use alone::{Recording, check_owner, record, stored, taken};
+pub(crate) use alone::{
+    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, stored, taken,
+};
 pub(crate) use columns::format;
-pub(crate) use statement::WRITE;
+pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STEPS};
 
 use batch::{Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};
@@ -43,6 +45,9 @@ const MAX_BATCH: usize = 512;
 
 /// About how many bytes a batch has at most; a single larger write goes by itself.
 const MAX_BYTES: usize = 4 << 20;
+
+/// How often a lane lets other tasks go first before it gathers; more than these gain nothing.
+const TURNS: usize = 4;
 
 /// How many writes may wait in a lane before their callers wait for a place.
 const MAX_WAITING: usize = 4096;
@@ -165,7 +170,20 @@ struct Lane<D: Driver> {
 impl<D: Driver> Lane<D> {
     async fn run(mut self) {
         while let Some(writes) = self.gather().await {
+            let answered = writes.len();
             self.carry(Batch::of(writes)).await;
+            self.wait_for_the_answered(answered).await;
+        }
+    }
+
+    /// Lets those who were answered go on, up to their next writes, so that these ride together: a lane that gathers before its callers
+    /// have run takes the first few of them, and the others only after one more commit.
+    async fn wait_for_the_answered(&mut self, answered: usize) {
+        for _ in 0..TURNS {
+            if self.pending.len() + self.writes.len() >= answered {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -218,9 +236,12 @@ impl<D: Driver> Lane<D> {
             Some(connection) => connection,
             None => self.core.prepared().await?,
         };
-        let text = self.core.text(WRITE);
+        let (statement, parameters) = batch.statement();
+        let text = self.core.text(statement);
         let columns = batch.columns(&self.places);
-        let written = connection.query(&text, &columns.parameters()).await;
+        let written = connection
+            .query(&text, &columns.parameters()[..parameters])
+            .await;
         match &written {
             Err(error) if error.is_lost() => connection.discard(),
             _ => self.connection = Some(connection),

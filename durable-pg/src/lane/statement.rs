@@ -1,20 +1,24 @@
-//! The one statement of a batch.
+//! The statement of a batch: as much of it as the batch needs.
+//!
+//! Its parts see one snapshot, and none sees what another writes; that is no obstacle, as a workflow's steps are never in the batch of
+//! its start. `owner` locks the rows of all workflows that steps, outcomes and child starts belong to, in the order of their ids, and gives
+//! each as it is committed last, not as the snapshot has it: so nothing can come between the check of a token and the write. Rows that
+//! another transaction holds are skipped, and their writes go alone.
+//!
+//! What a part cannot write (the token is another, the number or the id is taken) it leaves out; the answer tells what was written.
+//! A child is started only together with its step: the last column divides by zero where that would not be so, and the batch fails whole.
+//!
+//! It rides on primary keys only, each asked by an array, so that no plan depends on how large a table is thought to be.
+//!
+//! The server sets up each part of a statement at every run, also one that has nothing to write; a lone step would cost as much for what
+//! it is not as for what it is.
 
 use crate::rows::now_ms;
 
-/// All writes of a batch, in one commit.
-///
-/// Its parts see one snapshot, and none sees what another writes; that is no obstacle, as a workflow's steps are never in the batch of
-/// its start. `owner` locks the rows of all workflows that steps, outcomes and child starts belong to, in the order of their ids, and gives
-/// each as it is committed last, not as the snapshot has it: so nothing can come between the check of a token and the write. Rows that
-/// another transaction holds are skipped, and their writes go alone.
-///
-/// What a part cannot write (the token is another, the number or the id is taken) it leaves out; the answer tells what was written.
-/// A child is started only together with its step: the last column divides by zero where that would not be so, and the batch fails whole.
-///
-/// It rides on primary keys only, each asked by an array, so that no plan depends on how large a table is thought to be.
-pub(crate) const WRITE: &str = concat!(
-    "WITH owner AS MATERIALIZED (
+/// The steps. `$1` to `$11`.
+macro_rules! steps {
+    () => {
+        "WITH owner AS MATERIALIZED (
     SELECT s.workflow_uuid AS id, s.status, s.owner_xid AS token, s.application_name AS application
     FROM dbos.workflow_status AS s
     WHERE s.workflow_uuid = ANY ($1::text[])
@@ -33,14 +37,22 @@ step AS (
     WHERE o.status = 'PENDING'
     ON CONFLICT (workflow_uuid, function_id) DO NOTHING
     RETURNING workflow_uuid, function_id
-),
+)"
+    };
+}
+
+/// The outcomes. `$12` to `$16`.
+macro_rules! outcomes {
+    () => {
+        concat!(
+            ",
 finish AS (
     UPDATE dbos.workflow_status AS s
     SET status = t.status, owner_xid = NULL, deduplication_id = NULL, updated_at = ",
-    now_ms!(),
-    ", completed_at = ",
-    now_ms!(),
-    ", serialization = COALESCE(t.format, s.serialization)
+            now_ms!(),
+            ", completed_at = ",
+            now_ms!(),
+            ", serialization = COALESCE(t.format, s.serialization)
     FROM unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
         AS t (workflow, token, status, payload, format)
     JOIN owner AS o ON o.id = t.workflow AND o.token = t.token
@@ -58,7 +70,16 @@ outcome AS (
     FROM finish AS f
     ON CONFLICT (workflow_uuid) DO UPDATE
         SET output = excluded.output, error = excluded.error
-),
+)"
+        )
+    };
+}
+
+/// The starts. `$17` to `$42`.
+macro_rules! starts {
+    () => {
+        concat!(
+            ",
 start AS MATERIALIZED (
     SELECT t.*, greatest(",
     now_ms!(),
@@ -129,19 +150,64 @@ child_step AS (
     JOIN owner AS o ON o.id = c.caller
     ON CONFLICT (workflow_uuid, function_id) DO NOTHING
     RETURNING workflow_uuid
-)
-SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step),
-       (SELECT count(*) FROM finish)
-           / CASE WHEN (SELECT count(*) FROM child_step) = (SELECT count(*) FROM child) THEN 1 ELSE 0 END
+)"
+        )
+    };
+}
+
+/// The steps that were written, where some were not.
+macro_rules! some_steps {
+    () => {
+        "
 UNION ALL
 SELECT 1, s.workflow_uuid, s.function_id::bigint, NULL
 FROM step AS s
-WHERE (SELECT count(*) FROM step) <> cardinality($2::text[])
+WHERE (SELECT count(*) FROM step) <> cardinality($2::text[])"
+    };
+}
+
+/// The outcomes that were written, where some were not or came from a queue.
+macro_rules! some_outcomes {
+    () => {
+        "
 UNION ALL
 SELECT 2, f.workflow_uuid, (f.queue_name IS NOT NULL)::int::bigint, NULL
 FROM finish AS f
 WHERE f.queue_name IS NOT NULL
-   OR (SELECT count(*) FROM finish) <> cardinality($12::text[])
+   OR (SELECT count(*) FROM finish) <> cardinality($12::text[])"
+    };
+}
+
+/// A batch of steps only.
+pub(crate) const WRITE_STEPS: &str = concat!(
+    steps!(),
+    "
+SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step), 0::bigint",
+    some_steps!()
+);
+
+/// A batch of steps and outcomes.
+pub(crate) const WRITE_ENDS: &str = concat!(
+    steps!(),
+    outcomes!(),
+    "
+SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step), (SELECT count(*) FROM finish)",
+    some_steps!(),
+    some_outcomes!()
+);
+
+/// Any batch.
+pub(crate) const WRITE: &str = concat!(
+    steps!(),
+    outcomes!(),
+    starts!(),
+    "
+SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step),
+       (SELECT count(*) FROM finish)
+           / CASE WHEN (SELECT count(*) FROM child_step) = (SELECT count(*) FROM child) THEN 1 ELSE 0 END",
+    some_steps!(),
+    some_outcomes!(),
+    "
 UNION ALL
 SELECT 3, s.workflow_uuid, s.created_at, s.workflow_deadline_epoch_ms
 FROM started AS s"

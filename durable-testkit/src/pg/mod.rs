@@ -14,6 +14,9 @@ use tokio::sync::OnceCell;
 
 mod case;
 pub mod interleave;
+pub mod plans;
+pub mod prepares;
+mod relay;
 
 pub use case::PgFactory;
 

@@ -1,0 +1,9 @@
+//! How often diesel-async has statements prepared.
+
+use durable_pg_diesel::DieselDriver;
+use durable_testkit::pg::prepares;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_is_prepared_twice_on_a_connection() {
+    prepares::no_statement_is_prepared_twice::<DieselDriver>(|options| options).await;
+}
