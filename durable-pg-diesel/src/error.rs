@@ -13,7 +13,7 @@ use durable_pg::DriverError;
 /// The driver's error as the engine's. Neither holds a parameter or a password.
 pub(crate) fn of(error: Error) -> DriverError {
     match error {
-        Error::DatabaseError(kind, said) => database(&kind, &*said),
+        Error::DatabaseError(kind, said) => database(kind, &*said),
         Error::SerializationError(why) | Error::DeserializationError(why) => {
             DriverError::unlike(why.to_string())
         }
@@ -24,7 +24,7 @@ pub(crate) fn of(error: Error) -> DriverError {
     }
 }
 
-fn database(kind: &DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> DriverError {
+fn database(kind: DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> DriverError {
     let message = said.message();
     let code = match kind {
         DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {

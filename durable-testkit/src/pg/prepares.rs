@@ -1,6 +1,6 @@
 //! How often statements are prepared.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use durable_core::{
     db::{
@@ -37,7 +37,7 @@ pub async fn no_statement_is_prepared_twice<D: Driver>(
         join_all(lives).await;
     }
     let prepared = relay.prepared();
-    let texts: usize = prepared.iter().map(|texts| texts.len()).sum();
+    let texts: usize = prepared.iter().map(BTreeMap::len).sum();
     assert!(
         texts > 40,
         "the lives were to prepare many statements: {texts}"
@@ -115,7 +115,9 @@ async fn run_here(db: &dyn SystemDb, id: &str, executor: &ExecutorId) {
         ..Waits::default()
     };
     db.poll(&waits).await.unwrap();
-    db.histories(&[owner.workflow.clone()]).await.unwrap();
+    db.histories(std::slice::from_ref(&owner.workflow))
+        .await
+        .unwrap();
     db.workflow(&owner.workflow).await.unwrap();
     for _ in 0..2 {
         let outcome = Outcome::Failure(json("1"));
@@ -141,7 +143,7 @@ async fn run_from_a_queue(db: &dyn SystemDb, id: &str, claimant: &Claimant) {
     let claimed = db.claim(&request_here).await.unwrap();
     assert_eq!(claimed.len(), 1, "{id} waits on its queue");
     db.claimed_by(&request_here.tokens).await.unwrap();
-    db.cancel(&[queued.id.clone()]).await.unwrap();
+    db.cancel(std::slice::from_ref(&queued.id)).await.unwrap();
     db.resume(&queued.id, None).await.unwrap();
     db.claim(&request(INTERNAL_QUEUE)).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Stands between a client and the server, and counts what the client has the server prepare.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// How often each text was prepared on one connection.
-pub(super) type Prepared = HashMap<String, usize>;
+pub(super) type Prepared = BTreeMap<String, usize>;
 
 /// The relay. It ends when this is dropped; what is connected then goes on.
 pub(super) struct Relay {
