@@ -16,7 +16,7 @@ use super::{
     statement::{WRITE, WRITE_ENDS, WRITE_STEPS},
     write::{Answer, Finish, Start, Step, Write},
 };
-use crate::{Row, error::Failure};
+use crate::{DriverError, Row};
 
 /// A batch, kind by kind.
 #[derive(Default)]
@@ -139,8 +139,7 @@ impl Batch {
     }
 
     /// Answers what the statement wrote; the rest is to be written alone, which tells why it was not.
-    pub(super) fn settle(self, rows: Vec<Row>, places: &Places) -> Result<Settled, Failure> {
-        let written = Answered::read(rows)?;
+    pub(super) fn settle(self, written: &Answered, places: &Places) -> Settled {
         let mut settled = Settled {
             hints: Vec::new(),
             alone: self.alone,
@@ -179,7 +178,7 @@ impl Batch {
             let deadline = deadline.map(Timestamp::from_millis);
             let _ = answer.send(Ok(ChildInserted::Done(Inserted::Created { deadline })));
         }
-        Ok(settled)
+        settled
     }
 }
 
@@ -193,7 +192,7 @@ pub(super) struct Settled {
 
 /// The statement's answer.
 #[derive(Default)]
-struct Answered {
+pub(super) struct Answered {
     steps: usize,
     finishes: usize,
     step: HashSet<(WorkflowId, i32)>,
@@ -204,7 +203,8 @@ struct Answered {
 }
 
 impl Answered {
-    fn read(rows: Vec<Row>) -> Result<Self, Failure> {
+    /// Errors: it is not an answer to the statement.
+    pub(super) fn read(rows: Vec<Row>) -> Result<Self, DriverError> {
         let mut written = Self::default();
         let count = |number: i64| usize::try_from(number).unwrap_or(0);
         for mut row in rows {

@@ -37,7 +37,7 @@ pub(crate) use alone::{
 pub(crate) use columns::format;
 pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STEPS};
 
-use batch::{Batch, Places, Settled};
+use batch::{Answered, Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};
 
 /// How many writes share one commit at most: what a failure repeats one by one is bounded by it.
@@ -211,13 +211,7 @@ impl<D: Driver> Lane<D> {
     /// Writes a batch and answers its callers.
     async fn carry(&mut self, batch: Batch) {
         let failure = match self.write(&batch).await {
-            Ok(rows) => match batch.settle(rows, &self.places) {
-                Ok(settled) => return self.settled(settled),
-                // The answer cannot be read, and its callers have gone with it: they are told that there is none.
-                Err(failure) => {
-                    return tracing::error!(?failure, "a batch's answer is not understood");
-                }
-            },
+            Ok(answered) => return self.settled(batch.settle(&answered, &self.places)),
             Err(failure) => failure,
         };
         let writes = batch.into_writes();
@@ -231,7 +225,7 @@ impl<D: Driver> Lane<D> {
     }
 
     /// One statement, which is one commit.
-    async fn write(&mut self, batch: &Batch) -> Result<Vec<crate::Row>, DriverError> {
+    async fn write(&mut self, batch: &Batch) -> Result<Answered, DriverError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.core.prepared().await?,
@@ -246,10 +240,9 @@ impl<D: Driver> Lane<D> {
             Err(error) if error.is_lost() => connection.discard(),
             _ => self.connection = Some(connection),
         }
-        if written.is_ok() {
-            self.commits.fetch_add(1, Ordering::Relaxed);
-        }
-        written
+        let rows = written?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Answered::read(rows)
     }
 
     fn settled(&self, settled: Settled) {
