@@ -179,11 +179,13 @@ impl<D: Driver> Lane<D> {
     /// Lets those who were answered go on, up to their next writes, so that these ride together: a lane that gathers before its callers
     /// have run takes the first few of them, and the others only after one more commit.
     async fn wait_for_the_answered(&mut self, answered: usize) {
+        // Those that came meanwhile are beside them.
+        let all = self.writes.len() + answered;
         for _ in 0..TURNS {
-            if self.pending.len() + self.writes.len() >= answered {
+            tokio::task::yield_now().await;
+            if self.writes.len() >= all {
                 return;
             }
-            tokio::task::yield_now().await;
         }
     }
 
