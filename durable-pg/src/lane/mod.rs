@@ -35,7 +35,7 @@ pub(crate) use alone::{
     EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, stored, taken,
 };
 pub(crate) use columns::format;
-pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STEPS};
+pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STARTS, WRITE_STEPS};
 
 use batch::{Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};
@@ -242,7 +242,7 @@ impl<D: Driver> Lane<D> {
         let text = self.core.text(statement);
         let columns = batch.columns(&self.places);
         let written = connection
-            .query(&text, &columns.parameters()[..parameters])
+            .query(&text, &columns.parameters()[parameters])
             .await;
         match &written {
             Err(error) if error.is_lost() => connection.discard(),
