@@ -29,6 +29,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("lane::STORED", lane::STORED),
         ("lane::WRITE", lane::WRITE),
         ("lane::WRITE_ENDS", lane::WRITE_ENDS),
+        ("lane::WRITE_STARTS", lane::WRITE_STARTS),
         ("lane::WRITE_STEPS", lane::WRITE_STEPS),
         ("messages::CONSUME", messages::CONSUME),
         ("messages::DELIVER", messages::DELIVER),

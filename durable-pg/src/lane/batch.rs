@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::{Mutex, PoisonError},
 };
 
@@ -12,8 +13,8 @@ use durable_core::{
 };
 
 use super::{
-    columns::{ALL, Columns, OF_ENDS, OF_STEPS},
-    statement::{WRITE, WRITE_ENDS, WRITE_STEPS},
+    columns::{ALL, Columns, OF_ENDS, OF_STARTS, OF_STEPS},
+    statement::{WRITE, WRITE_ENDS, WRITE_STARTS, WRITE_STEPS},
     write::{Answer, Finish, Start, Step, Write},
 };
 use crate::{DriverError, Row};
@@ -87,14 +88,14 @@ impl Batch {
             .collect()
     }
 
-    /// The statement that writes it, and how many of its [`columns`](Self::columns) that takes.
-    pub(super) fn statement(&self) -> (&'static str, usize) {
-        if !self.starts.is_empty() {
-            (WRITE, ALL)
-        } else if !self.finishes.is_empty() {
-            (WRITE_ENDS, OF_ENDS)
-        } else {
-            (WRITE_STEPS, OF_STEPS)
+    /// The statement that writes it, and which of its [`columns`](Self::columns) that takes.
+    pub(super) fn statement(&self) -> (&'static str, Range<usize>) {
+        let by_none = self.starts.iter().all(|(start, _)| start.parent.is_none());
+        match (&*self.steps, &*self.finishes, &*self.starts) {
+            (_, [], []) => (WRITE_STEPS, OF_STEPS),
+            (_, _, []) => (WRITE_ENDS, OF_ENDS),
+            ([], [], _) if by_none => (WRITE_STARTS, OF_STARTS),
+            _ => (WRITE, ALL),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The parameters of the statement: a column for each field of each kind of write.
 
+use std::ops::Range;
+
 use durable_core::{
     db::{StepResult, Timing},
     ids::{ExecutorId, Format, OwnerToken, WorkflowId},
@@ -81,10 +83,11 @@ struct CallerColumns<'a> {
     ended: Numbers,
 }
 
-/// How many parameters steps alone take, from the first on; how many steps and outcomes; and how many there are.
-pub(super) const OF_STEPS: usize = 11;
-pub(super) const OF_ENDS: usize = 16;
-pub(super) const ALL: usize = 42;
+/// The parameters of steps, of steps and outcomes, of starts that no workflow makes, and of everything.
+pub(super) const OF_STEPS: Range<usize> = 0..11;
+pub(super) const OF_ENDS: Range<usize> = 0..16;
+pub(super) const OF_STARTS: Range<usize> = 16..36;
+pub(super) const ALL: Range<usize> = 0..42;
 
 impl<'a> Columns<'a> {
     pub(super) fn step(&mut self, step: &'a Step) {
@@ -154,7 +157,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The parameters, from `$1` on.
-    pub(super) fn parameters(&self) -> [Param<'_>; ALL] {
+    pub(super) fn parameters(&self) -> [Param<'_>; ALL.end] {
         let (step, finish) = (&self.step, &self.finish);
         let (start, caller) = (&self.start, &self.caller);
         [

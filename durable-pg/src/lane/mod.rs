@@ -35,7 +35,7 @@ pub(crate) use alone::{
     EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, stored, taken,
 };
 pub(crate) use columns::format;
-pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STEPS};
+pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STARTS, WRITE_STEPS};
 
 use batch::{Answered, Batch, Places, Settled};
 use write::{Answer, Finish, Start, Step, Write};
@@ -179,11 +179,13 @@ impl<D: Driver> Lane<D> {
     /// Lets those who were answered go on, up to their next writes, so that these ride together: a lane that gathers before its callers
     /// have run takes the first few of them, and the others only after one more commit.
     async fn wait_for_the_answered(&mut self, answered: usize) {
+        // Those that came meanwhile are beside them.
+        let all = self.writes.len() + answered;
         for _ in 0..TURNS {
-            if self.pending.len() + self.writes.len() >= answered {
+            tokio::task::yield_now().await;
+            if self.writes.len() >= all {
                 return;
             }
-            tokio::task::yield_now().await;
         }
     }
 
@@ -234,7 +236,7 @@ impl<D: Driver> Lane<D> {
         let text = self.core.text(statement);
         let columns = batch.columns(&self.places);
         let written = connection
-            .query(&text, &columns.parameters()[..parameters])
+            .query(&text, &columns.parameters()[parameters])
             .await;
         match &written {
             Err(error) if error.is_lost() => connection.discard(),

@@ -75,29 +75,23 @@ outcome AS (
     };
 }
 
-/// The starts. `$17` to `$42`.
+/// The starts: their columns as arrays, the names of these, what else holds for each, and the array of their ids.
 macro_rules! starts {
-    () => {
+    ($columns:literal, $names:literal, $condition:literal, $ids:literal) => {
         concat!(
-            ",
+            "
 start AS MATERIALIZED (
     SELECT t.*, greatest(",
-    now_ms!(),
-    ", t.floor) + t.place AS created
-    FROM unnest($17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
-                $25::text[], $26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[],
-                $32::text[], $33::text[], $34::text[], $35::bigint[], $36::bigint[], $37::text[], $38::text[],
-                $39::bigint[], $40::text[], $41::bigint[], $42::bigint[])
-        AS t (id, status, name, class, config, application, version, executor, owner, creator, attempts, queue, priority,
-              timeout, deadline, parent, format, input, floor, place, caller, caller_token, number, step, began, ended)
-    LEFT JOIN owner AS o ON o.id = t.caller AND o.token = t.caller_token AND o.status = 'PENDING'
-    WHERE t.caller IS NULL
-       OR (o.id IS NOT NULL AND NOT EXISTS (
-              SELECT 1
-              FROM dbos.operation_outputs AS taken
-              WHERE taken.workflow_uuid = t.caller
-                AND taken.function_id = t.number::int
-              OFFSET 0))
+            now_ms!(),
+            ", t.floor) + t.place AS created
+    FROM unnest(",
+            $columns,
+            ")
+        AS t (",
+            $names,
+            ")",
+            $condition,
+            "
 ),
 started AS (
     INSERT INTO dbos.workflow_status (
@@ -127,14 +121,26 @@ input AS (
 ),
 stale_steps AS (
     DELETE FROM dbos.operation_outputs AS stale
-    WHERE stale.workflow_uuid = ANY ($17::text[])
+    WHERE stale.workflow_uuid = ANY (",
+            $ids,
+            "::text[])
       AND stale.workflow_uuid IN (SELECT s.workflow_uuid FROM started AS s)
 ),
 stale_outcome AS (
     DELETE FROM dbos.workflow_output AS stale
-    WHERE stale.workflow_uuid = ANY ($17::text[])
+    WHERE stale.workflow_uuid = ANY (",
+            $ids,
+            "::text[])
       AND stale.workflow_uuid IN (SELECT s.workflow_uuid FROM started AS s)
-),
+)"
+        )
+    };
+}
+
+/// The steps of those who start children. `$37` to `$42` are among the columns of the starts.
+macro_rules! child_steps {
+    () => {
+        ",
 child AS (
     SELECT t.*
     FROM started AS s
@@ -151,7 +157,6 @@ child_step AS (
     ON CONFLICT (workflow_uuid, function_id) DO NOTHING
     RETURNING workflow_uuid
 )"
-        )
     };
 }
 
@@ -196,11 +201,47 @@ SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step), (SELECT count(*) FROM
     some_outcomes!()
 );
 
+/// A batch of starts that no workflow makes.
+pub(crate) const WRITE_STARTS: &str = concat!(
+    "WITH",
+    starts!(
+        "$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::text[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[],
+                $17::text[], $18::text[], $19::bigint[], $20::bigint[]",
+        "id, status, name, class, config, application, version, executor, owner, creator, attempts, queue, priority,
+              timeout, deadline, parent, format, input, floor, place",
+        "",
+        "$1"
+    ),
+    "
+SELECT 3::bigint, s.workflow_uuid, s.created_at, s.workflow_deadline_epoch_ms
+FROM started AS s"
+);
+
 /// Any batch.
 pub(crate) const WRITE: &str = concat!(
     steps!(),
     outcomes!(),
-    starts!(),
+    ",",
+    starts!(
+        "$17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
+                $25::text[], $26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[],
+                $32::text[], $33::text[], $34::text[], $35::bigint[], $36::bigint[], $37::text[], $38::text[],
+                $39::bigint[], $40::text[], $41::bigint[], $42::bigint[]",
+        "id, status, name, class, config, application, version, executor, owner, creator, attempts, queue, priority,
+              timeout, deadline, parent, format, input, floor, place, caller, caller_token, number, step, began, ended",
+        "
+    LEFT JOIN owner AS o ON o.id = t.caller AND o.token = t.caller_token AND o.status = 'PENDING'
+    WHERE t.caller IS NULL
+       OR (o.id IS NOT NULL AND NOT EXISTS (
+              SELECT 1
+              FROM dbos.operation_outputs AS taken
+              WHERE taken.workflow_uuid = t.caller
+                AND taken.function_id = t.number::int
+              OFFSET 0))",
+        "$17"
+    ),
+    child_steps!(),
     "
 SELECT 0::bigint, NULL::text, (SELECT count(*) FROM step),
        (SELECT count(*) FROM finish)
