@@ -58,6 +58,25 @@ impl DriverError {
         }
     }
 
+    /// The same, with how a URL is written.
+    pub(crate) fn about_the_url(mut self) -> Self {
+        self.message = format!(
+            "the database URL cannot be used: {}; the form is postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+            self.message
+        );
+        self
+    }
+
+    /// The same, with what to look at where the first connection fails.
+    pub(crate) fn while_connecting(mut self) -> Self {
+        self.message = format!(
+            "cannot connect to the Postgres server: {}; look at the URL's host, port, user, password and database, and whether the \
+             server runs and lets this user in",
+            self.message
+        );
+        self
+    }
+
     /// The SQLSTATE, where there is one and the driver tells it.
     pub fn code(&self) -> Option<&str> {
         match &self.kind {

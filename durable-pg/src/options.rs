@@ -151,11 +151,13 @@ impl<D: Driver> PgOptions<D> {
                     acquire_timeout: ACQUIRE_TIMEOUT,
                     prepare: PREPARE,
                 };
-                D::open(&url, &settings)?
+                D::open(&url, &settings).map_err(DriverError::about_the_url)?
             }
             Source::Pool(pool) => D::over(pool),
         };
-        drop(driver.acquire().await?);
+        // Beside the pool, which would only say that it has none.
+        let first = driver.dedicated().await;
+        drop(first.map_err(DriverError::while_connecting)?);
         Ok(PgSystemDb::new(
             driver,
             schema,
