@@ -10,7 +10,7 @@
 //! - [`provided`]: what the tests are provided with: [`pg`], the Postgres server that they run against, and [`python`], the
 //!   Python environment with the package that they compare with
 //! - [`apt`], [`files`]: installing what is missing, and what is put below `target`
-//! - [`bench`]: the benchmarks, which are a package that cargo builds for it
+//! - [`bench`](mod@bench): the benchmarks, which are a package that cargo builds for it
 //! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.

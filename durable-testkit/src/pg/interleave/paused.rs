@@ -7,7 +7,7 @@ use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row};
 
 use super::gate::Gate;
 
-/// Another driver, with a [`Gate`] before its statements. It is open until it is armed.
+/// Another driver, with a gate before its statements. It is open until it is armed.
 #[derive(Clone)]
 pub struct Paused<D> {
     inner: D,
