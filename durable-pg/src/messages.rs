@@ -10,7 +10,7 @@ use durable_core::{
 use crate::{
     Driver, PgSystemDb,
     error::Failure,
-    lane::{Recording, check_owner, format, record, stored, taken},
+    lane::{Recording, check_owner, format, record, same, stored, taken},
     rows::{self, now_ms},
     transaction::Transaction,
     value::params,
@@ -94,8 +94,7 @@ async fn send<D: Driver>(
         && let Some(before) = stored(t, &owner.workflow, sent.number).await?
     {
         // It was sent then; the mailbox may even be gone by now.
-        if (&before.name, &before.result, &before.child) == (&sent.name, &sent.result, &sent.child)
-        {
+        if same(&before, sent) {
             return Ok(Sent::Delivered);
         }
         return Err(taken(owner, &before, &sent.name));

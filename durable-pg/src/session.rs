@@ -24,15 +24,19 @@ const MAX_TOLD: usize = 8192;
 /// How often the session is looked at while it holds locks.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// The number that is locked for an executor. `$1` the schema, `$2` its id.
+/// The number that is locked for the executor with this id. `$1` the schema.
 macro_rules! lock_key {
-    () => {
-        "hashtextextended('durable executor ' || $1::text || ' ' || $2::text, 0)"
+    ($id:literal) => {
+        concat!(
+            "hashtextextended('durable executor ' || $1::text || ' ' || ",
+            $id,
+            ", 0)"
+        )
     };
 }
 
-const LOCK: &str = concat!("SELECT pg_try_advisory_lock(", lock_key!(), ")");
-const UNLOCK: &str = concat!("SELECT pg_advisory_unlock(", lock_key!(), ")");
+const LOCK: &str = concat!("SELECT pg_try_advisory_lock(", lock_key!("$2::text"), ")");
+const UNLOCK: &str = concat!("SELECT pg_advisory_unlock(", lock_key!("$2::text"), ")");
 const TELL: &str = "
     SELECT count(pg_notify(t.channel, t.payload))
     FROM unnest($1::text[], $2::text[]) AS t (channel, payload)";
@@ -60,6 +64,7 @@ impl Session {
             driver,
             schema,
             held: Arc::clone(&held),
+            missing: BTreeSet::new(),
             connection: None,
         };
         tokio::spawn(holder.run(wished, hints));
@@ -115,6 +120,8 @@ struct Holder<D: Driver> {
     driver: D,
     schema: SchemaName,
     held: Arc<Mutex<BTreeSet<ExecutorId>>>,
+    /// Those of the held whose locks the present session does not have: they are tried again at each heartbeat.
+    missing: BTreeSet<ExecutorId>,
     connection: Option<D::Connection>,
 }
 
@@ -153,6 +160,7 @@ impl<D: Driver> Holder<D> {
             }
             Wish::Unlock(id, answer) => {
                 self.held().remove(&id);
+                self.missing.remove(&id);
                 let freed = self.ask(UNLOCK, &id).await;
                 let _ = answer.send(freed.map_err(Failure::from));
             }
@@ -218,6 +226,18 @@ impl<D: Driver> Holder<D> {
         self.keep(connection, answer.err().as_ref());
         if lost {
             self.reconnect().await;
+            return;
+        }
+        for id in self.missing.clone() {
+            // A session made in between has tried them itself.
+            if self.connection.is_none() {
+                return;
+            }
+            // A session that broke may hold its locks for a while after a new one is made.
+            if let Ok(true) = self.ask(LOCK, &id).await {
+                self.missing.remove(&id);
+                tracing::info!(executor = %id, "the lock on this executor's id is held again");
+            }
         }
     }
 
@@ -238,7 +258,8 @@ impl<D: Driver> Holder<D> {
         }
         let mut connection = prepared(&self.driver).await?;
         connection.batch(NO_DISK).await?;
-        let held: Vec<ExecutorId> = self.held().iter().cloned().collect();
+        let held = self.held().clone();
+        self.missing.clear();
         for id in held {
             let locked = connection
                 .query(&Arc::from(LOCK), params![self.schema.as_str(), id.as_str()])
@@ -251,6 +272,7 @@ impl<D: Driver> Holder<D> {
                     "the lock on this executor's id was lost with its connection and another session has it; until it is free, \
                      other executors may take this one's workflows over"
                 );
+                self.missing.insert(id);
             }
         }
         Ok(connection)
@@ -269,10 +291,12 @@ impl<D: Driver> Holder<D> {
 }
 
 /// Those of the executors that do not live. `$1` the schema, `$2` their ids.
-pub(crate) const DEAD: &str = "
-    SELECT e.id
+pub(crate) const DEAD: &str = concat!(
+    "SELECT e.id
     FROM (
-        SELECT w.id, hashtextextended('durable executor ' || $1::text || ' ' || w.id, 0) AS key
+        SELECT w.id, ",
+    lock_key!("w.id"),
+    " AS key
         FROM unnest($2::text[]) AS w (id)) AS e
     WHERE NOT EXISTS (
         SELECT 1
@@ -281,4 +305,5 @@ pub(crate) const DEAD: &str = "
           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
           AND l.objsubid = 1
           AND l.granted
-          AND (l.classid::bigint << 32) | l.objid::bigint = e.key)";
+          AND (l.classid::bigint << 32) | l.objid::bigint = e.key)"
+);

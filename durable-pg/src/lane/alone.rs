@@ -169,7 +169,7 @@ pub(crate) async fn record<D: Driver>(
 }
 
 /// Whether two records say the same. Their times may differ: an operation that is asked again need not have kept them.
-fn same(a: &StepRecord, b: &StepRecord) -> bool {
+pub(crate) fn same(a: &StepRecord, b: &StepRecord) -> bool {
     (&a.name, &a.result, &a.child) == (&b.name, &b.result, &b.child)
 }
 

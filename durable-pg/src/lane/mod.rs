@@ -32,7 +32,8 @@ mod statement;
 mod write;
 
 pub(crate) use alone::{
-    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, stored, taken,
+    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, same, stored,
+    taken,
 };
 pub(crate) use columns::format;
 pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STARTS, WRITE_STEPS};
