@@ -192,7 +192,9 @@ async fn before_the_edit(ctx: Ctx, _order: String) -> Result<(), durable::Error>
     ctx.sleep(Duration::from_secs(3600)).await
 }
 
-#[tokio::test]
+// This thread waits for processes without a runtime's knowledge; with one thread alone, a write of the app that is under way would hold
+// the file's lock meanwhile.
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_an_edited_workflow_waits_and_the_ways_out_are_told() {
     let files = Files::new();
     let database = Sqlite::open(files.path("shop.db")).await.unwrap();
