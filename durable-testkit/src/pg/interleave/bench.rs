@@ -13,6 +13,7 @@ use durable_pg::{Driver, Param, PgSystemDb};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
+    Reach,
     call::{Call, here},
     gate::{Gate, Phase, Rewrite, Span, are_independent, short},
     model::{ENDED_BY_THE_SERVER, Outcome, Serial},
@@ -53,8 +54,8 @@ pub(super) struct Next {
 
 impl Next {
     /// Whether it makes no difference which of the two goes first.
-    pub(super) fn is_independent_of(&self, other: &Self) -> bool {
-        !super::is_full() && are_independent(&self.statement, &other.statement)
+    pub(super) fn is_independent_of(&self, other: &Self, reach: Reach) -> bool {
+        reach == Reach::Distinct && are_independent(&self.statement, &other.statement)
     }
 }
 
@@ -79,6 +80,7 @@ pub(super) struct Played {
 /// Two processes on a database, and those who look on.
 pub(super) struct Bench<D: Driver> {
     number: usize,
+    reach: Reach,
     a: PgSystemDb<Paused<D>>,
     b: PgSystemDb<Paused<D>>,
     observer: Bare<D>,
@@ -99,12 +101,14 @@ impl<D: Driver> Bench<D> {
         database: &TestDb<D>,
         number: usize,
         rewrite: Option<Rewrite>,
+        reach: Reach,
     ) -> Self {
         let a = process(database, rewrite).await;
         let b = process(database, rewrite).await;
         let mut brake = database.bare().await;
         let bench = Self {
             number,
+            reach,
             observer: database.bare().await,
             brake_session: brake.number("SELECT pg_backend_pid()").await,
             brake,
@@ -234,7 +238,7 @@ impl<D: Driver> Bench<D> {
                 run.deadlocked().await?;
                 continue;
             }
-            let Some(taken) = run.choose(&able, prefix)? else {
+            let Some(taken) = run.choose(&able, prefix, self.reach)? else {
                 return Ok(true);
             };
             able.retain(|next| *next != taken && !run.broken_off);
@@ -468,7 +472,12 @@ struct Run {
 
 impl Run {
     /// Whose turn it is: as the prefix says, then the first that is not asleep; `None`: all are, and the rest was played already.
-    fn choose(&mut self, able: &[Next], prefix: &Prefix) -> Result<Option<Next>, String> {
+    fn choose(
+        &mut self,
+        able: &[Next],
+        prefix: &Prefix,
+        reach: Reach,
+    ) -> Result<Option<Next>, String> {
         let turn = self.turns.len();
         if let Some(wanted) = prefix.turns.get(turn) {
             let taken = able.iter().find(|next| next.actor == *wanted).cloned();
@@ -478,7 +487,7 @@ impl Run {
         }
         let asleep = match self.turns.last().zip(self.asleep.last()) {
             Some((last, asleep)) if turn > prefix.turns.len() => {
-                let stays = |next: &&Next| next.is_independent_of(&last.taken);
+                let stays = |next: &&Next| next.is_independent_of(&last.taken, reach);
                 asleep.iter().filter(stays).cloned().collect()
             }
             _ => prefix.asleep.clone(),
