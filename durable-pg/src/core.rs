@@ -68,7 +68,7 @@ impl<D: Driver> Core<D> {
             self.borrowed.acquire().await.ok()
         };
         Ok(Borrowed {
-            connection: self.driver.acquire().await?,
+            connection: self.driver.acquire().await.map_err(DriverError::away)?,
             _permit: permit,
         })
     }
@@ -189,11 +189,8 @@ impl<D: Driver> Core<D> {
 
 /// A connection outside the pool, set up for our statements.
 pub(crate) async fn prepared<D: Driver>(driver: &D) -> Result<D::Connection, DriverError> {
-    let mut connection = driver.dedicated().await?;
-    // The connections of a pool of our own are made so.
-    if !driver.owns_pool() {
-        connection.batch(PREPARE).await?;
-    }
+    let mut connection = driver.dedicated().await.map_err(DriverError::away)?;
+    connection.batch(PREPARE).await?;
     Ok(connection)
 }
 

@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Driver, DriverError, Migration, PgSystemDb,
+    Driver, DriverError, Migration, PgSystemDb, Servers,
+    connect::probe,
     text::{DEFAULT_SCHEMA, SchemaName},
 };
 
@@ -126,7 +127,7 @@ impl<D: Driver> PgOptions<D> {
     pub fn migration(self) -> Result<Migration<D>, DriverError> {
         let schema = SchemaName::new(&self.schema)?;
         let driver = match self.source {
-            Source::Url(url) => D::open(&url, &PoolSettings::bare(1))?,
+            Source::Url(url) => D::open(servers(&url)?, &PoolSettings::bare(1)),
             Source::Pool(pool) => D::over(pool),
         };
         Ok(Migration::new(driver, schema, self.listen_notify))
@@ -134,8 +135,9 @@ impl<D: Driver> PgOptions<D> {
 
     /// Opens the database, and starts its writers on the current tokio runtime; with that runtime they end.
     ///
-    /// Connects once, to find out now what would be found out at the first call. Errors: a URL or a schema name that cannot be
-    /// used, and a server that cannot be reached or refuses.
+    /// Connects twice, to find out now what would be found out at the first call, or never: that the server cannot be reached or refuses, and
+    /// that a pooler in between gives no sessions of their own ([`DriverError::name`] is `DURABLE_SESSION_MODE`) or has none for a second
+    /// connection (`DURABLE_POOL_TOO_SMALL`, after 2 s). Errors: these, and a URL or a schema name that cannot be used.
     pub async fn connect(self) -> Result<PgSystemDb<D>, DriverError> {
         let schema = SchemaName::new(&self.schema)?;
         let driver = match self.source {
@@ -151,13 +153,13 @@ impl<D: Driver> PgOptions<D> {
                     acquire_timeout: ACQUIRE_TIMEOUT,
                     prepare: PREPARE,
                 };
-                D::open(&url, &settings).map_err(DriverError::about_the_url)?
+                D::open(servers(&url)?, &settings)
             }
             Source::Pool(pool) => D::over(pool),
         };
-        // Beside the pool, which would only say that it has none.
-        let first = driver.dedicated().await;
-        drop(first.map_err(DriverError::while_connecting)?);
+        // Before anything is set or prepared: a session that is shared would keep it.
+        let checked = probe::check(&driver).await;
+        checked.map_err(DriverError::while_connecting)?;
         Ok(PgSystemDb::new(
             driver,
             schema,
@@ -165,6 +167,10 @@ impl<D: Driver> PgOptions<D> {
             self.listen_notify,
         ))
     }
+}
+
+fn servers(url: &str) -> Result<Servers, DriverError> {
+    Servers::of(url).map_err(DriverError::about_the_url)
 }
 
 /// Shows no URL: it may hold a password.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use durable_pg::{
-    Connection, Driver, DriverError, Param, PgOptions, PgSystemDb, PoolSettings, Row,
+    Connection, Driver, DriverError, Param, PgOptions, PgSystemDb, PoolSettings, Row, Servers,
 };
 use tokio::sync::OnceCell;
 
@@ -204,7 +204,8 @@ impl<D: Driver> Bare<D> {
 /// A driver with a small pool on this database, whose sessions are as the server makes them.
 fn driver<D: Driver>(url: &str) -> D {
     let settings = PoolSettings::bare(2);
-    D::open(url, &settings).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"))
+    let servers = Servers::of(url).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
+    D::open(servers, &settings)
 }
 
 async fn batch<D: Driver>(driver: &D, script: &str) {
