@@ -50,7 +50,6 @@ fn options(target: &Target) -> Result<PgConnectOptions, DriverError> {
         .username(&target.user)
         .database(&target.database)
         .application_name(&target.application_name)
-        .options(target.options.iter().map(|(name, value)| (name, value)))
         // PgBouncer refuses it unless it is told to ignore it, and nothing here reads a float as text.
         .extra_float_digits(None)
         .disable_statement_logging();
@@ -58,6 +57,10 @@ fn options(target: &Target) -> Result<PgConnectOptions, DriverError> {
         Host::Name(name) => options.host(name),
         Host::Socket(directory) => options.socket(directory),
     };
+    if !target.options.is_empty() {
+        // None are said where there are none: PgBouncer refuses the parameter itself.
+        options = options.options(target.options.iter().map(|(name, value)| (name, value)));
+    }
     if let Some(password) = &target.password {
         options = options.password(password.reveal());
     }

@@ -109,11 +109,30 @@ impl DriverError {
         if self.name().is_some() {
             return self;
         }
-        self.message = format!(
-            "cannot connect to Postgres: {}; look at the URL's host, port, user, password, database and sslmode, and whether the \
-             server runs and lets this user in",
-            self.message
-        );
+        let hints = [
+            (
+                "client certificate",
+                "give the certificate that the server wants by sslcert and sslkey",
+            ),
+            (
+                "peer certificate",
+                "the server's certificate must be signed by an authority in sslrootcert, be valid now and, with sslmode=verify-full, be for \
+                 this host",
+            ),
+            (
+                "not support TLS",
+                "turn `ssl` on in the server's settings, or use sslmode=prefer where the network can be trusted",
+            ),
+        ];
+        let hint = hints.iter().find(|(words, _)| self.message.contains(words));
+        let hint = match hint {
+            Some((_, hint)) => format!("; {hint}"),
+            None if self.kind == Kind::Settings => String::new(),
+            None => "; look at the URL's host, port, user, password, database and sslmode, and whether the server runs and lets this \
+                     user in"
+                .to_owned(),
+        };
+        self.message = format!("cannot connect to Postgres: {}{hint}", self.message);
         self
     }
 
@@ -144,14 +163,20 @@ impl DriverError {
         self
     }
 
-    /// Whether a prepared statement was not there, or was there already: another client's session.
-    pub(crate) fn is_about_prepared(&self) -> bool {
+    /// Whether the answer is to what another client asked, or prepared: a statement that was not there or was there already, an answer that
+    /// does not fit.
+    pub(crate) fn is_mixed_up(&self) -> bool {
         // By its words where the driver tells no SQLSTATE.
-        let words = ["does not exist", "already exists"];
-        self.code()
-            .is_some_and(|code| ["26000", "42P05"].contains(&code))
-            || (self.message.contains("prepared statement")
-                && words.iter().any(|words| self.message.contains(words)))
+        let words = [
+            "prepared statement",
+            "unexpected message from server",
+            "unexpected or invalid data",
+        ];
+        self.kind == Kind::Unlike
+            || self
+                .code()
+                .is_some_and(|code| ["26000", "42P05"].contains(&code))
+            || words.iter().any(|words| self.message.contains(words))
     }
 
     /// Whether a pooler refused a transaction because of its mode.

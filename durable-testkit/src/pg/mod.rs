@@ -14,6 +14,8 @@ use tokio::sync::OnceCell;
 
 mod case;
 pub mod interleave;
+#[cfg(feature = "pg-local")]
+pub mod local;
 pub mod plans;
 pub mod prepares;
 mod relay;
