@@ -32,9 +32,8 @@ impl<D: Driver> Driver for Paused<D> {
     const NAME: &'static str = D::NAME;
 
     fn open(servers: Servers, settings: &PoolSettings) -> Self {
-        let prepare = format!("{}; {NO_DISK}", settings.prepare);
         let mut settings = settings.clone();
-        settings.prepare = Box::leak(prepare.into_boxed_str());
+        settings.prepare = format!("{}; {NO_DISK}", settings.prepare).into();
         Self {
             inner: D::open(servers, &settings),
             gate: Gate::new(),
