@@ -1,44 +1,50 @@
 //! What `tracing` is told on the thread of one test.
 
 use std::{
+    cell::RefCell,
     fmt::{self, Write as _},
-    sync::{Arc, Mutex},
+    sync::Once,
 };
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::DefaultGuard,
 };
 
-/// The lines of the level "info" and above that this thread has told, each as `LEVEL message field=value …`.
-pub struct Captured {
-    lines: Arc<Mutex<Vec<String>>>,
-    _guard: DefaultGuard,
+thread_local! {
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
+
+/// The lines of the level "info" and above that this thread has told, each as `LEVEL message field=value …`.
+pub struct Captured(());
 
 impl Captured {
     /// Captures what this thread tells from now on: all of a test that runs on one.
     pub fn here() -> Self {
-        let lines = Arc::default();
-        let subscriber = Lines(Arc::clone(&lines));
-        Self {
-            lines,
-            _guard: tracing::subscriber::set_default(subscriber),
-        }
+        // One for the whole program: where each test had its own, a line told first by a test without one would be off for all.
+        static SET: Once = Once::new();
+        SET.call_once(|| tracing::subscriber::set_global_default(Lines).expect("the only one"));
+        LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
+        Self(())
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        LINES.with_borrow(|lines| lines.clone().unwrap_or_default())
     }
 
     pub fn clear(&self) {
-        self.lines.lock().unwrap().clear();
+        LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
     }
 }
 
-struct Lines(Arc<Mutex<Vec<String>>>);
+impl Drop for Captured {
+    fn drop(&mut self) {
+        LINES.with_borrow_mut(|lines| *lines = None);
+    }
+}
+
+struct Lines;
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -50,7 +56,11 @@ impl Subscriber for Lines {
         event.record(&mut line);
         let level = event.metadata().level();
         let line = format!("{level} {}{}", line.message, line.fields);
-        self.0.lock().unwrap().push(line);
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                lines.push(line);
+            }
+        });
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
