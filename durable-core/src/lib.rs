@@ -24,7 +24,8 @@ pub use any_error::{AnyError, WorkflowError};
 pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{ChildHandle, ChildStart, Ctx, Operation, Step, StepBody, StepCtx};
 pub use engine::{
-    App, AppBuilder, Event, Handle, LaunchReport, MethodSet, Queue, Registrar, Start,
+    App, AppBuilder, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
+    Registrar, Start,
 };
 pub use error::Error;
 pub use state::retry::RetryPolicy;

@@ -96,8 +96,10 @@ async fn listen<D: Driver>(driver: D, hub: HintHub) {
     let mut warned = HashSet::new();
     loop {
         let Err(error) = listen_once(&driver, &hub).await;
-        // Said once for each reason: until it is back, polling finds everything.
-        if warned.insert(error.to_string()) {
+        // Said once for each reason: until it is back, polling finds everything. That the server went away the engine says.
+        if error.is_lost() {
+            tracing::debug!(%error, "notifications are not heard until the database is back");
+        } else if warned.insert(error.to_string()) {
             tracing::warn!(%error, "notifications are not heard; polling goes on, and listening is tried again");
         }
         tokio::time::sleep(RETRY).await;

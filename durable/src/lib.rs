@@ -68,10 +68,10 @@
 //! With `default-features = false` the engine stands alone, for a backend of your own ([`db::SystemDb`]).
 
 pub use durable_core::{
-    AnyError, App, AppBuilder, ChildHandle, ChildStart, Codec, Ctx, Error, Event, Handle,
-    Invocation, LaunchReport, MethodFn, MethodSet, Operation, PORTABLE_JSON, Payload, Queue,
-    RecordedError, Registrar, RetryPolicy, Start, Step, StepBody, StepCtx, WorkflowDef,
-    WorkflowError, WorkflowFn, db, ids, payload, runtime, state, time,
+    AnyError, App, AppBuilder, ChildHandle, ChildStart, Codec, Ctx, DatabaseHealth, Error, Event,
+    Handle, Health, Invocation, LaunchReport, MethodFn, MethodSet, Operation, PORTABLE_JSON,
+    Payload, Queue, RecordedError, Registrar, RetryPolicy, Start, Step, StepBody, StepCtx,
+    WorkflowDef, WorkflowError, WorkflowFn, db, ids, payload, runtime, state, time,
 };
 pub use durable_macros::{step, workflow, workflows};
 
