@@ -164,6 +164,12 @@ impl<D: Driver> Drop for TestDb<D> {
 pub struct Bare<D: Driver>(D::Connection);
 
 impl<D: Driver> Bare<D> {
+    /// A connection to the database of this URL, as the server makes it. Panics if there is none.
+    pub async fn connect(url: &str) -> Self {
+        let connection = driver::<D>(url).dedicated().await;
+        Self(connection.unwrap_or_else(|error| panic!("{error}")))
+    }
+
     /// Runs statements without parameters. Panics if they fail.
     pub async fn batch(&mut self, script: &str) {
         if let Err(error) = self.0.batch(script).await {

@@ -8,11 +8,13 @@ mod account;
 mod directory;
 mod matrix;
 mod pooler;
+mod proxy;
 mod server;
 mod tls;
 
 pub use matrix::session_mode_matrix;
 pub use pooler::{Mode, Pooler, PoolerOptions};
+pub use proxy::{Lost, Proxy};
 pub use server::{Server, ServerOptions};
 pub use tls::tls_matrix;
 

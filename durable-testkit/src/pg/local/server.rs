@@ -227,7 +227,9 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&backup.stderr)
         );
-        ServerOptions::default().started(directory).await
+        // It is to take writes by itself once it is promoted.
+        let alone = ServerOptions::default().setting("synchronous_standby_names", "");
+        alone.started(directory).await
     }
 
     /// Makes a standby a server that takes writes, and waits until it does.
