@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
     error::Failure,
+    leases::Leases,
     options::PREPARE,
     session::Session,
     text::{SchemaName, Texts},
@@ -29,6 +30,7 @@ pub(crate) struct Core<D: Driver> {
     pub(crate) listen_notify: bool,
     pub(crate) hub: HintHub,
     pub(crate) session: Session,
+    pub(crate) leases: Leases,
     borrowed: Semaphore,
 }
 
@@ -39,7 +41,13 @@ pub(crate) struct Borrowed<'a, D: Driver> {
 }
 
 impl<D: Driver> Core<D> {
-    pub(crate) fn new(driver: D, schema: SchemaName, listen_notify: bool) -> Self {
+    pub(crate) fn new(
+        driver: D,
+        schema: SchemaName,
+        listen_notify: bool,
+        lease: Option<Duration>,
+    ) -> Self {
+        let leases = Leases::start(driver.clone(), &schema, lease);
         let session = Session::start(driver.clone(), schema.clone(), listen_notify);
         Self {
             driver,
@@ -47,6 +55,7 @@ impl<D: Driver> Core<D> {
             listen_notify,
             hub: HintHub::new(),
             session,
+            leases,
             borrowed: Semaphore::new(BORROWED),
         }
     }

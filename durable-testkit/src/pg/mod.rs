@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 mod case;
 pub mod interleave;
+pub mod leases;
 pub mod plans;
 pub mod prepares;
 mod relay;
