@@ -48,7 +48,7 @@ impl<D: Driver> Process<D> {
             let db = runtime.block_on(options.connect());
             let db = db.expect("the server answers");
             for job in given {
-                runtime.block_on(job(&db));
+                runtime.block_on(async { job(&db).await });
             }
         });
         let mut process = Self {
@@ -308,7 +308,7 @@ pub async fn locks_that_a_restart_has_freed_say_nothing<D: Driver>() {
     let database = TestDb::<D>::migrated().await;
     let survivor = Process::start("survivor", database.options()).await;
     let other = Process::start("other", database.options()).await;
-    let owner = other.begin("w").await;
+    other.begin("w").await;
     let mut bare = database.bare().await;
     let restart = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -340,7 +340,6 @@ pub async fn locks_that_a_restart_has_freed_say_nothing<D: Driver>() {
     }
     other.live(Duration::from_secs(6)).await;
     assert_eq!(locks(&database).await, 2);
-    assert_eq!(other.records(&owner).await, Recorded::Written);
 }
 
 /// An executor that has left does not look alive: its lease is over, and its id and its work are free.
