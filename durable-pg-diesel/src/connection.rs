@@ -7,9 +7,10 @@ use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
     TransactionManager as _, pooled_connection::bb8::PooledConnection,
 };
-use durable_pg::{Connection, DriverError, Param, Row};
+use durable_pg::{Checkout, Connection, DriverError, Param, Row};
 
 use crate::{
+    driver::Sessions,
     error,
     statement::{AnyRow, Statement},
 };
@@ -18,23 +19,29 @@ use crate::{
 pub struct DieselConnection(Held);
 
 enum Held {
-    Pooled(Box<PooledConnection<'static, AsyncPgConnection>>),
+    Own(Checkout<Sessions>),
+    Borrowed(Box<PooledConnection<'static, AsyncPgConnection>>),
     Dedicated(Box<AsyncPgConnection>),
 }
 
 impl DieselConnection {
-    pub(crate) fn pooled(connection: PooledConnection<'static, AsyncPgConnection>) -> Self {
-        Self(Held::Pooled(Box::new(connection)))
+    pub(crate) fn own(connection: Checkout<Sessions>) -> Self {
+        Self(Held::Own(connection))
+    }
+
+    pub(crate) fn borrowed(connection: PooledConnection<'static, AsyncPgConnection>) -> Self {
+        Self(Held::Borrowed(Box::new(connection)))
     }
 
     pub(crate) fn dedicated(connection: AsyncPgConnection) -> Self {
         Self(Held::Dedicated(Box::new(connection)))
     }
 
-    fn raw(&mut self) -> &mut AsyncPgConnection {
+    fn raw(&mut self) -> Result<&mut AsyncPgConnection, DriverError> {
         match &mut self.0 {
-            Held::Pooled(connection) => connection,
-            Held::Dedicated(connection) => connection,
+            Held::Own(connection) => connection.session(),
+            Held::Borrowed(connection) => Ok(connection),
+            Held::Dedicated(connection) => Ok(connection),
         }
     }
 }
@@ -50,19 +57,23 @@ impl Connection for DieselConnection {
             text: Arc::clone(statement),
             parameters,
         };
-        let rows: Vec<AnyRow> = statement.load(self.raw()).await.map_err(error::of)?;
+        let rows: Vec<AnyRow> = statement.load(self.raw()?).await.map_err(error::of)?;
         Ok(rows.into_iter().map(|AnyRow(row)| row).collect())
     }
 
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
-        self.raw().batch_execute(script).await.map_err(error::of)
+        self.raw()?.batch_execute(script).await.map_err(error::of)
     }
 
     fn discard(&mut self) {
         // One that is dedicated is closed when it is dropped in any case.
-        if let Held::Pooled(connection) = &mut self.0 {
-            AnsiTransactionManager::transaction_manager_status_mut(&mut ***connection)
-                .set_in_error();
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard(),
+            Held::Borrowed(connection) => {
+                AnsiTransactionManager::transaction_manager_status_mut(&mut ***connection)
+                    .set_in_error();
+            }
+            Held::Dedicated(_) => {}
         }
     }
 }

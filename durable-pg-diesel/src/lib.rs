@@ -17,6 +17,7 @@ mod connection;
 mod driver;
 mod error;
 mod statement;
+mod tls;
 
 pub use bb8;
 pub use connection::DieselConnection;

@@ -3,36 +3,42 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use durable_pg::{Cell, Connection, DriverError, Param, Row};
+use durable_pg::{Cell, Checkout, Connection, DriverError, Param, Row};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgConnection, Postgres, Row as _,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
 };
 
-use crate::error;
+use crate::{driver::Sessions, error};
 
 /// A connection, of a pool or by itself.
 pub struct SqlxConnection(Held);
 
 enum Held {
-    Pooled(PoolConnection<Postgres>),
+    Own(Checkout<Sessions>),
+    Borrowed(PoolConnection<Postgres>),
     Dedicated(Box<PgConnection>),
 }
 
 impl SqlxConnection {
-    pub(crate) fn pooled(connection: PoolConnection<Postgres>) -> Self {
-        Self(Held::Pooled(connection))
+    pub(crate) fn own(connection: Checkout<Sessions>) -> Self {
+        Self(Held::Own(connection))
+    }
+
+    pub(crate) fn borrowed(connection: PoolConnection<Postgres>) -> Self {
+        Self(Held::Borrowed(connection))
     }
 
     pub(crate) fn dedicated(connection: PgConnection) -> Self {
         Self(Held::Dedicated(Box::new(connection)))
     }
 
-    fn raw(&mut self) -> &mut PgConnection {
+    fn raw(&mut self) -> Result<&mut PgConnection, DriverError> {
         match &mut self.0 {
-            Held::Pooled(connection) => connection,
-            Held::Dedicated(connection) => connection,
+            Held::Own(connection) => connection.session(),
+            Held::Borrowed(connection) => Ok(connection),
+            Held::Dedicated(connection) => Ok(connection),
         }
     }
 }
@@ -47,21 +53,23 @@ impl Connection for SqlxConnection {
         let arguments = arguments(parameters)?;
         // The text is one of `durable_pg`'s own statements; what varies is in the parameters.
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments);
-        let rows = self.raw().fetch_all(query).await.map_err(error::of)?;
+        let rows = self.raw()?.fetch_all(query).await.map_err(error::of)?;
         rows.iter().map(row).collect()
     }
 
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
         // As above; a schema's name in it is quoted.
         let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
-        self.raw().execute(script).await.map_err(error::of)?;
+        self.raw()?.execute(script).await.map_err(error::of)?;
         Ok(())
     }
 
     fn discard(&mut self) {
         // One that is dedicated is closed when it is dropped in any case.
-        if let Held::Pooled(connection) = &mut self.0 {
-            connection.close_on_drop();
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard(),
+            Held::Borrowed(connection) => connection.close_on_drop(),
+            Held::Dedicated(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Connection as _, Driver, DriverError, Param, Row,
     error::Failure,
     leases::Leases,
-    options::PREPARE,
+    options::Bounds,
     session::Session,
     text::{SchemaName, Texts},
     transaction::Transaction,
@@ -31,6 +31,7 @@ pub(crate) struct Core<D: Driver> {
     pub(crate) hub: HintHub,
     pub(crate) session: Session,
     pub(crate) leases: Leases,
+    pub(crate) bounds: Bounds,
     borrowed: Semaphore,
 }
 
@@ -45,10 +46,16 @@ impl<D: Driver> Core<D> {
         driver: D,
         schema: SchemaName,
         listen_notify: bool,
+        bounds: Bounds,
         lease: Option<Duration>,
     ) -> Self {
-        let leases = Leases::start(driver.clone(), &schema, lease);
-        let session = Session::start(driver.clone(), schema.clone(), listen_notify);
+        let leases = Leases::start(driver.clone(), &schema, bounds.clone(), lease);
+        let session = Session::start(
+            driver.clone(),
+            schema.clone(),
+            listen_notify,
+            bounds.clone(),
+        );
         Self {
             driver,
             texts: Texts::new(schema),
@@ -56,6 +63,7 @@ impl<D: Driver> Core<D> {
             hub: HintHub::new(),
             session,
             leases,
+            bounds,
             borrowed: Semaphore::new(BORROWED),
         }
     }
@@ -77,7 +85,7 @@ impl<D: Driver> Core<D> {
             self.borrowed.acquire().await.ok()
         };
         Ok(Borrowed {
-            connection: self.driver.acquire().await?,
+            connection: self.driver.acquire().await.map_err(DriverError::away)?,
             _permit: permit,
         })
     }
@@ -109,7 +117,12 @@ impl<D: Driver> Core<D> {
         if self.driver.owns_pool() {
             let mut borrowed = self.borrow().await?;
             let text = self.text(statement);
-            return Ok(borrowed.connection.query(&text, parameters).await?);
+            let asked = borrowed.connection.query(&text, parameters);
+            let answer = self.bounds.answer(asked).await;
+            if answer.as_ref().is_err_and(DriverError::is_lost) {
+                borrowed.connection.discard();
+            }
+            return Ok(answer?);
         }
         // In an application's session nothing may be set beyond a transaction.
         let mut transaction = Transaction::begin(self).await?;
@@ -174,7 +187,7 @@ impl<D: Driver> Core<D> {
 
     /// A connection outside the pool, set up for our statements.
     pub(crate) async fn prepared(&self) -> Result<D::Connection, DriverError> {
-        prepared(&self.driver).await
+        prepared(&self.driver, &self.bounds).await
     }
 
     /// Wakes those who wait, in this process and in others.
@@ -197,12 +210,12 @@ impl<D: Driver> Core<D> {
 }
 
 /// A connection outside the pool, set up for our statements.
-pub(crate) async fn prepared<D: Driver>(driver: &D) -> Result<D::Connection, DriverError> {
-    let mut connection = driver.dedicated().await?;
-    // The connections of a pool of our own are made so.
-    if !driver.owns_pool() {
-        connection.batch(PREPARE).await?;
-    }
+pub(crate) async fn prepared<D: Driver>(
+    driver: &D,
+    bounds: &Bounds,
+) -> Result<D::Connection, DriverError> {
+    let mut connection = driver.dedicated().await.map_err(DriverError::away)?;
+    bounds.answer(connection.batch(&bounds.prepare)).await?;
     Ok(connection)
 }
 

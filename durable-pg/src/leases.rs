@@ -26,8 +26,8 @@ use durable_core::{ids::ExecutorId, time::millis};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 use crate::{
-    Connection as _, Driver, DriverError, core::prepared, rows::now_ms, text::SchemaName,
-    value::params,
+    Connection as _, Driver, DriverError, core::prepared, options::Bounds, rows::now_ms,
+    text::SchemaName, value::params,
 };
 
 /// The longest time between two heartbeats.
@@ -132,12 +132,14 @@ impl Leases {
     pub(crate) fn start<D: Driver>(
         driver: D,
         schema: &SchemaName,
+        bounds: Bounds,
         lease: Option<Duration>,
     ) -> Self {
         let shared = Arc::<Shared>::default();
         let task = lease.map(|lease| {
             let keeper = Keeper {
                 driver,
+                bounds,
                 text: schema.render(BEAT).into(),
                 lease,
                 connection: None,
@@ -194,6 +196,7 @@ impl Shared {
 /// The task's end.
 struct Keeper<D: Driver> {
     driver: D,
+    bounds: Bounds,
     text: Arc<str>,
     lease: Duration,
     connection: Option<D::Connection>,
@@ -236,7 +239,7 @@ impl<D: Driver> Keeper<D> {
     async fn beat(&mut self, held: &BTreeMap<ExecutorId, i64>) -> Result<i64, DriverError> {
         const NO_DISK: &str = "SET synchronous_commit = off";
         if self.connection.is_none() {
-            let mut connection = prepared(&self.driver).await?;
+            let mut connection = prepared(&self.driver, &self.bounds).await?;
             connection.batch(NO_DISK).await?;
             self.connection = Some(connection);
         }

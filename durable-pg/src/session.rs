@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     Connection as _, Driver, DriverError, core::prepared, error::Failure, hints::told_as,
-    leases::has_lapsed, text::SchemaName, value::params,
+    leases::has_lapsed, options::Bounds, text::SchemaName, value::params,
 };
 
 /// How many hints may wait to be told; more are left to polling.
@@ -65,13 +65,19 @@ enum Wish {
 
 impl Session {
     /// Starts it on the current tokio runtime; it connects when there is something to do.
-    pub(crate) fn start<D: Driver>(driver: D, schema: SchemaName, notify: bool) -> Self {
+    pub(crate) fn start<D: Driver>(
+        driver: D,
+        schema: SchemaName,
+        notify: bool,
+        bounds: Bounds,
+    ) -> Self {
         let (wishes, wished) = mpsc::unbounded_channel();
         let (told, hints) = mpsc::channel(MAX_TOLD);
         let held = Arc::new(Mutex::default());
         let remade = Arc::new(Mutex::default());
         let holder = Holder {
             driver,
+            bounds,
             schema,
             held: Arc::clone(&held),
             remade: Arc::clone(&remade),
@@ -137,6 +143,7 @@ impl Session {
 /// The task's end.
 struct Holder<D: Driver> {
     driver: D,
+    bounds: Bounds,
     schema: SchemaName,
     held: Arc<Mutex<BTreeSet<ExecutorId>>>,
     remade: Arc<Mutex<Option<Instant>>>,
@@ -204,9 +211,8 @@ impl<D: Driver> Holder<D> {
         let text = Arc::from(statement);
         let schema = self.schema.clone();
         let mut connection = self.connected().await?;
-        let answer = connection
-            .query(&text, params![schema.as_str(), id.as_str()])
-            .await;
+        let asked = connection.query(&text, params![schema.as_str(), id.as_str()]);
+        let answer = self.bounds.answer(asked).await;
         self.keep(connection, answer.as_ref().err());
         let mut row = answer?
             .pop()
@@ -225,7 +231,8 @@ impl<D: Driver> Holder<D> {
             return;
         };
         let text = Arc::from(TELL);
-        let answer = connection.query(&text, params![&channels, &payloads]).await;
+        let told = connection.query(&text, params![&channels, &payloads]);
+        let answer = self.bounds.answer(told).await;
         if let Err(error) = &answer {
             tracing::debug!(%error, "hints are not told to other processes");
         }
@@ -241,7 +248,7 @@ impl<D: Driver> Holder<D> {
         let Ok(mut connection) = self.connected().await else {
             return;
         };
-        let answer = connection.batch(ALIVE).await;
+        let answer = self.bounds.answer(connection.batch(ALIVE)).await;
         let lost = answer.is_err();
         self.keep(connection, answer.err().as_ref());
         if lost {
@@ -276,7 +283,7 @@ impl<D: Driver> Holder<D> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let mut connection = prepared(&self.driver).await?;
+        let mut connection = prepared(&self.driver, &self.bounds).await?;
         connection.batch(NO_DISK).await?;
         let held = self.held().clone();
         self.missing.clear();

@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     Driver, DriverError, PgOptions, core::Core, error::Failure, hints::Listening, lane::Lanes,
-    rows, schema, text::SchemaName, waits,
+    options::Bounds, rows, schema, text::SchemaName, waits,
 };
 
 /// A system database on Postgres, through a driver.
@@ -58,9 +58,10 @@ impl<D: Driver> PgSystemDb<D> {
         schema: SchemaName,
         lanes: usize,
         listen_notify: bool,
+        bounds: Bounds,
         lease: Option<Duration>,
     ) -> Self {
-        let core = Arc::new(Core::new(driver, schema, listen_notify, lease));
+        let core = Arc::new(Core::new(driver, schema, listen_notify, bounds, lease));
         Self {
             shared: Arc::new(Shared {
                 lanes: Lanes::start(&core, lanes),
