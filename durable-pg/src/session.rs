@@ -211,7 +211,8 @@ impl<D: Driver> Holder<D> {
         let text = Arc::from(statement);
         let schema = self.schema.clone();
         let mut connection = self.connected().await?;
-        let asked = connection.query(&text, params![schema.as_str(), id.as_str()]);
+        let parameters = [schema.as_str().into(), id.as_str().into()];
+        let asked = connection.query(&text, &parameters);
         let answer = self.bounds.answer(asked).await;
         self.keep(connection, answer.as_ref().err());
         let mut row = answer?
@@ -231,7 +232,8 @@ impl<D: Driver> Holder<D> {
             return;
         };
         let text = Arc::from(TELL);
-        let told = connection.query(&text, params![&channels, &payloads]);
+        let parameters = [(&channels).into(), (&payloads).into()];
+        let told = connection.query(&text, &parameters);
         let answer = self.bounds.answer(told).await;
         if let Err(error) = &answer {
             tracing::debug!(%error, "hints are not told to other processes");
