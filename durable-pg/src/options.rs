@@ -20,6 +20,12 @@ const DEFAULT_POOL_SIZE: u32 = 20;
 /// A pool smaller than this makes calls wait for each other.
 const SMALL_POOL: u32 = 5;
 
+/// How long an executor lives without a heartbeat, unless given.
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// The shortest and the longest lease that can be asked for.
+const LEASES: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(3600));
+
 /// How long a call waits for a connection of our own pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -104,6 +110,7 @@ pub struct PgOptions<D: Driver> {
     pub(crate) schema: String,
     pub(crate) lanes: usize,
     pub(crate) listen_notify: bool,
+    lease: Option<Duration>,
     pool_size: u32,
     statement_timeout: Duration,
     idle_timeout: Duration,
@@ -129,6 +136,7 @@ impl<D: Driver> PgOptions<D> {
             schema: DEFAULT_SCHEMA.to_owned(),
             lanes: DEFAULT_LANES,
             listen_notify: true,
+            lease: Some(DEFAULT_LEASE),
             pool_size: DEFAULT_POOL_SIZE,
             statement_timeout: STATEMENT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
@@ -189,6 +197,27 @@ impl<D: Driver> PgOptions<D> {
         self
     }
 
+    /// How long an executor of this process lives without a heartbeat: 30 s unless given, 3 s to 1 hour. It writes one every quarter of
+    /// that, at most every 5 s, on a connection of its own.
+    ///
+    /// A process that dies frees its executor's lock, and is found dead at once. One that is paused or cut off keeps it, maybe for hours;
+    /// its workflows are adopted when its lease has ended, by any living executor of the same application and version whose own heartbeats
+    /// have gone through for as long: at most the lease and a
+    /// [`recovery_interval`](durable_core::AppBuilder::recovery_interval) after its last heartbeat. When it wakes it writes nothing of
+    /// what was adopted, and goes on with the rest. The lease of an executor is the one that it was opened with, whatever others have; but
+    /// those whose leases are more than twice as long may not be able to judge it, so give all processes of an application the same.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease.clamp(LEASES.0, LEASES.1));
+        self
+    }
+
+    /// Whether executors have leases; on unless turned off, and then of 30 s or as given last. Without one an executor of this process
+    /// counts as dead only when its lock is free, and this process takes others for dead only then.
+    pub fn leases(mut self, on: bool) -> Self {
+        self.lease = on.then(|| self.lease.unwrap_or(DEFAULT_LEASE));
+        self
+    }
+
     /// A migration of the database, for a command of the application's own: it is run apart from the processes that use the database,
     /// by a role that may create what they need.
     ///
@@ -239,6 +268,7 @@ impl<D: Driver> PgOptions<D> {
             self.lanes,
             self.listen_notify,
             Bounds { prepare, answered },
+            self.lease,
         ))
     }
 }

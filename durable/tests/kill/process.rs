@@ -19,10 +19,11 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example with these arguments, its output kept.
+/// An example with these arguments, its output kept; it reads what is written to it.
 pub fn start(name: &str, args: &[&str]) -> Child {
     Command::new(example(name))
         .args(args)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
