@@ -18,6 +18,7 @@ use crate::{
     error::Failure,
     leases,
     queues::{CanRun, can_run, is_current, take},
+    room,
     rows::{self, now_ms, row_columns},
     session::{DEAD, DEAD_OR_LAPSED},
     transaction::Transaction,
@@ -184,6 +185,7 @@ impl<D: Driver> PgSystemDb<D> {
         match incarnation {
             Ok(Some(incarnation)) => {
                 self.core().leases.hold(id.clone(), incarnation);
+                room::look(self.core()).await;
                 Ok(Joined { id, incarnation })
             }
             Ok(None) => Err(DbError::broken(JOINING, "a life has no number")),

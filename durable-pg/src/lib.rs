@@ -30,6 +30,7 @@ mod leases;
 mod messages;
 mod options;
 mod queues;
+mod room;
 mod rows;
 mod schema;
 mod session;

@@ -17,6 +17,9 @@ const MAX_LANES: usize = 16;
 /// How many connections a pool of our own has at most, unless given.
 const DEFAULT_POOL_SIZE: u32 = 20;
 
+/// How many connections stay beside the pool and the lanes: the listener's, the session's with the executors' locks, the heartbeat's.
+const STAYING: u32 = 3;
+
 /// A pool smaller than this makes calls wait for each other.
 const SMALL_POOL: u32 = 5;
 
@@ -82,6 +85,8 @@ pub(crate) struct Bounds {
     pub(crate) prepare: Arc<str>,
     /// How long an answer may take.
     pub(crate) answered: Option<Duration>,
+    /// How many a process may open in all; `None`: as many as the application's pool has.
+    pub(crate) connections: Option<u32>,
 }
 
 impl Bounds {
@@ -156,6 +161,10 @@ impl<D: Driver> PgOptions<D> {
     }
 
     /// How many connections a pool of our own has at most; 20 unless given, at least 1. A pool of the application keeps its size.
+    ///
+    /// Below 5 a warning is logged, as calls wait for each other. A process opens three more and one for each lane. When an executor begins to
+    /// live and these, times the executors that live on the database, come near to the server's `max_connections`, that is
+    /// logged as a warning too.
     pub fn pool_size(mut self, size: u32) -> Self {
         self.pool_size = size.max(1);
         self
@@ -242,8 +251,11 @@ impl<D: Driver> PgOptions<D> {
         let answered = Some(self.statement_timeout)
             .filter(|timeout| !timeout.is_zero())
             .map(|timeout| timeout.saturating_add(GRACE));
+        let mut connections = None;
         let driver = match self.source {
             Source::Url(url) => {
+                let lanes = u32::try_from(self.lanes).unwrap_or(u32::MAX);
+                connections = Some(self.pool_size.saturating_add(lanes).saturating_add(STAYING));
                 if self.pool_size < SMALL_POOL {
                     tracing::warn!(
                         size = self.pool_size,
@@ -267,7 +279,11 @@ impl<D: Driver> PgOptions<D> {
             schema,
             self.lanes,
             self.listen_notify,
-            Bounds { prepare, answered },
+            Bounds {
+                prepare,
+                answered,
+                connections,
+            },
             self.lease,
         ))
     }

@@ -351,6 +351,22 @@ macro_rules! lock_is_free {
     };
 }
 
+/// How many connections the server takes, and how many executors live on this database. `$1` the schema. All that have ever lived are
+/// looked at; asked once in a life.
+pub(crate) const LIVING: &str = concat!(
+    "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint,
+        count(*)
+    FROM dbos.durable_executors AS w
+    JOIN pg_catalog.pg_locks AS l
+        ON (l.classid::bigint << 32) | l.objid::bigint = ",
+    lock_key!("w.executor_id"),
+    "
+    WHERE l.locktype = 'advisory'
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+      AND l.objsubid = 1
+      AND l.granted"
+);
+
 /// Those of the executors that do not live. `$1` the schema, `$2` their ids.
 pub(crate) const DEAD: &str = concat!(dead!(), " WHERE ", lock_is_free!());
 
