@@ -5,6 +5,8 @@
 
 #[cfg(all(unix, feature = "pg-sqlx"))]
 mod pause;
+#[cfg(all(unix, feature = "pg-sqlx"))]
+mod pooler;
 mod process;
 mod queue;
 mod quickstart;

@@ -30,6 +30,17 @@ pub fn start(name: &str, args: &[&str]) -> Child {
         .expect("the example starts")
 }
 
+/// The same, with these variables in its environment.
+#[cfg(all(unix, feature = "pg-sqlx"))]
+pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(example(name))
+        .envs(variables.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts")
+}
+
 /// Kills a process as the operating system does, and gives what it had printed.
 pub fn kill(mut child: Child) -> String {
     // It may have ended by itself meanwhile.

@@ -6,12 +6,14 @@
 
 mod account;
 mod directory;
+mod login;
 mod matrix;
 mod pooler;
 mod proxy;
 mod server;
 mod tls;
 
+pub use login::wrong_urls;
 pub use matrix::session_mode_matrix;
 pub use pooler::{Mode, Pooler, PoolerOptions};
 pub use proxy::{Lost, Proxy};
