@@ -63,7 +63,7 @@ impl Packer {
             let left = (LEASE + SLACK).saturating_sub(begun.elapsed());
             match self.lines.recv_timeout(left) {
                 Ok(line) => self.printed.push(line),
-                Err(_) => panic!("it never said {words:?}: {:#?}", self.printed),
+                Err(error) => panic!("it never said {words:?} ({error}): {:#?}", self.printed),
             }
         }
     }
