@@ -19,14 +19,14 @@ use crate::{
 pub struct DieselConnection(Held);
 
 enum Held {
-    Own(Checkout<Sessions>),
+    Own(Box<Checkout<Sessions>>),
     Borrowed(Box<PooledConnection<'static, AsyncPgConnection>>),
     Dedicated(Box<AsyncPgConnection>),
 }
 
 impl DieselConnection {
     pub(crate) fn own(connection: Checkout<Sessions>) -> Self {
-        Self(Held::Own(connection))
+        Self(Held::Own(Box::new(connection)))
     }
 
     pub(crate) fn borrowed(connection: PooledConnection<'static, AsyncPgConnection>) -> Self {

@@ -55,17 +55,14 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, DriverError> {
     let mut store = RootCertStore::empty();
-    match roots.pem()? {
-        Some(pem) => {
-            for root in CertificateDer::pem_slice_iter(&pem) {
-                store.add(root.map_err(unusable)?).map_err(unusable)?;
-            }
+    if let Some(pem) = roots.pem()? {
+        for root in CertificateDer::pem_slice_iter(&pem) {
+            store.add(root.map_err(unusable)?).map_err(unusable)?;
         }
-        None => {
-            // What cannot be read of the system's is not trusted; if that was needed, the handshake says so.
-            let found = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(found.certs);
-        }
+    } else {
+        // What cannot be read of the system's is not trusted; if that was needed, the handshake says so.
+        let found = rustls_native_certs::load_native_certs();
+        store.add_parsable_certificates(found.certs);
     }
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))

@@ -22,12 +22,11 @@ pub(crate) struct TestPooler {
 impl TestPooler {
     /// Has it there. Errors: it is not installed, and cannot be by us.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
-        let program = match find() {
-            Some(program) => program,
-            None => {
-                install()?;
-                find().ok_or_else(missing)?
-            }
+        let program = if let Some(program) = find() {
+            program
+        } else {
+            install()?;
+            find().ok_or_else(missing)?
         };
         screen::line(format_args!("Using {}", program.display()));
         // It was empty, or holds the same.

@@ -48,12 +48,11 @@ impl Url {
                 values.insert(name, value);
             }
         }
-        let user = match values
+        let user = values
             .remove("user")
-            .or_else(|| defaults::user(environment))
-        {
-            Some(user) => user,
-            None => return Err(wrong("it names no user, and the environment none either")),
+            .or_else(|| defaults::user(environment));
+        let Some(user) = user else {
+            return Err(wrong("it names no user, and the environment none either"));
         };
         let (tls, allows) = tls(&mut values)?;
         session_attributes(values.remove("target_session_attrs"))?;
@@ -294,10 +293,9 @@ fn tls(values: &mut BTreeMap<&'static str, String>) -> Result<(Tls, bool)> {
                  sslmode=verify-full"
             )));
         }
-        // As in libpq: who names a root wants it checked.
-        ("require", Some(roots)) => verify(roots, false),
         ("require", None) => Tls::Require(certificate),
-        ("verify-ca", Some(roots)) => verify(roots, false),
+        // As in libpq: who names a root wants it checked.
+        ("require" | "verify-ca", Some(roots)) => verify(roots, false),
         ("verify-ca", None) => {
             return Err(wrong(
                 "sslmode=verify-ca needs sslrootcert=FILE, the certificate of the authority; or use sslmode=verify-full with the \

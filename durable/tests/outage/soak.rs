@@ -49,7 +49,8 @@ async fn a_random_fault_every_few_seconds<D: Driver>() {
     let mut met = BTreeMap::<&str, usize>::new();
     while begun.elapsed() < lasting {
         tokio::time::sleep(Duration::from_millis(500 + random.below(1500))).await;
-        let fault = FAULTS[random.below(FAULTS.len() as u64) as usize];
+        let drawn = random.below(FAULTS.len() as u64);
+        let fault = FAULTS[usize::try_from(drawn).expect("they are few")];
         *met.entry(fault).or_default() += 1;
         meet::<D>(fault, &mut server, &proxy).await;
         load.goes_on(1).await;

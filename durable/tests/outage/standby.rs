@@ -31,7 +31,7 @@ async fn a_primary_that_is_killed_and_a_standby_that_is_promoted<D: Driver>() {
     let load = Load::start(db).await;
     load.goes_on(100).await;
     primary.crash();
-    standby.promote().await;
+    standby.promote();
     let promoted = Instant::now();
     load.goes_on(100).await;
     println!(

@@ -73,8 +73,15 @@ impl ServerOptions {
         }
         let data = directory.path().join("data");
         append(&data, "postgresql.conf", &settings);
-        let access: String = self.access.iter().map(|line| format!("{line}\n")).collect();
-        let access = format!("{access}host all,replication all 127.0.0.1/32 trust\n");
+        let mut access = self.access.join(
+            "
+",
+        );
+        access.push_str(
+            "
+host all,replication all 127.0.0.1/32 trust
+",
+        );
         fs::write(data.join("pg_hba.conf"), access).expect("the data can be written to");
         let mut server = Server {
             directory,
@@ -238,7 +245,7 @@ impl Server {
     }
 
     /// Makes a standby a server that takes writes, and waits until it does.
-    pub async fn promote(&self) {
+    pub fn promote(&self) {
         let promoted = account::command(&program("pg_ctl"), self.directory.path())
             .args(["promote", "--wait", "-D"])
             .arg(self.directory.path().join("data"))

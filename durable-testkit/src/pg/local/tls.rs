@@ -1,6 +1,6 @@
 //! Encrypted connections, to a real server with real certificates.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use durable_pg::{Driver, DriverError, Param, PgSystemDb};
 use rcgen::{
@@ -9,7 +9,7 @@ use rcgen::{
 };
 
 use super::{Server, directory::Directory};
-use crate::pg::{Bare, TestDb, driver};
+use crate::pg::{Bare, TestDb};
 
 /// Who signs certificates.
 struct Authority {
@@ -73,174 +73,190 @@ use Wanted::{Made, Refused};
 /// and without a client's certificate; prints what came of each. Panics where a connection is made that must not be, or the
 /// other way round, and where an error does not say why.
 pub async fn tls_matrix<D: Driver>() {
-    let ours = Authority::new("ours");
-    let other = Authority::new("somebody else's");
-    let files = Directory::new("certificates");
-    let ca = files.write("ca.pem", &ours.pem);
-    let wrong_ca = files.write("other.pem", &other.pem);
-    let client = ours.sign("ann", ExtendedKeyUsagePurpose::ClientAuth, false);
-    let chain = files.write("client.pem", &client.certificate);
-    let key = files.write("client.key", &client.key);
-    let (ca, wrong_ca) = (ca.display(), wrong_ca.display());
-    let login = format!("sslcert={}&sslkey={}", chain.display(), key.display());
+    let mut bed = Bed::new::<D>().await;
+    bed.right_certificate::<D>().await;
+    bed.unknown_authority::<D>().await;
+    bed.clients_certificate::<D>().await;
+    bed.another_host::<D>().await;
+    bed.expired::<D>().await;
+    bed.server_without::<D>().await;
+    bed.said.end();
+}
 
-    let right = ours.server("localhost", false);
-    let server = Server::options()
-        .setting("ssl", "on")
-        .setting("ssl_cert_file", "../server.pem")
-        .setting("ssl_key_file", "../server.key")
-        .setting("ssl_ca_file", "../ca.pem")
-        .file("server.pem", &right.certificate)
-        .file("server.key", &right.key)
-        .file("ca.pem", &ours.pem)
-        .access("hostssl all ann 127.0.0.1/32 cert")
-        .access("hostnossl all ann 127.0.0.1/32 reject")
-        .access("hostnossl all only_tls 127.0.0.1/32 reject")
-        .start()
-        .await;
-    let mut admin = Bare::<D>(
-        driver::<D>(&server.url())
-            .dedicated()
+/// A server with certificates.
+struct Bed {
+    ours: Authority,
+    /// The authority that signs its certificates, one that does not, and a client's certificate with its key.
+    ca: PathBuf,
+    wrong_ca: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+    server: Server,
+    said: Said,
+    _files: Directory,
+}
+
+impl Bed {
+    async fn new<D: Driver>() -> Self {
+        let ours = Authority::new("ours");
+        let other = Authority::new("somebody else's");
+        let client = ours.sign("ann", ExtendedKeyUsagePurpose::ClientAuth, false);
+        let right = ours.server("localhost", false);
+        let server = Server::options()
+            .setting("ssl", "on")
+            .setting("ssl_cert_file", "../server.pem")
+            .setting("ssl_key_file", "../server.key")
+            .setting("ssl_ca_file", "../ca.pem")
+            .file("server.pem", &right.certificate)
+            .file("server.key", &right.key)
+            .file("ca.pem", &ours.pem)
+            .access("hostssl all ann 127.0.0.1/32 cert")
+            .access("hostnossl all ann 127.0.0.1/32 reject")
+            .access("hostnossl all only_tls 127.0.0.1/32 reject")
+            .start()
+            .await;
+        Bare::<D>::connect(&server.url())
             .await
-            .expect("it answers"),
-    );
-    admin
-        .batch("CREATE ROLE ann LOGIN SUPERUSER; CREATE ROLE only_tls LOGIN SUPERUSER")
-        .await;
-    let port = server.port();
-    let at = |user: &str, host: &str, query: &str| {
-        format!("postgres://{user}@{host}:{port}/postgres?{query}")
-    };
-    let mut said = Said::default();
+            .batch("CREATE ROLE ann LOGIN SUPERUSER; CREATE ROLE only_tls LOGIN SUPERUSER")
+            .await;
+        let files = Directory::new("certificates");
+        Self {
+            ca: files.write("ca.pem", &ours.pem),
+            wrong_ca: files.write("other.pem", &other.pem),
+            chain: files.write("client.pem", &client.certificate),
+            key: files.write("client.key", &client.key),
+            ours,
+            server,
+            said: Said::default(),
+            _files: files,
+        }
+    }
 
-    for (query, encrypted) in [
-        ("sslmode=disable".to_owned(), false),
-        ("sslmode=allow".to_owned(), false),
-        ("sslmode=prefer".to_owned(), true),
-        (String::new(), true),
-        ("sslmode=require".to_owned(), true),
-        (format!("sslmode=require&sslrootcert={ca}"), true),
-        (format!("sslmode=verify-ca&sslrootcert={ca}"), true),
-        (format!("sslmode=verify-full&sslrootcert={ca}"), true),
-    ] {
-        let url = at("postgres", "localhost", &query);
-        said.case::<D>("right certificate", &url, Made { encrypted })
+    async fn case<D: Driver>(&mut self, what: &str, user: &str, query: &str, wanted: Wanted) {
+        let port = self.server.port();
+        let url = format!("postgres://{user}@localhost:{port}/postgres?{query}");
+        self.said.case::<D>(what, &url, wanted).await;
+    }
+
+    /// An sslmode, with the authority that signs the server's certificates.
+    fn with_ca(&self, mode: &str) -> String {
+        format!("sslmode={mode}&sslrootcert={}", self.ca.display())
+    }
+
+    async fn right_certificate<D: Driver>(&mut self) {
+        for (query, encrypted) in [
+            ("sslmode=disable".to_owned(), false),
+            ("sslmode=allow".to_owned(), false),
+            ("sslmode=prefer".to_owned(), true),
+            (String::new(), true),
+            ("sslmode=require".to_owned(), true),
+            (self.with_ca("require"), true),
+            (self.with_ca("verify-ca"), true),
+            (self.with_ca("verify-full"), true),
+        ] {
+            let wanted = Made { encrypted };
+            self.case::<D>("right certificate", "postgres", &query, wanted)
+                .await;
+        }
+        let wanted = Made { encrypted: true };
+        self.case::<D>("refused without TLS", "only_tls", "sslmode=allow", wanted)
             .await;
     }
-    let url = at("only_tls", "localhost", "sslmode=allow");
-    said.case::<D>("refused without TLS", &url, Made { encrypted: true })
-        .await;
-    for query in [
-        format!("sslmode=require&sslrootcert={wrong_ca}"),
-        format!("sslmode=verify-ca&sslrootcert={wrong_ca}"),
-        format!("sslmode=verify-full&sslrootcert={wrong_ca}"),
-        "sslrootcert=system".to_owned(),
-    ] {
-        let url = at("postgres", "localhost", &query);
-        said.case::<D>(
-            "unknown authority",
-            &url,
-            Refused(&["certificate", "UnknownIssuer"]),
-        )
-        .await;
+
+    async fn unknown_authority<D: Driver>(&mut self) {
+        let wrong = self.wrong_ca.display().to_string();
+        for query in [
+            format!("sslmode=require&sslrootcert={wrong}"),
+            format!("sslmode=verify-ca&sslrootcert={wrong}"),
+            format!("sslmode=verify-full&sslrootcert={wrong}"),
+            "sslrootcert=system".to_owned(),
+        ] {
+            let wanted = Refused(&["certificate", "UnknownIssuer"]);
+            self.case::<D>("unknown authority", "postgres", &query, wanted)
+                .await;
+        }
     }
 
-    let url = at(
-        "ann",
-        "localhost",
-        &format!("sslmode=verify-full&sslrootcert={ca}&{login}"),
-    );
-    said.case::<D>("client's certificate", &url, Made { encrypted: true })
-        .await;
-    let url = at(
-        "ann",
-        "localhost",
-        &format!("sslmode=verify-full&sslrootcert={ca}"),
-    );
-    said.case::<D>("none where one is needed", &url, Refused(&["certificate"]))
-        .await;
-    let url = at(
-        "ann",
-        "localhost",
-        "sslmode=require&sslcert=/nowhere.pem&sslkey=/nowhere.key",
-    );
-    said.case::<D>(
-        "no such file",
-        &url,
-        Refused(&["sslcert=/nowhere.pem cannot be read"]),
-    )
-    .await;
-    let url = at(
-        "postgres",
-        "localhost",
-        &format!("sslmode=verify-full&sslrootcert={}", key.display()),
-    );
-    said.case::<D>(
-        "no certificate in it",
-        &url,
-        Refused(&["holds no certificate in PEM"]),
-    )
-    .await;
+    async fn clients_certificate<D: Driver>(&mut self) {
+        let full = self.with_ca("verify-full");
+        let (chain, key) = (self.chain.display(), self.key.display());
+        let login = format!("{full}&sslcert={chain}&sslkey={key}");
+        let no_certificate = format!("sslmode=verify-full&sslrootcert={key}");
+        let nowhere = "sslmode=require&sslcert=/nowhere.pem&sslkey=/nowhere.key";
+        for (what, user, query, wanted) in [
+            (
+                "client's certificate",
+                "ann",
+                &*login,
+                Made { encrypted: true },
+            ),
+            (
+                "none where one is needed",
+                "ann",
+                &full,
+                Refused(&["certificate"]),
+            ),
+            (
+                "no such file",
+                "ann",
+                nowhere,
+                Refused(&["sslcert=/nowhere.pem cannot be read"]),
+            ),
+            (
+                "no certificate in it",
+                "postgres",
+                &no_certificate,
+                Refused(&["holds no certificate in PEM"]),
+            ),
+        ] {
+            self.case::<D>(what, user, query, wanted).await;
+        }
+    }
 
-    certificate(&server, &ours.server("elsewhere.example", false)).await;
-    let url = at(
-        "postgres",
-        "localhost",
-        &format!("sslmode=verify-ca&sslrootcert={ca}"),
-    );
-    said.case::<D>("for another host", &url, Made { encrypted: true })
-        .await;
-    let url = at(
-        "postgres",
-        "localhost",
-        &format!("sslmode=verify-full&sslrootcert={ca}"),
-    );
-    said.case::<D>(
-        "for another host",
-        &url,
-        Refused(&["certificate", "not valid for name"]),
-    )
-    .await;
-
-    certificate(&server, &ours.server("localhost", true)).await;
-    for mode in ["verify-ca", "verify-full"] {
-        let url = at(
+    async fn another_host<D: Driver>(&mut self) {
+        certificate(&self.server, &self.ours.server("elsewhere.example", false)).await;
+        let query = self.with_ca("verify-ca");
+        self.case::<D>(
+            "for another host",
             "postgres",
-            "localhost",
-            &format!("sslmode={mode}&sslrootcert={ca}"),
-        );
-        said.case::<D>("expired", &url, Refused(&["certificate", "expired"]))
+            &query,
+            Made { encrypted: true },
+        )
+        .await;
+        let query = self.with_ca("verify-full");
+        let wanted = Refused(&["certificate", "not valid for name"]);
+        self.case::<D>("for another host", "postgres", &query, wanted)
             .await;
     }
-    let url = at("postgres", "localhost", "sslmode=require");
-    said.case::<D>("expired", &url, Made { encrypted: true })
-        .await;
 
-    let plain = TestDb::<D>::empty().await;
-    let with = |query: &str| {
+    async fn expired<D: Driver>(&mut self) {
+        certificate(&self.server, &self.ours.server("localhost", true)).await;
+        for mode in ["verify-ca", "verify-full"] {
+            let query = self.with_ca(mode);
+            let wanted = Refused(&["certificate", "expired"]);
+            self.case::<D>("expired", "postgres", &query, wanted).await;
+        }
+        let wanted = Made { encrypted: true };
+        self.case::<D>("expired", "postgres", "sslmode=require", wanted)
+            .await;
+    }
+
+    async fn server_without<D: Driver>(&mut self) {
+        let plain = TestDb::<D>::empty().await;
         let sign = if plain.url().contains('?') { '&' } else { '?' };
-        format!("{}{sign}{query}", plain.url())
-    };
-    for query in [
-        "sslmode=require".to_owned(),
-        format!("sslmode=verify-full&sslrootcert={ca}"),
-    ] {
-        said.case::<D>(
-            "server without TLS",
-            &with(&query),
-            Refused(&["not support TLS"]),
-        )
-        .await;
+        for (query, wanted) in [
+            ("sslmode=require".to_owned(), Refused(&["not support TLS"])),
+            (self.with_ca("verify-full"), Refused(&["not support TLS"])),
+            ("sslmode=prefer".to_owned(), Made { encrypted: false }),
+            ("sslmode=allow".to_owned(), Made { encrypted: false }),
+            ("sslmode=disable".to_owned(), Made { encrypted: false }),
+        ] {
+            let url = format!("{}{sign}{query}", plain.url());
+            self.said
+                .case::<D>("server without TLS", &url, wanted)
+                .await;
+        }
     }
-    for query in ["sslmode=prefer", "sslmode=allow", "sslmode=disable"] {
-        said.case::<D>(
-            "server without TLS",
-            &with(query),
-            Made { encrypted: false },
-        )
-        .await;
-    }
-    said.end();
 }
 
 /// Gives a server another certificate, and waits until it uses it.
