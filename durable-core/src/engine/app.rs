@@ -175,7 +175,7 @@ impl App {
     /// How it is, for a readiness probe: whether the database answers, how much runs here, whether it is shutting down.
     ///
     /// Asks the database nothing, so it is always quick. The calls that the application makes anyway tell: also one that has nothing to
-    /// do looks around at each [`poll_interval`](AppBuilder::poll_interval). See [`DatabaseHealth`] for how soon a change is seen.
+    /// do looks around at each [`poll_interval`](AppBuilder::poll_interval). See [`DatabaseHealth`](crate::DatabaseHealth) for how soon a change is seen.
     pub fn health(&self) -> Health {
         self.engine.health()
     }
