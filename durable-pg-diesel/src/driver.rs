@@ -1,6 +1,6 @@
 //! The pool, and connections beside it.
 
-use std::{fmt, str::FromStr as _};
+use std::{error::Error as StdError, fmt, str::FromStr as _};
 
 use async_trait::async_trait;
 use diesel::ConnectionResult;
@@ -72,6 +72,12 @@ impl Driver for DieselDriver {
         let script = listen.join("; ");
         connection.batch_execute(&script).await.map_err(error::of)?;
         Ok(DieselListener(connection))
+    }
+
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
+        error
+            .downcast_ref::<diesel::result::Error>()
+            .map(error::of_ref)
     }
 }
 

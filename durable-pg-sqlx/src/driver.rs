@@ -1,6 +1,6 @@
 //! The pool, and connections beside it.
 
-use std::{fmt, str::FromStr as _, time::Duration};
+use std::{error::Error as StdError, fmt, str::FromStr as _, time::Duration};
 
 use async_trait::async_trait;
 use durable_pg::{Driver, DriverError, Listener, Notification, PoolSettings};
@@ -90,6 +90,10 @@ impl Driver for SqlxDriver {
         let channels = channels.iter().copied();
         listener.listen_all(channels).await.map_err(error::of)?;
         Ok(SqlxListener(listener))
+    }
+
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
+        error::said(error)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The statements that run while workflows do, for tests that look at their plans.
 
 use crate::{
-    changes, events, executors, lane, messages, options, queues, steps, transaction, versions,
-    waits, workflows,
+    changes, events, executors, lane, messages, options, queues, source, steps, transaction,
+    versions, waits, workflows,
 };
 
 /// What a session of our own is set to.
@@ -38,6 +38,8 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("queues::ANY_CANDIDATE", queues::ANY_CANDIDATE),
         ("queues::CANDIDATES", queues::CANDIDATES),
         ("queues::CLAIMED_BY", queues::CLAIMED_BY),
+        ("source::LEAVE", source::LEAVE),
+        ("source::WITNESS", source::WITNESS),
         ("steps::HISTORIES", steps::HISTORIES),
         ("versions::STRANDED", versions::STRANDED),
         ("waits::POLL", waits::POLL),

@@ -9,6 +9,7 @@
 //! - `lane`: the writers, which put all writes of workflows that wait into one commit
 //! - `transaction`, `changes`: everything rarer, around the state machine of `durable_core`
 //! - `session`, `hints`: who lives, and wake-ups between processes
+//! - `source`: transactions of the application, with checkpoints or witnesses
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
 //! - `rows`: what columns mean
@@ -30,6 +31,7 @@ mod queues;
 mod rows;
 mod schema;
 mod session;
+mod source;
 mod steps;
 mod system_db;
 mod text;
@@ -45,5 +47,6 @@ pub use options::{PgOptions, PoolSettings};
 #[doc(hidden)]
 pub use schema::NEEDED as NEEDED_COLUMNS;
 pub use schema::{FoundSchema, Migration, MigrationReport};
+pub use source::{PgDataSource, PgDataSourceOptions};
 pub use system_db::PgSystemDb;
 pub use value::{Cell, Param, Row};

@@ -23,6 +23,8 @@ pub(crate) struct Execution {
     pub(crate) key: WorkflowKey,
     pub(crate) attempt: i64,
     pub(crate) deadline: Option<Timestamp>,
+    /// Tells this workflow from an earlier, deleted one of its id.
+    pub(crate) incarnation: String,
     pub(crate) slot: Arc<ResultSlot>,
     pub(crate) interrupt: Interrupt,
     pub(crate) sequence: Sequence,
@@ -53,6 +55,7 @@ impl Execution {
             key: row.key.clone(),
             attempt: row.attempts,
             deadline: row.deadline,
+            incarnation: incarnation(row),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -194,5 +197,13 @@ impl Execution {
     pub(crate) async fn refuse<T>(&self, error: Error) -> T {
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
+    }
+}
+
+/// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
+fn incarnation(row: &WorkflowRow) -> String {
+    match &row.creator {
+        Some(creator) => creator.to_string(),
+        None => row.created_at.as_millis().to_string(),
     }
 }
