@@ -44,6 +44,10 @@ impl Ctx {
         &self.execution.engine
     }
 
+    pub(crate) fn execution(&self) -> &Arc<Execution> {
+        &self.execution
+    }
+
     /// The workflow's id.
     pub fn workflow_id(&self) -> &WorkflowId {
         self.execution.id()

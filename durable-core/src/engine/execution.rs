@@ -1,6 +1,10 @@
 //! One execution of a workflow, as its operations see it.
 
-use std::{collections::BTreeMap, panic::Location, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    panic::Location,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Engine, Event,
@@ -29,6 +33,8 @@ pub(crate) struct Execution {
     pub(crate) interrupt: Interrupt,
     pub(crate) sequence: Sequence,
     history: BTreeMap<i32, StepRecord>,
+    /// Why an enqueue or a send in a transaction's closure failed last: the closure gives it as an error of its own.
+    outbox_trouble: Mutex<Option<DbError>>,
 }
 
 /// What the code calls at an operation's place, to be compared with what is recorded there.
@@ -63,11 +69,21 @@ impl Execution {
                 .into_iter()
                 .map(|step| (step.number, step))
                 .collect(),
+            outbox_trouble: Mutex::default(),
         }
     }
 
     pub(crate) fn id(&self) -> &WorkflowId {
         &self.owner.workflow
+    }
+
+    /// Keeps, or takes out, why an enqueue or a send in a transaction's closure failed last.
+    pub(crate) fn swap_outbox_trouble(&self, trouble: Option<DbError>) -> Option<DbError> {
+        let mut held = self
+            .outbox_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, trouble)
     }
 
     /// Whether an operation of this number is recorded.

@@ -13,14 +13,14 @@ use super::{DataSource, Layout};
 use crate::{
     App, Ctx, Error,
     codec::encode_args,
-    db::{Inserted, Placement, Sent},
+    db::{DbError, Inserted, Placement, Sent},
     engine::{
         Engine, Handle,
+        execution::Execution,
         start::{StartCall, StartOptions, TimeoutChoice, start_options},
     },
     ids::WorkflowId,
     runtime::{BoxFuture, IdKind},
-    time::Timestamp,
     workflow::{WorkflowDef, WorkflowFn, key_of},
 };
 
@@ -31,35 +31,47 @@ impl Scope for App {}
 impl Scope for Ctx {}
 
 mod sealed {
-    use super::{App, Arc, Ctx, Engine, Timestamp, WorkflowId};
+    use super::{App, Arc, Ctx, Engine, Execution};
 
-    /// The engine, and the workflow that acts, with its deadline.
-    #[derive(Debug)]
-    pub struct Parts<'a> {
-        pub(super) engine: &'a Arc<Engine>,
-        pub(super) parent: Option<(&'a WorkflowId, Option<Timestamp>)>,
+    /// The engine, and the workflow that acts.
+    #[derive(Clone)]
+    pub struct Parts {
+        pub(super) engine: Arc<Engine>,
+        pub(super) execution: Option<Arc<Execution>>,
     }
 
     pub trait Scope {
-        fn parts(&self) -> Parts<'_>;
+        fn parts(&self) -> Parts;
     }
 
     impl Scope for App {
-        fn parts(&self) -> Parts<'_> {
+        fn parts(&self) -> Parts {
             Parts {
-                engine: self.engine(),
-                parent: None,
+                engine: Arc::clone(self.engine()),
+                execution: None,
             }
         }
     }
 
     impl Scope for Ctx {
-        fn parts(&self) -> Parts<'_> {
+        fn parts(&self) -> Parts {
             Parts {
-                engine: self.engine(),
-                parent: Some((self.workflow_id(), self.deadline())),
+                engine: Arc::clone(self.engine()),
+                execution: Some(Arc::clone(self.execution())),
             }
         }
+    }
+}
+
+impl sealed::Parts {
+    /// The answer of the database. Trouble is remembered, so that it does not become the result of the step whose closure passes it on.
+    fn ok<T>(&self, answer: Result<T, DbError>) -> Result<T, Error> {
+        answer.map_err(|error| {
+            if let Some(execution) = &self.execution {
+                execution.swap_outbox_trouble(Some(error.clone()));
+            }
+            error.into()
+        })
     }
 }
 
@@ -68,8 +80,7 @@ mod sealed {
 pub struct Enqueue<'a, C, D: WorkflowDef> {
     source: &'a DataSource<C>,
     conn: &'a mut C,
-    engine: Arc<Engine>,
-    parent: Option<(WorkflowId, Option<Timestamp>)>,
+    parts: sealed::Parts,
     call: Result<StartCall, Error>,
     definition: PhantomData<fn() -> D>,
 }
@@ -89,17 +100,16 @@ impl<C: Send + 'static> DataSource<C> {
         input: D::Input,
     ) -> Enqueue<'a, C, D> {
         let _ = workflow;
-        let sealed::Parts { engine, parent } = scope.parts();
+        let parts = scope.parts();
         Enqueue {
             source: self,
             conn,
-            engine: Arc::clone(engine),
-            parent: parent.map(|(id, deadline)| (id.clone(), deadline)),
-            call: encode_args::<D>(&engine.codecs, &input).map(|input| StartCall {
+            call: encode_args::<D>(&parts.engine.codecs, &input).map(|input| StartCall {
                 key: key_of::<D>(None),
                 input,
                 options: StartOptions::default(),
             }),
+            parts,
             definition: PhantomData,
         }
     }
@@ -115,12 +125,14 @@ impl<C: Send + 'static> DataSource<C> {
         topic: &str,
         message: &T,
     ) -> Result<(), Error> {
-        let engine = Arc::clone(scope.parts().engine);
+        let parts = scope.parts();
+        let engine = &parts.engine;
         let destination = destination.into();
         let key = engine.runtime.new_id(IdKind::Message);
         let message = engine.message(&destination, Some(topic), message, &key);
         self.check_layout("a message is sent")?;
-        match self.backend().send(conn, &message?).await? {
+        let sent = self.backend().send(conn, &message?).await;
+        match parts.ok(sent)? {
             Sent::Delivered => Ok(()),
             Sent::NoDestination | Sent::Lost(_) => Err(Error::NotFound {
                 workflow: destination.to_string(),
@@ -164,19 +176,20 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
                     .to_owned(),
             ));
         }
-        let engine = self.engine;
+        let engine = &self.parts.engine;
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),
         };
-        let parent = self.parent.as_ref();
-        let parent = parent.map(|(id, deadline)| (id, *deadline));
+        let parent = self.parts.execution.as_ref();
+        let parent = parent.map(|execution| (execution.id(), execution.deadline));
         let new = engine.new_workflow(id.clone(), &call, parent)?;
-        match self.source.backend().enqueue(self.conn, &new).await? {
+        let inserted = self.source.backend().enqueue(self.conn, &new).await;
+        match self.parts.ok(inserted)? {
             Inserted::Created { .. } => {}
             Inserted::Exists(existing) => call.check_existing(&id, &existing)?,
         }
-        Ok(Handle::new(engine, id, None))
+        Ok(Handle::new(Arc::clone(engine), id, None))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 use super::Raw;
 
 /// Tells other processes, and this one, when the transaction is committed, and not if it is not.
-const NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)";
+const NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)::text";
 
 /// The application's transaction, and what it will have changed.
 struct Theirs<'a, D: Driver> {

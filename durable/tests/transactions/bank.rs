@@ -127,15 +127,6 @@ impl Tx<'_> {
         }
         Ok(())
     }
-
-    /// Reborrows it.
-    pub fn again(&mut self) -> Tx<'_> {
-        match self {
-            Self::Sqlite(conn) => Tx::Sqlite(conn),
-            Self::Sqlx(conn) => Tx::Sqlx(conn),
-            Self::Diesel(conn) => Tx::Diesel(conn),
-        }
-    }
 }
 
 /// A data source of each backend.

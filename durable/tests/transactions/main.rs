@@ -10,7 +10,7 @@ mod lost_answers;
 mod outbox;
 mod outcomes;
 mod place;
-#[allow(dead_code)]
+#[allow(dead_code, unused)]
 #[path = "../engine/support.rs"]
 mod support;
 mod witnesses;

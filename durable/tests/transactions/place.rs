@@ -133,8 +133,27 @@ impl Place {
         !matches!(self.kind, Kind::Sqlite(_))
     }
 
+    /// Whether the bank's only writer is the system database's.
+    pub fn is_one_writer(&self) -> bool {
+        !self.is_postgres() && self.layout == Layout::System
+    }
+
+    /// A connection of the test's own to the system tables.
+    pub async fn system(&self) -> Outside {
+        Outside::at(&self.system_at()).await
+    }
+
+    /// The system database's file or URL.
+    pub fn system_at(&self) -> String {
+        match &self.kind {
+            Kind::Sqlite(dir) => dir.path().join("system.db").display().to_string(),
+            Kind::Sqlx(pair) => pair.system.url().to_owned(),
+            Kind::Diesel(pair) => pair.system.url().to_owned(),
+        }
+    }
+
     /// The bank's file or URL.
-    fn bank_at(&self) -> String {
+    pub fn bank_at(&self) -> String {
         match (&self.kind, self.layout) {
             (Kind::Sqlite(dir), Layout::System) => {
                 dir.path().join("system.db").display().to_string()
@@ -147,12 +166,7 @@ impl Place {
 
     /// A connection of the test's own to the bank's tables.
     pub async fn outside(&self) -> Outside {
-        use sqlx::Connection as _;
-        let at = self.bank_at();
-        if self.is_postgres() {
-            return Outside::Postgres(sqlx::PgConnection::connect(&at).await.unwrap());
-        }
-        Outside::Sqlite(sqlx::SqliteConnection::connect(&at).await.unwrap())
+        Outside::at(&self.bank_at()).await
     }
 
     pub async fn write(&self, statement: &str) {
@@ -175,6 +189,25 @@ pub enum Outside {
 }
 
 impl Outside {
+    pub async fn at(at: &str) -> Self {
+        use sqlx::Connection as _;
+        if at.starts_with("postgres") {
+            return Self::Postgres(sqlx::PgConnection::connect(at).await.unwrap());
+        }
+        Self::Sqlite(sqlx::SqliteConnection::connect(at).await.unwrap())
+    }
+
+    /// The text that a statement of the test's own gives.
+    pub async fn text(&mut self, statement: &str) -> String {
+        use sqlx::SqlSafeStr as _;
+        let statement = sqlx::AssertSqlSafe(statement.to_owned()).into_sql_str();
+        let text = match self {
+            Self::Sqlite(conn) => sqlx::query_scalar(statement).fetch_one(conn).await,
+            Self::Postgres(conn) => sqlx::query_scalar(statement).fetch_one(conn).await,
+        };
+        text.unwrap()
+    }
+
     pub fn tx(&mut self) -> Tx<'_> {
         match self {
             Self::Sqlite(conn) => Tx::Sqlite(conn),

@@ -190,6 +190,7 @@ where
             attempt: self.attempt,
         });
         let _running = execution.interrupt.body();
+        execution.swap_outbox_trouble(None);
         let body = InBody {
             execution,
             step: call.name,
@@ -375,6 +376,7 @@ where
     async fn failed(&mut self, error: E, condition: Condition) -> Next<T, E> {
         match self.hidden_in(&error, condition) {
             Some(Trouble::Away(away)) => self.away(&away).await,
+            Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
             None => self.fail(error).await,
         }
@@ -386,6 +388,9 @@ where
             let source = format!("the connection broke: {}", error.message());
             let away = DbError::unavailable("run a transactional step", source);
             return Some(Trouble::Away(away));
+        }
+        if let Some(trouble) = self.execution.swap_outbox_trouble(None) {
+            return Some(self.trouble_of(trouble));
         }
         if self.plan.retry_if.as_ref().is_some_and(|is| is(error)) {
             return Some(Trouble::Contended(error.message()));
@@ -405,6 +410,19 @@ where
         texts
             .iter()
             .find_map(|text| self.backend.trouble_worded(text, self.plan.options))
+    }
+
+    /// What it means that a statement of the engine's failed inside the closure.
+    fn trouble_of(&self, error: DbError) -> Trouble {
+        let cause = match &error {
+            DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
+            DbError::Refused(_) => None,
+        };
+        match cause.and_then(|cause| self.trouble_in(cause)) {
+            Some(trouble) => trouble,
+            None if error.is_retryable() => Trouble::Away(error),
+            None => Trouble::Engine(error),
+        }
     }
 
     fn trouble_in(&self, link: &(dyn StdError + 'static)) -> Option<Trouble> {
