@@ -4,7 +4,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use durable_pg::{Connection as _, Driver as _, PoolSettings};
+use durable_pg::{Connection as _, Driver as _, PoolSettings, Servers};
 use durable_pg_sqlx::SqlxDriver;
 use durable_testkit::pg::with_database;
 
@@ -115,7 +115,7 @@ async fn measure(
 }
 
 fn admin(url: &str) -> Result<SqlxDriver, Trouble> {
-    Ok(SqlxDriver::open(url, &PoolSettings::bare(1))?)
+    Ok(SqlxDriver::open(Servers::of(url)?, &PoolSettings::bare(1)))
 }
 
 impl FromStr for Measured {

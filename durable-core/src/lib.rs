@@ -27,7 +27,8 @@ pub use ctx::{
     ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
 };
 pub use engine::{
-    App, AppBuilder, Event, Handle, LaunchReport, MethodSet, Queue, Registrar, Start,
+    App, AppBuilder, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
+    Registrar, Start,
 };
 pub use error::Error;
 pub use source::{DataSource, Isolation};

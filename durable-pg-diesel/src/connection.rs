@@ -7,9 +7,10 @@ use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
     TransactionManager as _, pooled_connection::bb8::PooledConnection,
 };
-use durable_pg::{Connection, DriverError, Param, Row};
+use durable_pg::{Checkout, Connection, DriverError, Param, Row};
 
 use crate::{
+    driver::Sessions,
     error,
     statement::{AnyRow, Statement},
 };
@@ -18,13 +19,18 @@ use crate::{
 pub struct DieselConnection(Held);
 
 enum Held {
-    Pooled(Box<PooledConnection<'static, AsyncPgConnection>>),
+    Own(Checkout<Sessions>),
+    Borrowed(Box<PooledConnection<'static, AsyncPgConnection>>),
     Dedicated(Box<AsyncPgConnection>),
 }
 
 impl DieselConnection {
-    pub(crate) fn pooled(connection: PooledConnection<'static, AsyncPgConnection>) -> Self {
-        Self(Held::Pooled(Box::new(connection)))
+    pub(crate) fn own(connection: Checkout<Sessions>) -> Self {
+        Self(Held::Own(connection))
+    }
+
+    pub(crate) fn borrowed(connection: PooledConnection<'static, AsyncPgConnection>) -> Self {
+        Self(Held::Borrowed(Box::new(connection)))
     }
 
     pub(crate) fn dedicated(connection: AsyncPgConnection) -> Self {
@@ -33,7 +39,7 @@ impl DieselConnection {
 
     /// Whether the one transaction that is open is ours.
     fn depth_is_one(&mut self) -> Result<(), DriverError> {
-        let status = AnsiTransactionManager::transaction_manager_status_mut(self.raw());
+        let status = AnsiTransactionManager::transaction_manager_status_mut(self.raw()?);
         let depth = status.transaction_depth().map_err(error::of)?;
         if depth.is_some_and(|depth| depth.get() == 1) {
             return Ok(());
@@ -48,10 +54,11 @@ impl DieselConnection {
 impl Connection for DieselConnection {
     type Raw = AsyncPgConnection;
 
-    fn raw(&mut self) -> &mut AsyncPgConnection {
+    fn raw(&mut self) -> Result<&mut AsyncPgConnection, DriverError> {
         match &mut self.0 {
-            Held::Pooled(connection) => connection,
-            Held::Dedicated(connection) => connection,
+            Held::Own(connection) => connection.session(),
+            Held::Borrowed(connection) => Ok(connection),
+            Held::Dedicated(connection) => Ok(connection),
         }
     }
 
@@ -60,7 +67,7 @@ impl Connection for DieselConnection {
         statement: &Arc<str>,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
-        Self::query_on(self.raw(), statement, parameters).await
+        Self::query_on(self.raw()?, statement, parameters).await
     }
 
     async fn query_on(
@@ -77,34 +84,38 @@ impl Connection for DieselConnection {
     }
 
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
-        self.raw().batch_execute(script).await.map_err(error::of)
+        self.raw()?.batch_execute(script).await.map_err(error::of)
     }
 
     async fn begin(&mut self, script: &str) -> Result<(), DriverError> {
-        AnsiTransactionManager::begin_transaction_sql(self.raw(), script)
+        AnsiTransactionManager::begin_transaction_sql(self.raw()?, script)
             .await
             .map_err(error::of)
     }
 
     async fn commit(&mut self) -> Result<(), DriverError> {
         self.depth_is_one()?;
-        AnsiTransactionManager::commit_transaction(self.raw())
+        AnsiTransactionManager::commit_transaction(self.raw()?)
             .await
             .map_err(error::of)
     }
 
     async fn rollback(&mut self) -> Result<(), DriverError> {
         self.depth_is_one()?;
-        AnsiTransactionManager::rollback_transaction(self.raw())
+        AnsiTransactionManager::rollback_transaction(self.raw()?)
             .await
             .map_err(error::of)
     }
 
     fn discard(&mut self) {
         // One that is dedicated is closed when it is dropped in any case.
-        if let Held::Pooled(connection) = &mut self.0 {
-            AnsiTransactionManager::transaction_manager_status_mut(&mut ***connection)
-                .set_in_error();
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard(),
+            Held::Borrowed(connection) => {
+                AnsiTransactionManager::transaction_manager_status_mut(&mut ***connection)
+                    .set_in_error();
+            }
+            Held::Dedicated(_) => {}
         }
     }
 }

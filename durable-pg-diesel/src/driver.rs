@@ -1,24 +1,99 @@
 //! The pool, and connections beside it.
 
-use std::{error::Error as StdError, fmt, str::FromStr as _};
+use std::{error::Error as StdError, fmt};
 
 use async_trait::async_trait;
-use diesel::ConnectionResult;
-use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection as _,
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig},
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use durable_pg::{
+    Connect, Driver, DriverError, Host, Listener, Notification, OwnPool, PoolSettings, Servers,
+    Target, Tls,
 };
-use durable_pg::{Driver, DriverError, Listener, Notification, PoolSettings};
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio_postgres::{Config, NoTls};
+use futures_util::StreamExt as _;
+use tokio_postgres::{
+    Config, NoTls, Socket,
+    config::SslMode,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{DieselConnection, Pool, error};
+use crate::{DieselConnection, Pool, error, tls};
 
 /// diesel-async, with its pool.
 #[derive(Clone)]
-pub struct DieselDriver {
-    pool: Pool,
-    own: bool,
+pub struct DieselDriver(Source);
+
+#[derive(Clone)]
+enum Source {
+    Own(OwnPool<Sessions>),
+    Application(Pool),
+}
+
+/// How diesel-async makes a session.
+pub(crate) struct Sessions;
+
+#[async_trait]
+impl Connect for Sessions {
+    type Session = AsyncPgConnection;
+
+    async fn connect(target: &Target) -> Result<AsyncPgConnection, DriverError> {
+        let config = config(target);
+        match tls::config(&target.tls)? {
+            None => connect(config, NoTls).await,
+            Some(tls) => connect(config, MakeRustlsConnect::new(tls)).await,
+        }
+    }
+
+    async fn batch(session: &mut AsyncPgConnection, script: &str) -> Result<(), DriverError> {
+        session.batch_execute(script).await.map_err(error::of)
+    }
+}
+
+async fn connect<T>(config: Config, tls: T) -> Result<AsyncPgConnection, DriverError>
+where
+    T: MakeTlsConnect<Socket> + Send,
+    T::Stream: Send + 'static,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let connected = config.connect(tls).await;
+    let (client, connection) = connected.map_err(|error| error::while_connecting(&error))?;
+    let made = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+    made.map_err(error::of_connection)
+}
+
+/// A server, as tokio-postgres wants it.
+fn config(target: &Target) -> Config {
+    let mut config = Config::new();
+    match &target.host {
+        Host::Name(name) => config.host(name),
+        #[cfg(unix)]
+        Host::Socket(directory) => config.host_path(directory),
+        #[cfg(not(unix))]
+        Host::Socket(directory) => config.host(directory.to_string_lossy()),
+    };
+    config
+        .port(target.port)
+        .user(&target.user)
+        .dbname(&target.database)
+        .application_name(&target.application_name)
+        .ssl_mode(match &target.tls {
+            Tls::Off => SslMode::Disable,
+            Tls::Prefer(_) => SslMode::Prefer,
+            Tls::Require(_) | Tls::Verify { .. } => SslMode::Require,
+        });
+    if let Some(password) = &target.password {
+        config.password(password.reveal());
+    }
+    if !target.options.is_empty() {
+        let escaped = |text: &str| text.replace('\\', r"\\").replace(' ', r"\ ");
+        let options: Vec<String> = target
+            .options
+            .iter()
+            .map(|(name, value)| format!("-c {}={}", escaped(name), escaped(value)))
+            .collect();
+        config.options(options.join(" "));
+    }
+    config
 }
 
 #[async_trait]
@@ -29,48 +104,61 @@ impl Driver for DieselDriver {
 
     const NAME: &'static str = "diesel-async";
 
-    fn open(url: &str, settings: &PoolSettings) -> Result<Self, DriverError> {
-        let config = Config::from_str(url)
-            .map_err(|error| DriverError::settings(error::with_causes(&error)))?;
-        let prepare = settings.prepare;
-        let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-        // The manager passes on the URL that it is given, and shows it where it fails: it is given none.
-        manager.custom_setup = Box::new(move |_| establish(config.clone(), prepare).boxed());
-        let manager = AsyncDieselConnectionManager::new_with_config("", manager);
-        let pool = bb8::Pool::builder()
-            .max_size(settings.size)
-            .connection_timeout(settings.acquire_timeout)
-            // What the server refuses it refuses again; the engine asks again where that may help.
-            .retry_connection(false)
-            .build_unchecked(manager);
-        Ok(Self { pool, own: true })
+    fn open(servers: Servers, settings: &PoolSettings) -> Self {
+        Self(Source::Own(OwnPool::new(servers, settings)))
     }
 
     fn over(pool: Pool) -> Self {
-        Self { pool, own: false }
+        Self(Source::Application(pool))
     }
 
     fn owns_pool(&self) -> bool {
-        self.own
+        matches!(self.0, Source::Own(_))
+    }
+
+    fn place(&self) -> String {
+        match &self.0 {
+            Source::Own(pool) => pool.place(),
+            // bb8 does not tell where it connects to.
+            Source::Application(_) => "what the pool connects to".to_owned(),
+        }
     }
 
     async fn acquire(&self) -> Result<DieselConnection, DriverError> {
-        let connection = self.pool.get_owned().await.map_err(error::of_pool)?;
-        Ok(DieselConnection::pooled(connection))
+        match &self.0 {
+            Source::Own(pool) => Ok(DieselConnection::own(pool.acquire().await?)),
+            Source::Application(pool) => {
+                let connection = pool.get_owned().await.map_err(error::of_pool)?;
+                Ok(DieselConnection::borrowed(connection))
+            }
+        }
     }
 
     async fn dedicated(&self) -> Result<DieselConnection, DriverError> {
-        Ok(DieselConnection::dedicated(self.connection().await?))
+        let connection = match &self.0 {
+            Source::Own(pool) => pool.dedicated().await?,
+            Source::Application(pool) => {
+                let made = pool.dedicated_connection().await;
+                made.map_err(error::of_manager)?
+            }
+        };
+        Ok(DieselConnection::dedicated(connection))
     }
 
     async fn listen(&self, channels: &[&str]) -> Result<DieselListener, DriverError> {
-        let mut connection = self.connection().await?;
         let listen: Vec<String> = channels
             .iter()
             .map(|channel| format!("LISTEN \"{}\"", channel.replace('"', "\"\"")))
             .collect();
         let script = listen.join("; ");
-        connection.batch_execute(&script).await.map_err(error::of)?;
+        let mut connection = match &self.0 {
+            Source::Own(pool) => pool.dedicated().await?,
+            Source::Application(pool) => {
+                let made = pool.dedicated_connection().await;
+                made.map_err(error::of_manager)?
+            }
+        };
+        Sessions::batch(&mut connection, &script).await?;
         Ok(DieselListener(connection))
     }
 
@@ -81,34 +169,15 @@ impl Driver for DieselDriver {
     }
 }
 
-impl DieselDriver {
-    /// A connection outside the pool, made as the pool makes its own.
-    async fn connection(&self) -> Result<AsyncPgConnection, DriverError> {
-        let made = self.pool.dedicated_connection().await;
-        made.map_err(error::of_manager)
-    }
-}
-
-/// A connection of our own, set up.
-async fn establish(config: Config, prepare: &'static str) -> ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .map_err(|error| error::while_connecting(&error))?;
-    let mut connection =
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-    connection
-        .batch_execute(prepare)
-        .await
-        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
-}
-
 impl fmt::Debug for DieselDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = match &self.0 {
+            Source::Own(pool) => pool.size(),
+            Source::Application(pool) => pool.state().connections,
+        };
         f.debug_struct("DieselDriver")
-            .field("owns_pool", &self.own)
-            .field("size", &self.pool.state().connections)
+            .field("owns_pool", &self.owns_pool())
+            .field("size", &size)
             .finish_non_exhaustive()
     }
 }

@@ -48,7 +48,7 @@ fn database(kind: DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> Dri
 }
 
 /// How the server words errors that matter, and their SQLSTATEs. All words of a line must be in the message.
-const WORDS: [(&[&str], &str); 18] = [
+const WORDS: [(&[&str], &str); 19] = [
     (&["current transaction is aborted"], "25P02"),
     (&["terminating connection due to"], "57P01"),
     (&["the database system is"], "57P03"),
@@ -67,6 +67,7 @@ const WORDS: [(&[&str], &str); 18] = [
     (&["schema", "does not exist"], "3F000"),
     (&["division by zero"], "22012"),
     (&["invalid byte sequence"], "22021"),
+    (&["due to statement timeout"], "57014"),
 ];
 
 fn worded(message: &str) -> Option<&'static str> {
@@ -101,19 +102,12 @@ pub(crate) fn of_manager(error: PoolError) -> DriverError {
     }
 }
 
-/// What tokio-postgres says while it connects, as diesel would have it: what a retry does not mend is told from what it may.
-pub(crate) fn while_connecting(error: &tokio_postgres::Error) -> ConnectionError {
+/// What tokio-postgres says while it connects.
+pub(crate) fn while_connecting(error: &tokio_postgres::Error) -> DriverError {
     let Some(said) = error.as_db_error() else {
-        return ConnectionError::BadConnection(with_causes(error));
+        return DriverError::lost(with_causes(error));
     };
-    let code = said.code().code();
-    let message = format!("{} [{code}]", said.message());
-    // A wrong user or password, and a database that is not there.
-    if code.starts_with("28") || code == "3D000" {
-        ConnectionError::InvalidConnectionUrl(message)
-    } else {
-        ConnectionError::BadConnection(message)
-    }
+    DriverError::refused(Some(said.code().code()), said.message()).with_detail(said.detail())
 }
 
 /// The message with those of its causes: by itself it says little.

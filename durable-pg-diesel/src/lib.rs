@@ -18,6 +18,7 @@ mod driver;
 mod error;
 mod source;
 mod statement;
+mod tls;
 
 pub use bb8;
 pub use connection::DieselConnection;

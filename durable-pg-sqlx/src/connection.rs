@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use durable_pg::{Cell, Connection, DriverError, Param, Row};
+use durable_pg::{Cell, Checkout, Connection, DriverError, Param, Row};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgConnection, Postgres, Row as _,
     SqlSafeStr as _,
@@ -12,19 +12,24 @@ use sqlx::{
 };
 use sqlx_core::transaction::TransactionManager as _;
 
-use crate::error;
+use crate::{driver::Sessions, error};
 
 /// A connection, of a pool or by itself.
 pub struct SqlxConnection(Held);
 
 enum Held {
-    Pooled(PoolConnection<Postgres>),
+    Own(Checkout<Sessions>),
+    Borrowed(PoolConnection<Postgres>),
     Dedicated(Box<PgConnection>),
 }
 
 impl SqlxConnection {
-    pub(crate) fn pooled(connection: PoolConnection<Postgres>) -> Self {
-        Self(Held::Pooled(connection))
+    pub(crate) fn own(connection: Checkout<Sessions>) -> Self {
+        Self(Held::Own(connection))
+    }
+
+    pub(crate) fn borrowed(connection: PoolConnection<Postgres>) -> Self {
+        Self(Held::Borrowed(connection))
     }
 
     pub(crate) fn dedicated(connection: PgConnection) -> Self {
@@ -33,7 +38,7 @@ impl SqlxConnection {
 
     /// Whether the one transaction that is open is ours.
     fn depth_is_one(&mut self) -> Result<(), DriverError> {
-        if PgTransactionManager::get_transaction_depth(self.raw()) == 1 {
+        if PgTransactionManager::get_transaction_depth(self.raw()?) == 1 {
             return Ok(());
         }
         Err(DriverError::unlike(
@@ -46,10 +51,11 @@ impl SqlxConnection {
 impl Connection for SqlxConnection {
     type Raw = PgConnection;
 
-    fn raw(&mut self) -> &mut PgConnection {
+    fn raw(&mut self) -> Result<&mut PgConnection, DriverError> {
         match &mut self.0 {
-            Held::Pooled(connection) => connection,
-            Held::Dedicated(connection) => connection,
+            Held::Own(connection) => connection.session(),
+            Held::Borrowed(connection) => Ok(connection),
+            Held::Dedicated(connection) => Ok(connection),
         }
     }
 
@@ -58,7 +64,7 @@ impl Connection for SqlxConnection {
         statement: &Arc<str>,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
-        Self::query_on(self.raw(), statement, parameters).await
+        Self::query_on(self.raw()?, statement, parameters).await
     }
 
     async fn query_on(
@@ -76,26 +82,26 @@ impl Connection for SqlxConnection {
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
         // As above; a schema's name in it is quoted.
         let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
-        self.raw().execute(script).await.map_err(error::of)?;
+        self.raw()?.execute(script).await.map_err(error::of)?;
         Ok(())
     }
 
     async fn begin(&mut self, script: &str) -> Result<(), DriverError> {
         let script = AssertSqlSafe(script.to_owned()).into_sql_str();
-        PgTransactionManager::begin(self.raw(), Some(script))
+        PgTransactionManager::begin(self.raw()?, Some(script))
             .await
             .map_err(error::of)
     }
 
     async fn commit(&mut self) -> Result<(), DriverError> {
         self.depth_is_one()?;
-        let Err(error) = PgTransactionManager::commit(self.raw()).await else {
+        let Err(error) = PgTransactionManager::commit(self.raw()?).await else {
             return Ok(());
         };
         let error = error::of(error);
         if !error.is_lost() {
             // The server has rolled back; sqlx counts it as open until it is told.
-            PgTransactionManager::rollback(self.raw())
+            PgTransactionManager::rollback(self.raw()?)
                 .await
                 .map_err(error::of)?;
         }
@@ -104,15 +110,17 @@ impl Connection for SqlxConnection {
 
     async fn rollback(&mut self) -> Result<(), DriverError> {
         self.depth_is_one()?;
-        PgTransactionManager::rollback(self.raw())
+        PgTransactionManager::rollback(self.raw()?)
             .await
             .map_err(error::of)
     }
 
     fn discard(&mut self) {
         // One that is dedicated is closed when it is dropped in any case.
-        if let Held::Pooled(connection) = &mut self.0 {
-            connection.close_on_drop();
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard(),
+            Held::Borrowed(connection) => connection.close_on_drop(),
+            Held::Dedicated(_) => {}
         }
     }
 }

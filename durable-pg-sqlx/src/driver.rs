@@ -1,25 +1,88 @@
 //! The pool, and connections beside it.
 
-use std::{error::Error as StdError, fmt, str::FromStr as _, time::Duration};
+use std::{error::Error as StdError, fmt};
 
 use async_trait::async_trait;
-use durable_pg::{Driver, DriverError, Listener, Notification, PoolSettings};
+use durable_pg::{
+    Connect, Driver, DriverError, Host, Listener, Notification, OwnPool, PoolSettings, Roots,
+    Servers, Target, Tls,
+};
 use sqlx::{
     ConnectOptions as _, Executor as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode},
 };
 
 use crate::{SqlxConnection, error};
 
-/// How long a connection may lie in the pool before it is asked whether it is still there.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// sqlx, with its pool.
 #[derive(Clone)]
-pub struct SqlxDriver {
-    pool: PgPool,
-    /// What each connection of our own runs first; `None`: the pool is the application's.
-    prepare: Option<&'static str>,
+pub struct SqlxDriver(Pool);
+
+#[derive(Clone)]
+enum Pool {
+    Own(OwnPool<Sessions>),
+    Application(PgPool),
+}
+
+/// How sqlx makes a session.
+pub(crate) struct Sessions;
+
+#[async_trait]
+impl Connect for Sessions {
+    type Session = PgConnection;
+
+    async fn connect(target: &Target) -> Result<PgConnection, DriverError> {
+        options(target)?.connect().await.map_err(error::of)
+    }
+
+    async fn batch(session: &mut PgConnection, script: &str) -> Result<(), DriverError> {
+        // Our own scripts, without anything that varies.
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned()));
+        session.execute(script).await.map_err(error::of)?;
+        Ok(())
+    }
+}
+
+/// A server, as sqlx wants it. Everything is said, so that nothing is taken from the environment.
+fn options(target: &Target) -> Result<PgConnectOptions, DriverError> {
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .port(target.port)
+        .username(&target.user)
+        .database(&target.database)
+        .application_name(&target.application_name)
+        // PgBouncer refuses it unless it is told to ignore it, and nothing here reads a float as text.
+        .extra_float_digits(None)
+        .disable_statement_logging();
+    options = match &target.host {
+        Host::Name(name) => options.host(name),
+        Host::Socket(directory) => options.socket(directory),
+    };
+    if !target.options.is_empty() {
+        // None are said where there are none: PgBouncer refuses the parameter itself.
+        options = options.options(target.options.iter().map(|(name, value)| (name, value)));
+    }
+    if let Some(password) = &target.password {
+        options = options.password(password.reveal());
+    }
+    options = options.ssl_mode(match &target.tls {
+        Tls::Off => PgSslMode::Disable,
+        Tls::Prefer(_) => PgSslMode::Prefer,
+        Tls::Require(_) => PgSslMode::Require,
+        Tls::Verify { name: false, .. } => PgSslMode::VerifyCa,
+        Tls::Verify { name: true, .. } => PgSslMode::VerifyFull,
+    });
+    if let Tls::Verify { roots, .. } = &target.tls
+        && let Some(pem) = Roots::pem(roots)?
+    {
+        options = options.ssl_root_cert_from_pem(pem);
+    }
+    if let Some(certificate) = target.tls.certificate() {
+        let (chain, key) = certificate.pem()?;
+        options = options
+            .ssl_client_cert_from_pem(chain)
+            .ssl_client_key_from_pem(key);
+    }
+    Ok(options)
 }
 
 #[async_trait]
@@ -30,66 +93,63 @@ impl Driver for SqlxDriver {
 
     const NAME: &'static str = "sqlx";
 
-    fn open(url: &str, settings: &PoolSettings) -> Result<Self, DriverError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(error::of)?
-            .disable_statement_logging();
-        let prepare = settings.prepare;
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.size)
-            .acquire_timeout(settings.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    Ok(meta.idle_for < FRESH || connection.execute("SELECT 1").await.is_ok())
-                })
-            })
-            .after_connect(move |connection, _| {
-                Box::pin(async move { set_up(connection, prepare).await })
-            })
-            .connect_lazy_with(options);
-        Ok(Self {
-            pool,
-            prepare: Some(prepare),
-        })
+    fn open(servers: Servers, settings: &PoolSettings) -> Self {
+        if let Tls::Verify { name: false, .. } = servers.first().tls {
+            tracing::warn!(
+                "sslmode=verify-ca: sqlx also trusts the system's authorities, besides sslrootcert; sslmode=verify-full checks the name too"
+            );
+        }
+        Self(Pool::Own(OwnPool::new(servers, settings)))
     }
 
     fn over(pool: PgPool) -> Self {
-        Self {
-            pool,
-            prepare: None,
-        }
+        Self(Pool::Application(pool))
     }
 
     fn owns_pool(&self) -> bool {
-        self.prepare.is_some()
+        matches!(self.0, Pool::Own(_))
+    }
+
+    fn place(&self) -> String {
+        match &self.0 {
+            Pool::Own(pool) => pool.place(),
+            Pool::Application(pool) => {
+                let options = pool.connect_options();
+                format!("{}:{}", options.get_host(), options.get_port())
+            }
+        }
     }
 
     async fn acquire(&self) -> Result<SqlxConnection, DriverError> {
-        let connection = self.pool.acquire().await.map_err(error::of)?;
-        Ok(SqlxConnection::pooled(connection))
+        match &self.0 {
+            Pool::Own(pool) => Ok(SqlxConnection::own(pool.acquire().await?)),
+            Pool::Application(pool) => {
+                let connection = pool.acquire().await.map_err(error::of)?;
+                Ok(SqlxConnection::borrowed(connection))
+            }
+        }
     }
 
     async fn dedicated(&self) -> Result<SqlxConnection, DriverError> {
-        let options = self.pool.connect_options();
-        let mut connection = options.connect().await.map_err(error::of)?;
-        if let Some(prepare) = self.prepare {
-            set_up(&mut connection, prepare).await.map_err(error::of)?;
-        }
+        let connection = match &self.0 {
+            Pool::Own(pool) => pool.dedicated().await?,
+            Pool::Application(pool) => {
+                let options = pool.connect_options();
+                options.connect().await.map_err(error::of)?
+            }
+        };
         Ok(SqlxConnection::dedicated(connection))
     }
 
     async fn listen(&self, channels: &[&str]) -> Result<SqlxListener, DriverError> {
-        // A pool of its own with one connection: the listener keeps it.
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with((*self.pool.connect_options()).clone());
-        let mut listener = PgListener::connect_with(&pool).await.map_err(error::of)?;
-        let channels = channels.iter().copied();
-        listener.listen_all(channels).await.map_err(error::of)?;
-        Ok(SqlxListener(listener))
+        match &self.0 {
+            Pool::Own(pool) => {
+                let listen =
+                    |target: Target| async move { listen(options(&target)?, channels).await };
+                pool.any(listen).await
+            }
+            Pool::Application(pool) => listen((*pool.connect_options()).clone(), channels).await,
+        }
     }
 
     fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
@@ -97,16 +157,31 @@ impl Driver for SqlxDriver {
     }
 }
 
-async fn set_up(connection: &mut PgConnection, prepare: &'static str) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(prepare)).await?;
-    Ok(())
+async fn listen(options: PgConnectOptions, channels: &[&str]) -> Result<SqlxListener, DriverError> {
+    // A pool of its own with one connection: the listener keeps it.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with(options);
+    let mut listener = PgListener::connect_with(&pool).await.map_err(error::of)?;
+    // It is made again by whoever finds it gone, perhaps on another server.
+    listener.eager_reconnect(false);
+    let channels = channels.iter().copied();
+    // A server that only reads refuses this.
+    listener.listen_all(channels).await.map_err(error::of)?;
+    Ok(SqlxListener(listener))
 }
 
 impl fmt::Debug for SqlxDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = match &self.0 {
+            Pool::Own(pool) => pool.size(),
+            Pool::Application(pool) => pool.size(),
+        };
         f.debug_struct("SqlxDriver")
             .field("owns_pool", &self.owns_pool())
-            .field("size", &self.pool.size())
+            .field("size", &size)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
     error::Failure,
-    options::PREPARE,
+    options::Bounds,
     session::Session,
     text::{SchemaName, Texts},
     transaction::Transaction,
@@ -29,6 +29,7 @@ pub(crate) struct Core<D: Driver> {
     pub(crate) listen_notify: bool,
     pub(crate) hub: HintHub,
     pub(crate) session: Session,
+    pub(crate) bounds: Bounds,
     borrowed: Semaphore,
 }
 
@@ -39,14 +40,20 @@ pub(crate) struct Borrowed<'a, D: Driver> {
 }
 
 impl<D: Driver> Core<D> {
-    pub(crate) fn new(driver: D, schema: SchemaName, listen_notify: bool) -> Self {
-        let session = Session::start(driver.clone(), schema.clone(), listen_notify);
+    pub(crate) fn new(driver: D, schema: SchemaName, listen_notify: bool, bounds: Bounds) -> Self {
+        let session = Session::start(
+            driver.clone(),
+            schema.clone(),
+            listen_notify,
+            bounds.clone(),
+        );
         Self {
             driver,
             texts: Texts::new(schema),
             listen_notify,
             hub: HintHub::new(),
             session,
+            bounds,
             borrowed: Semaphore::new(BORROWED),
         }
     }
@@ -68,7 +75,7 @@ impl<D: Driver> Core<D> {
             self.borrowed.acquire().await.ok()
         };
         Ok(Borrowed {
-            connection: self.driver.acquire().await?,
+            connection: self.driver.acquire().await.map_err(DriverError::away)?,
             _permit: permit,
         })
     }
@@ -100,7 +107,12 @@ impl<D: Driver> Core<D> {
         if self.driver.owns_pool() {
             let mut borrowed = self.borrow().await?;
             let text = self.text(statement);
-            return Ok(borrowed.connection.query(&text, parameters).await?);
+            let asked = borrowed.connection.query(&text, parameters);
+            let answer = self.bounds.answer(asked).await;
+            if answer.as_ref().is_err_and(DriverError::is_lost) {
+                borrowed.connection.discard();
+            }
+            return Ok(answer?);
         }
         // In an application's session nothing may be set beyond a transaction.
         let mut transaction = Transaction::begin(self).await?;
@@ -165,7 +177,7 @@ impl<D: Driver> Core<D> {
 
     /// A connection outside the pool, set up for our statements.
     pub(crate) async fn prepared(&self) -> Result<D::Connection, DriverError> {
-        prepared(&self.driver).await
+        prepared(&self.driver, &self.bounds).await
     }
 
     /// Wakes those who wait, in this process and in others.
@@ -188,12 +200,12 @@ impl<D: Driver> Core<D> {
 }
 
 /// A connection outside the pool, set up for our statements.
-pub(crate) async fn prepared<D: Driver>(driver: &D) -> Result<D::Connection, DriverError> {
-    let mut connection = driver.dedicated().await?;
-    // The connections of a pool of our own are made so.
-    if !driver.owns_pool() {
-        connection.batch(PREPARE).await?;
-    }
+pub(crate) async fn prepared<D: Driver>(
+    driver: &D,
+    bounds: &Bounds,
+) -> Result<D::Connection, DriverError> {
+    let mut connection = driver.dedicated().await.map_err(DriverError::away)?;
+    bounds.answer(connection.batch(&bounds.prepare)).await?;
     Ok(connection)
 }
 

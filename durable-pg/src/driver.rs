@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{DriverError, Param, PoolSettings, Row};
+use crate::{DriverError, Param, PoolSettings, Row, Servers};
 
 /// A Postgres driver with its pool. Clones share the pool.
 #[async_trait]
@@ -21,10 +21,9 @@ pub trait Driver: Clone + fmt::Debug + Send + Sync + 'static {
     /// The driver's name, as in "sqlx".
     const NAME: &'static str;
 
-    /// A pool of our own on the server that the URL names; each of its connections runs `settings.prepare` when it is made.
-    ///
-    /// Connects to nothing yet. Errors: a URL that cannot be used.
-    fn open(url: &str, settings: &PoolSettings) -> Result<Self, DriverError>;
+    /// A pool of our own on these servers, an [`OwnPool`](crate::OwnPool); each of its connections runs `settings.prepare` when it is
+    /// made. Connects to nothing yet.
+    fn open(servers: Servers, settings: &PoolSettings) -> Self;
 
     /// Uses a pool of the application: its connections are as the application made them.
     fn over(pool: Self::Pool) -> Self;
@@ -35,7 +34,10 @@ pub trait Driver: Clone + fmt::Debug + Send + Sync + 'static {
     /// A connection of the pool, given back when it is dropped.
     async fn acquire(&self) -> Result<Self::Connection, DriverError>;
 
-    /// A connection outside the pool, made as the pool makes its own, and closed when it is dropped.
+    /// Where its connections go, as in "db1:5432".
+    fn place(&self) -> String;
+
+    /// A connection outside the pool, made as the pool makes its own but for `settings.prepare`, and closed when it is dropped.
     async fn dedicated(&self) -> Result<Self::Connection, DriverError>;
 
     /// A connection outside the pool that listens on these channels.
@@ -51,8 +53,8 @@ pub trait Connection: Send + 'static {
     /// The connection that users of the driver know.
     type Raw: Send + 'static;
 
-    /// That connection.
-    fn raw(&mut self) -> &mut Self::Raw;
+    /// That connection. Errors: it was discarded.
+    fn raw(&mut self) -> Result<&mut Self::Raw, DriverError>;
 
     /// As [`query`](Self::query), on a connection that somebody else holds.
     async fn query_on(

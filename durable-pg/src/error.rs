@@ -21,6 +21,10 @@ enum Kind {
     Settings,
     /// What came back is not what was asked for.
     Unlike,
+    /// What answers does not give whole sessions.
+    SessionMode,
+    /// What answers has too few sessions.
+    PoolTooSmall,
 }
 
 impl DriverError {
@@ -50,6 +54,39 @@ impl DriverError {
         self
     }
 
+    /// A pooler gives a session for a transaction or a statement only.
+    pub(crate) fn session_mode(message: impl Into<String>) -> Self {
+        Self::of(Kind::SessionMode, message)
+    }
+
+    /// A pooler has no second session to give.
+    pub(crate) fn pool_too_small(message: impl Into<String>) -> Self {
+        Self::of(Kind::PoolTooSmall, message)
+    }
+
+    /// What all servers of a URL said, of which none could be used.
+    pub(crate) fn of_all(mut failures: Vec<Self>) -> Self {
+        if failures.len() == 1 {
+            return failures.remove(0);
+        }
+        let messages: Vec<String> = failures.iter().map(Self::to_string).collect();
+        // One that may come back makes all of it worth another try.
+        let passing = failures.iter().find(|failure| failure.is_passing());
+        let kind = passing
+            .or(failures.first())
+            .map_or(Kind::Lost, |failure| failure.kind.clone());
+        Self::of(
+            kind,
+            format!("none of the servers: {}", messages.join("; ")),
+        )
+    }
+
+    /// The same, with the server that said it.
+    pub(crate) fn of_server(mut self, server: &impl std::fmt::Display) -> Self {
+        self.message = format!("{server}: {}", self.message);
+        self
+    }
+
     fn of(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -69,11 +106,33 @@ impl DriverError {
 
     /// The same, with what to look at where the first connection fails.
     pub(crate) fn while_connecting(mut self) -> Self {
-        self.message = format!(
-            "cannot connect to the Postgres server: {}; look at the URL's host, port, user, password and database, and whether the \
-             server runs and lets this user in",
-            self.message
-        );
+        if self.name().is_some() {
+            return self;
+        }
+        let hints = [
+            (
+                "client certificate",
+                "give the certificate that the server wants by sslcert and sslkey",
+            ),
+            (
+                "peer certificate",
+                "the server's certificate must be signed by an authority in sslrootcert, be valid now and, with sslmode=verify-full, be for \
+                 this host",
+            ),
+            (
+                "not support TLS",
+                "turn `ssl` on in the server's settings, or use sslmode=prefer where the network can be trusted",
+            ),
+        ];
+        let hint = hints.iter().find(|(words, _)| self.message.contains(words));
+        let hint = match hint {
+            Some((_, hint)) => format!("; {hint}"),
+            None if self.kind == Kind::Settings => String::new(),
+            None => "; look at the URL's host, port, user, password, database and sslmode, and whether the server runs and lets this \
+                     user in"
+                .to_owned(),
+        };
+        self.message = format!("cannot connect to Postgres: {}{hint}", self.message);
         self
     }
 
@@ -81,14 +140,64 @@ impl DriverError {
     pub fn code(&self) -> Option<&str> {
         match &self.kind {
             Kind::Refused(code) => code.as_deref(),
-            Kind::Lost | Kind::Settings | Kind::Unlike => None,
+            Kind::Lost | Kind::Settings | Kind::Unlike | Kind::SessionMode | Kind::PoolTooSmall => {
+                None
+            }
         }
+    }
+
+    /// The name by which an error of the set-up is found in the documentation: `DURABLE_SESSION_MODE` for a pooler whose mode is not
+    /// session, `DURABLE_POOL_TOO_SMALL` for one without a second session.
+    pub fn name(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::SessionMode => Some("DURABLE_SESSION_MODE"),
+            Kind::PoolTooSmall => Some("DURABLE_POOL_TOO_SMALL"),
+            Kind::Lost | Kind::Refused(_) | Kind::Settings | Kind::Unlike => None,
+        }
+    }
+
+    /// The same where a connection is made again: what let us in once is away for a while, whatever it says now (a password that was
+    /// changed, a certificate that has expired, a database that is being restored).
+    pub(crate) fn away(mut self) -> Self {
+        self.kind = Kind::Lost;
+        self
+    }
+
+    /// Whether the answer is to what another client asked, or prepared: a statement that was not there or was there already, an answer that
+    /// does not fit.
+    pub(crate) fn is_mixed_up(&self) -> bool {
+        // By its words where the driver tells no SQLSTATE.
+        let words = [
+            "prepared statement",
+            "unexpected message from server",
+            "unexpected or invalid data",
+        ];
+        self.kind == Kind::Unlike
+            || self
+                .code()
+                .is_some_and(|code| ["26000", "42P05"].contains(&code))
+            || words.iter().any(|words| self.message.contains(words))
+    }
+
+    /// Whether a pooler refused a transaction because of its mode.
+    pub(crate) fn is_about_statement_mode(&self) -> bool {
+        self.message.contains("statement pooling mode")
+    }
+
+    /// Whether the server wants the connection encrypted.
+    pub(crate) fn wants_encryption(&self) -> bool {
+        // Its words since version 14, and before.
+        let words = ["no encryption", "SSL off"];
+        words.iter().any(|words| self.message.contains(words))
     }
 
     /// Whether the connection is gone.
     pub fn is_lost(&self) -> bool {
-        // 57P01 to 57P03: the server ends the session, for a restart or at an administrator's word.
-        self.kind == Kind::Lost || self.code().is_some_and(|code| code.starts_with("57P"))
+        // 57P01 to 57P03: the server ends the session, for a restart or at an administrator's word. 25006: it is a standby now.
+        self.kind == Kind::Lost
+            || self
+                .code()
+                .is_some_and(|code| code.starts_with("57P") || code == "25006")
     }
 
     /// Whether the server refused without the driver telling which SQLSTATE it gave: asking again tells what lasts from what passes.
@@ -101,7 +210,11 @@ impl DriverError {
         match &self.kind {
             Kind::Lost => true,
             Kind::Refused(Some(code)) => is_passing(code),
-            Kind::Refused(None) | Kind::Settings | Kind::Unlike => false,
+            Kind::Refused(None)
+            | Kind::Settings
+            | Kind::Unlike
+            | Kind::SessionMode
+            | Kind::PoolTooSmall => false,
         }
     }
 
@@ -121,7 +234,13 @@ impl DriverError {
                 "the database role of this process may not {doing}: {self}; grant it what it needs by \
                  `cargo xtask migrate --database-url URL --app-role ROLE`, run by a privileged role"
             )),
-            _ if self.kind == Kind::Settings => DbError::Refused(self.to_string()),
+            _ if matches!(
+                self.kind,
+                Kind::Settings | Kind::SessionMode | Kind::PoolTooSmall
+            ) =>
+            {
+                DbError::Refused(self.to_string())
+            }
             _ => DbError::broken(doing, self),
         }
     }
@@ -137,16 +256,20 @@ pub(crate) mod code {
     pub(crate) const SERIALIZATION: &str = "40001";
     pub(crate) const READ_ONLY: &str = "25006";
     pub(crate) const ABORTED: &str = "25P02";
+    pub(crate) const QUERY_CANCELED: &str = "57014";
 }
 
 /// Whether a SQLSTATE tells of something that passes: a lost connection (08), a full server or disk (53), a shutdown or a fail-over
 /// (57P, 25006: the server is a standby now), an idle session that was ended (25P03), a deadlock, a serialization failure or a lock
-/// that could not be had (40001, 40P01, 55P03), a failure of the system under the server (58).
+/// that could not be had (40001, 40P01, 55P03), a statement that took longer than its timeout (57014), a failure of the system under the server (58).
 fn is_passing(code: &str) -> bool {
     ["08", "53", "57P", "58"]
         .iter()
         .any(|class| code.starts_with(class))
-        || ["25006", "25P03", "40001", "40003", "40P01", "55P03"].contains(&code)
+        || [
+            "25006", "25P03", "40001", "40003", "40P01", "55P03", "57014",
+        ]
+        .contains(&code)
 }
 
 /// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
@@ -201,11 +324,11 @@ mod tests {
     #[test]
     fn what_passes_is_told_from_what_lasts() {
         for code in [
-            "08006", "25006", "40001", "40P01", "53100", "53300", "57P01", "57P03",
+            "08006", "25006", "40001", "40P01", "53100", "53300", "57014", "57P01", "57P03",
         ] {
             assert!(refused(code).is_retryable(), "{code}");
         }
-        for code in ["22021", "23505", "42P01", "42501", "57014", "XX000"] {
+        for code in ["22021", "23505", "42P01", "42501", "XX000"] {
             assert!(!refused(code).is_retryable(), "{code}");
         }
         assert!(DriverError::lost("gone").into_error("look").is_retryable());

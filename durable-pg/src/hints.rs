@@ -9,7 +9,7 @@ use std::{
 use durable_core::db::{Hint, HintHub};
 use tokio::task::AbortHandle;
 
-use crate::{Connection as _, Driver, DriverError, Listener as _, Notification};
+use crate::{Connection as _, Driver, DriverError, Listener as _, Notification, connect::probe};
 
 /// Where the trigger on `notifications` tells of messages, as `destination::topic`.
 const MESSAGES: &str = "dbos_notifications_channel";
@@ -96,8 +96,10 @@ async fn listen<D: Driver>(driver: D, hub: HintHub) {
     let mut warned = HashSet::new();
     loop {
         let Err(error) = listen_once(&driver, &hub).await;
-        // Said once for each reason: until it is back, polling finds everything.
-        if warned.insert(error.to_string()) {
+        // Said once for each reason: until it is back, polling finds everything. That the server went away the engine says.
+        if error.is_lost() {
+            tracing::debug!(%error, "notifications are not heard until the database is back");
+        } else if warned.insert(error.to_string()) {
             tracing::warn!(%error, "notifications are not heard; polling goes on, and listening is tried again");
         }
         tokio::time::sleep(RETRY).await;
@@ -108,6 +110,8 @@ async fn listen_once<D: Driver>(
     driver: &D,
     hub: &HintHub,
 ) -> Result<std::convert::Infallible, DriverError> {
+    // Also when it comes back: it may be another server, or behind another pooler.
+    probe::check(driver).await?;
     let mut listener = driver.listen(&[MESSAGES, EVENTS, OWN]).await?;
     prove(driver, &mut listener).await?;
     // What was told before nobody heard.
@@ -131,9 +135,8 @@ async fn prove<D: Driver>(driver: &D, listener: &mut D::Listener) -> Result<(), 
         .await
         .unwrap_or_else(|_| {
             Err(DriverError::unlike(format!(
-                "a notification sent to this process did not arrive within {PATIENCE:?}: a pooler in transaction mode swallows them, and \
-                 so does a connection that is made without its notifications; connect directly or in session mode, or turn \
-                 `listen_notify` off"
+                "a notification sent to this process did not arrive within {PATIENCE:?}: a connection that the application's pool makes \
+                 without its notifications swallows them; make it with them, or turn `listen_notify` off"
             )))
         })
 }

@@ -4,6 +4,7 @@
 //! what a workflow does is decided in `durable_core::state`. Where things are:
 //!
 //! - `driver`, `value`, `error`: what crosses a driver, and what it may say
+//! - `connect`: the URL, its servers, our own pool, and the check of a pooler's mode
 //! - `options`, `system_db`, `core`: opening a database, the handle, and what all operations work with
 //! - `text`: statements, for the schema in use
 //! - `lane`: the writers, which put all writes of workflows that wait into one commit
@@ -16,6 +17,7 @@
 //! - `hot`: the statements, for tests of their plans
 
 mod changes;
+mod connect;
 mod core;
 mod driver;
 mod error;
@@ -41,6 +43,9 @@ mod versions;
 mod waits;
 mod workflows;
 
+pub use connect::{
+    Certificate, Checkout, Connect, Host, OwnPool, Password, Roots, Servers, Target, Tls,
+};
 pub use driver::{Connection, Driver, Listener, Notification};
 pub use error::DriverError;
 pub use options::{PgOptions, PoolSettings};

@@ -1,9 +1,10 @@
 //! How a database is opened.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::{
-    Driver, DriverError, Migration, PgSystemDb,
+    Driver, DriverError, Migration, PgSystemDb, Servers,
+    connect::probe,
     text::{DEFAULT_SCHEMA, SchemaName},
 };
 
@@ -22,7 +23,16 @@ const SMALL_POOL: u32 = 5;
 /// How long a call waits for a connection of our own pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What each session of our own is set to when it is made.
+/// How long a statement may run, unless given.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a transaction may lie idle, unless given.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much longer than a statement may run an answer may take: what is later will never come, as the server or the network hangs.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// What each session of our own is set to when it is made, but for the timeouts.
 ///
 /// A statement that is prepared on an empty table would keep a sequential scan while the table grows (`enable_seqscan`). With that no
 /// plan depends on a parameter, and each is made once (`plan_cache_mode`): that of a batch takes longer to make than the batch to write,
@@ -33,7 +43,6 @@ pub(crate) const PREPARE: &str = "
     SET enable_seqscan = off;
     SET plan_cache_mode = force_generic_plan;
     SET default_transaction_isolation = 'read committed';
-    SET statement_timeout = 0;
     SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
 
@@ -46,7 +55,7 @@ pub struct PoolSettings {
     /// How long a caller waits for one.
     pub acquire_timeout: Duration,
     /// What each session runs when it is made.
-    pub prepare: &'static str,
+    pub prepare: Arc<str>,
 }
 
 impl PoolSettings {
@@ -55,8 +64,36 @@ impl PoolSettings {
         Self {
             size,
             acquire_timeout: ACQUIRE_TIMEOUT,
-            prepare: "",
+            prepare: Arc::from(""),
         }
+    }
+}
+
+/// What holds for each session of our own.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// What it runs when it is made.
+    pub(crate) prepare: Arc<str>,
+    /// How long an answer may take.
+    pub(crate) answered: Option<Duration>,
+}
+
+impl Bounds {
+    /// The answer, if it comes in time; otherwise the connection is as good as gone.
+    pub(crate) async fn answer<T>(
+        &self,
+        asked: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, DriverError> {
+        let Some(limit) = self.answered else {
+            return asked.await;
+        };
+        tokio::time::timeout(limit, asked)
+            .await
+            .unwrap_or_else(|_| {
+                Err(DriverError::lost(format!(
+                    "the server did not answer within {limit:?}"
+                )))
+            })
     }
 }
 
@@ -68,6 +105,8 @@ pub struct PgOptions<D: Driver> {
     pub(crate) lanes: usize,
     pub(crate) listen_notify: bool,
     pool_size: u32,
+    statement_timeout: Duration,
+    idle_timeout: Duration,
 }
 
 enum Source<D: Driver> {
@@ -91,6 +130,8 @@ impl<D: Driver> PgOptions<D> {
             lanes: DEFAULT_LANES,
             listen_notify: true,
             pool_size: DEFAULT_POOL_SIZE,
+            statement_timeout: STATEMENT_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
         }
     }
 
@@ -112,6 +153,35 @@ impl<D: Driver> PgOptions<D> {
         self
     }
 
+    /// How long a statement of this library may run before the server ends it (`statement_timeout`); 60 s unless given, zero for as long
+    /// as it takes. What is ended so is tried again. An answer that is 15 s later than this never comes, and its connection is given up.
+    ///
+    /// In the sessions of an application's own pool the application's setting stays.
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout;
+        self
+    }
+
+    /// How long a transaction may wait for its next statement before the server ends its session
+    /// (`idle_in_transaction_session_timeout`); 60 s unless given, zero for as long as it takes. It bounds what a transactional step may do
+    /// between two statements. In the sessions of an application's own pool the application's setting stays.
+    pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// What each session of our own runs when it is made.
+    fn prepare(&self) -> Arc<str> {
+        format!(
+            "{PREPARE};
+            SET statement_timeout = {};
+            SET idle_in_transaction_session_timeout = {}",
+            milliseconds(self.statement_timeout),
+            milliseconds(self.idle_timeout)
+        )
+        .into()
+    }
+
     /// Whether wake-ups pass through LISTEN and NOTIFY; on unless turned off. Without, everything is found by polling, up to a poll
     /// interval later. A database that is migrated with this off has no trigger that notifies.
     pub fn listen_notify(mut self, listen: bool) -> Self {
@@ -126,7 +196,7 @@ impl<D: Driver> PgOptions<D> {
     pub fn migration(self) -> Result<Migration<D>, DriverError> {
         let schema = SchemaName::new(&self.schema)?;
         let driver = match self.source {
-            Source::Url(url) => D::open(&url, &PoolSettings::bare(1))?,
+            Source::Url(url) => D::open(servers(&url)?, &PoolSettings::bare(1)),
             Source::Pool(pool) => D::over(pool),
         };
         Ok(Migration::new(driver, schema, self.listen_notify))
@@ -134,10 +204,15 @@ impl<D: Driver> PgOptions<D> {
 
     /// Opens the database, and starts its writers on the current tokio runtime; with that runtime they end.
     ///
-    /// Connects once, to find out now what would be found out at the first call. Errors: a URL or a schema name that cannot be
-    /// used, and a server that cannot be reached or refuses.
+    /// Connects twice, to find out now what would be found out at the first call, or never: that the server cannot be reached or refuses, and
+    /// that a pooler in between gives no sessions of their own ([`DriverError::name`] is `DURABLE_SESSION_MODE`) or has none for a second
+    /// connection (`DURABLE_POOL_TOO_SMALL`, after 2 s). Errors: these, and a URL or a schema name that cannot be used.
     pub async fn connect(self) -> Result<PgSystemDb<D>, DriverError> {
         let schema = SchemaName::new(&self.schema)?;
+        let prepare = self.prepare();
+        let answered = Some(self.statement_timeout)
+            .filter(|timeout| !timeout.is_zero())
+            .map(|timeout| timeout.saturating_add(GRACE));
         let driver = match self.source {
             Source::Url(url) => {
                 if self.pool_size < SMALL_POOL {
@@ -149,22 +224,32 @@ impl<D: Driver> PgOptions<D> {
                 let settings = PoolSettings {
                     size: self.pool_size,
                     acquire_timeout: ACQUIRE_TIMEOUT,
-                    prepare: PREPARE,
+                    prepare: Arc::clone(&prepare),
                 };
-                D::open(&url, &settings).map_err(DriverError::about_the_url)?
+                D::open(servers(&url)?, &settings)
             }
             Source::Pool(pool) => D::over(pool),
         };
-        // Beside the pool, which would only say that it has none.
-        let first = driver.dedicated().await;
-        drop(first.map_err(DriverError::while_connecting)?);
+        // Before anything is set or prepared: a session that is shared would keep it.
+        let checked = probe::check(&driver).await;
+        checked.map_err(DriverError::while_connecting)?;
         Ok(PgSystemDb::new(
             driver,
             schema,
             self.lanes,
             self.listen_notify,
+            Bounds { prepare, answered },
         ))
     }
+}
+
+/// A duration as the server's settings have it: at most what fits into them, and no zero that was not asked for.
+fn milliseconds(duration: Duration) -> u128 {
+    duration.as_micros().div_ceil(1000).min(0x7fff_ffff)
+}
+
+fn servers(url: &str) -> Result<Servers, DriverError> {
+    Servers::of(url).map_err(DriverError::about_the_url)
 }
 
 /// Shows no URL: it may hold a password.

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Connection as _, Driver, DriverError, core::prepared, error::Failure, hints::told_as,
-    text::SchemaName, value::params,
+    options::Bounds, text::SchemaName, value::params,
 };
 
 /// How many hints may wait to be told; more are left to polling.
@@ -56,12 +56,18 @@ enum Wish {
 
 impl Session {
     /// Starts it on the current tokio runtime; it connects when there is something to do.
-    pub(crate) fn start<D: Driver>(driver: D, schema: SchemaName, notify: bool) -> Self {
+    pub(crate) fn start<D: Driver>(
+        driver: D,
+        schema: SchemaName,
+        notify: bool,
+        bounds: Bounds,
+    ) -> Self {
         let (wishes, wished) = mpsc::unbounded_channel();
         let (told, hints) = mpsc::channel(MAX_TOLD);
         let held = Arc::new(Mutex::default());
         let holder = Holder {
             driver,
+            bounds,
             schema,
             held: Arc::clone(&held),
             missing: BTreeSet::new(),
@@ -118,6 +124,7 @@ impl Session {
 /// The task's end.
 struct Holder<D: Driver> {
     driver: D,
+    bounds: Bounds,
     schema: SchemaName,
     held: Arc<Mutex<BTreeSet<ExecutorId>>>,
     /// Those of the held whose locks the present session does not have: they are tried again at each heartbeat.
@@ -256,7 +263,7 @@ impl<D: Driver> Holder<D> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let mut connection = prepared(&self.driver).await?;
+        let mut connection = prepared(&self.driver, &self.bounds).await?;
         connection.batch(NO_DISK).await?;
         let held = self.held().clone();
         self.missing.clear();

@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     Driver, DriverError, PgOptions, core::Core, error::Failure, hints::Listening, lane::Lanes,
-    rows, schema, text::SchemaName, waits,
+    options::Bounds, rows, schema, text::SchemaName, waits,
 };
 
 /// A system database on Postgres, through a driver.
@@ -53,8 +53,14 @@ impl<D: Driver> PgSystemDb<D> {
         PgOptions::pool(pool)
     }
 
-    pub(crate) fn new(driver: D, schema: SchemaName, lanes: usize, listen_notify: bool) -> Self {
-        let core = Arc::new(Core::new(driver, schema, listen_notify));
+    pub(crate) fn new(
+        driver: D,
+        schema: SchemaName,
+        lanes: usize,
+        listen_notify: bool,
+        bounds: Bounds,
+    ) -> Self {
+        let core = Arc::new(Core::new(driver, schema, listen_notify, bounds));
         Self {
             shared: Arc::new(Shared {
                 lanes: Lanes::start(&core, lanes),

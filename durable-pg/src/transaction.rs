@@ -78,7 +78,8 @@ impl<'a, D: Driver> Transaction<'a, D> {
         } else {
             BEGIN_AS_GUEST
         };
-        transaction.borrowed.connection.batch(begin).await?;
+        let begun = transaction.borrowed.connection.batch(begin);
+        core.bounds.answer(begun).await?;
         Ok(transaction)
     }
 
@@ -89,7 +90,8 @@ impl<'a, D: Driver> Transaction<'a, D> {
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.core.text(statement);
-        self.borrowed.connection.query(&text, parameters).await
+        let asked = self.borrowed.connection.query(&text, parameters);
+        self.core.bounds.answer(asked).await
     }
 
     /// Runs a statement that gives a row at most.
@@ -107,7 +109,8 @@ impl<'a, D: Driver> Transaction<'a, D> {
     }
 
     pub(crate) async fn commit(mut self) -> Result<(), DriverError> {
-        self.borrowed.connection.batch("COMMIT").await?;
+        let committed = self.borrowed.connection.batch("COMMIT");
+        self.core.bounds.answer(committed).await?;
         self.open = false;
         self.core.publish(std::mem::take(&mut self.hints));
         Ok(())
@@ -115,7 +118,8 @@ impl<'a, D: Driver> Transaction<'a, D> {
 
     pub(crate) async fn rollback(mut self) {
         // If that fails, the drop closes the connection, and the server rolls back.
-        self.open = self.borrowed.connection.batch("ROLLBACK").await.is_err();
+        let ended = self.borrowed.connection.batch("ROLLBACK");
+        self.open = self.core.bounds.answer(ended).await.is_err();
     }
 }
 

@@ -28,6 +28,7 @@ mod left_out;
 mod lengths;
 mod migrate;
 mod pg;
+mod pooler;
 mod process;
 mod provided;
 mod python;

@@ -8,6 +8,7 @@ use crate::{
         Major,
         for_tests::{self, TestServer},
     },
+    pooler::{self, TestPooler},
     python::{self, TestPython},
     stages::Stage,
     workspace::Workspace,
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Provided {
     server: TestServer,
+    pooler: TestPooler,
     python: TestPython,
 }
 
@@ -25,6 +27,7 @@ impl Provided {
     pub(crate) fn new(workspace: &Workspace) -> Result<Self, Failure> {
         Ok(Self {
             server: TestServer::new(workspace)?,
+            pooler: TestPooler::default(),
             python: TestPython::new(workspace)?,
         })
     }
@@ -34,6 +37,7 @@ impl Provided {
         let mut stages = Vec::new();
         if self.server.is_needed() {
             stages.push(Stage::new("postgres", || self.server.start()));
+            stages.push(Stage::new("pgbouncer", || self.pooler.prepare()));
         }
         if self.python.is_needed() {
             stages.push(Stage::new("python", || self.python.prepare()));
@@ -59,6 +63,12 @@ impl Provided {
         if let Some(url) = self.server.url() {
             command.env(for_tests::TEST_VARIABLE, url);
         }
+        if let Some(binaries) = self.server.binaries() {
+            command.env(for_tests::BINARIES, binaries);
+        }
+        if let Some(program) = self.pooler.program() {
+            command.env(pooler::VARIABLE, program);
+        }
         if let Some(interpreter) = self.python.interpreter() {
             command.env(python::VARIABLE, interpreter);
         }
@@ -69,6 +79,7 @@ impl Provided {
     pub(crate) fn ready(url: Option<&str>, interpreter: Option<&str>) -> Self {
         Self {
             server: TestServer::running_at(url),
+            pooler: TestPooler::default(),
             python: TestPython::at(interpreter),
         }
     }

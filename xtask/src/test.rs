@@ -161,6 +161,7 @@ mod tests {
         let with = names(&Provided::ready(Some("postgres://db"), Some("python3")));
         let all = [
             "postgres",
+            "pgbouncer",
             "python",
             "build tests",
             "tests",
@@ -180,6 +181,7 @@ mod tests {
         let with = call_with(&options, &Provided::ready(Some(url), Some("/v/bin/python")));
         for told in [
             "DURABLE_TEST_PG_URL=postgres://postgres@127.0.0.1:1/postgres",
+            "DURABLE_TEST_PG_BIN=/pg/bin",
             "DURABLE_TEST_PYTHON=/v/bin/python",
         ] {
             assert!(with.contains(told), "{with}");

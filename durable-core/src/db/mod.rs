@@ -16,6 +16,7 @@ mod events;
 mod executors;
 mod hub;
 mod messages;
+pub(crate) mod outage;
 mod queues;
 mod retrying;
 mod steps;
@@ -28,7 +29,7 @@ pub use executors::{Abandoned, AbandonedQuery, Adoption, Executors, Joined, Want
 pub use hub::HintHub;
 pub use messages::{Message, Messages, NULL_TOPIC, Received, Sent};
 pub use queues::{ClaimRequest, Claimed, Queues};
-pub use retrying::{Backoff, Retrying};
+pub use retrying::Retrying;
 pub use steps::{History, Recorded, StepRecord, StepResult, StepStamp, Steps};
 pub use versions::{Unrunnable, VersionCount, Versions};
 pub use waits::{Hint, Waits, Wakes};

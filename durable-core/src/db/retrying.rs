@@ -1,6 +1,6 @@
 //! A layer over any [`SystemDb`] that waits out an absent database.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -10,21 +10,24 @@ use super::{
     Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received, Recorded,
     Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, Unrunnable, VersionCount,
     Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+    outage::{Kind, Once, Outage},
 };
 use crate::{
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
-    runtime::{Runtime, Timer},
-    state::{WorkflowRow, claim::Claimant, retry::RetryPolicy},
+    runtime::Runtime,
+    state::{WorkflowRow, claim::Claimant},
     time::Timestamp,
 };
 
 /// Asks again, with growing waits and for as long as it takes, whatever ends as `Unavailable`; every method is safe to ask again.
 ///
+/// It says once that the database is away, and once that it is back; see the module `outage`.
+///
 /// `claim` and `adopt` are passed through: after a lost answer their callers must ask for it by token.
 pub struct Retrying {
     inner: Arc<dyn SystemDb>,
-    backoff: Backoff,
+    outage: Arc<Outage>,
 }
 
 impl Retrying {
@@ -32,8 +35,40 @@ impl Retrying {
     pub fn new(inner: Arc<dyn SystemDb>, runtime: Arc<dyn Runtime>) -> Self {
         Self {
             inner,
-            backoff: Backoff::new(runtime),
+            outage: Arc::new(Outage::new(runtime)),
         }
+    }
+
+    /// What sees its calls.
+    pub(crate) fn outage(&self) -> &Arc<Outage> {
+        &self.outage
+    }
+
+    /// Asks what may be answered by reading alone.
+    async fn ask<T, F, Fut>(&self, call: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.outage.retry(Kind::Read, None, call).await
+    }
+
+    /// Asks for what writes if there is anything to write.
+    async fn change<T, F, Fut>(&self, call: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.outage.retry(Kind::Either, None, call).await
+    }
+
+    /// Asks for what writes, on behalf of a workflow if it names one.
+    async fn write<T, F, Fut>(&self, workflow: Option<&WorkflowId>, call: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.outage.retry(Kind::Write, workflow, call).await
     }
 }
 
@@ -43,72 +78,22 @@ impl fmt::Debug for Retrying {
     }
 }
 
-/// Growing, spread waits between attempts at an absent database: 50 ms, doubling up to 10 s, each spread by half.
-#[derive(Clone)]
-pub struct Backoff {
-    runtime: Arc<dyn Runtime>,
-    policy: RetryPolicy,
-}
-
-impl Backoff {
-    /// Waits by `runtime`.
-    pub fn new(runtime: Arc<dyn Runtime>) -> Self {
-        let policy = RetryPolicy::attempts(u32::MAX)
-            .initial(Duration::from_millis(50))
-            .cap(Duration::from_secs(10))
-            .jitter(0.5);
-        Self { runtime, policy }
-    }
-
-    /// Waits after the `attempt`-th failure (from 1).
-    pub async fn wait(&self, attempt: u32) {
-        let wait = self.policy.wait_after(attempt, self.runtime.random());
-        self.runtime.sleep(wait, Timer::Work).await;
-    }
-
-    /// Calls until the answer is not `Unavailable`.
-    pub async fn call<T, F, Fut>(&self, mut call: F) -> Result<T>
-    where
-        F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
-        let mut failures: u32 = 0;
-        loop {
-            match call().await {
-                Err(error) if error.is_retryable() => {
-                    failures = failures.saturating_add(1);
-                    if failures == 1 {
-                        tracing::warn!(%error, "the database is away; trying again until it is back");
-                    }
-                    self.wait(failures).await;
-                }
-                answer => {
-                    if failures > 0 && answer.is_ok() {
-                        tracing::info!(failures, "the database is back");
-                    }
-                    return answer;
-                }
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl SystemDb for Retrying {
     async fn migrate(&self) -> Result<()> {
-        self.backoff.call(|| self.inner.migrate()).await
+        self.ask(|| self.inner.migrate()).await
     }
 
     async fn verify(&self) -> Result<()> {
-        self.backoff.call(|| self.inner.verify()).await
+        self.ask(|| self.inner.verify()).await
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        self.backoff.call(|| self.inner.now()).await
+        self.ask(|| self.inner.now()).await
     }
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
-        self.backoff.call(|| self.inner.poll(waits)).await
+        self.ask(|| self.inner.poll(waits)).await
     }
 
     fn hints(&self) -> BoxStream<'static, Hint> {
@@ -119,7 +104,8 @@ impl SystemDb for Retrying {
 #[async_trait]
 impl Workflows for Retrying {
     async fn insert_workflow(&self, new: &NewWorkflow) -> Result<Inserted> {
-        self.backoff.call(|| self.inner.insert_workflow(new)).await
+        self.write(Some(&new.id), || self.inner.insert_workflow(new))
+            .await
     }
 
     async fn insert_child(
@@ -128,36 +114,38 @@ impl Workflows for Retrying {
         parent: &Owner,
         step: &StepStamp,
     ) -> Result<ChildInserted> {
-        self.backoff
-            .call(|| self.inner.insert_child(new, parent, step))
-            .await
+        self.write(Some(&parent.workflow), || {
+            self.inner.insert_child(new, parent, step)
+        })
+        .await
     }
 
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>> {
-        self.backoff.call(|| self.inner.workflow(id)).await
+        self.ask(|| self.inner.workflow(id)).await
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
-        self.backoff
-            .call(|| self.inner.finish_workflow(owner, outcome))
-            .await
+        self.write(Some(&owner.workflow), || {
+            self.inner.finish_workflow(owner, outcome)
+        })
+        .await
     }
 
     async fn dead_letter(&self, owner: &Owner) -> Result<Write> {
-        self.backoff.call(|| self.inner.dead_letter(owner)).await
+        self.write(Some(&owner.workflow), || self.inner.dead_letter(owner))
+            .await
     }
 
     async fn cancel(&self, ids: &[WorkflowId]) -> Result<Vec<WorkflowId>> {
-        self.backoff.call(|| self.inner.cancel(ids)).await
+        self.change(|| self.inner.cancel(ids)).await
     }
 
     async fn resume(&self, id: &WorkflowId, queue: Option<&str>) -> Result<Resumed> {
-        self.backoff.call(|| self.inner.resume(id, queue)).await
+        self.change(|| self.inner.resume(id, queue)).await
     }
 
     async fn expire_deadlines(&self, application: &str, limit: usize) -> Result<Vec<WorkflowId>> {
-        self.backoff
-            .call(|| self.inner.expire_deadlines(application, limit))
+        self.change(|| self.inner.expire_deadlines(application, limit))
             .await
     }
 }
@@ -165,31 +153,36 @@ impl Workflows for Retrying {
 #[async_trait]
 impl Steps for Retrying {
     async fn record_step(&self, owner: &Owner, step: &StepRecord) -> Result<Recorded> {
-        self.backoff
-            .call(|| self.inner.record_step(owner, step))
-            .await
+        self.write(Some(&owner.workflow), || {
+            self.inner.record_step(owner, step)
+        })
+        .await
     }
 
     async fn histories(&self, ids: &[WorkflowId]) -> Result<Vec<History>> {
-        self.backoff.call(|| self.inner.histories(ids)).await
+        self.ask(|| self.inner.histories(ids)).await
     }
 }
 
 #[async_trait]
 impl Queues for Retrying {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        self.inner.claim(request).await
+        let what = Once::Claim(request.queue.clone());
+        self.outage.once(what, self.inner.claim(request)).await
     }
 
     async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>> {
-        self.backoff.call(|| self.inner.claimed_by(tokens)).await
+        self.ask(|| self.inner.claimed_by(tokens)).await
     }
 }
 
 #[async_trait]
 impl Messages for Retrying {
     async fn send(&self, message: &Message, step: Option<(&Owner, &StepStamp)>) -> Result<Sent> {
-        self.backoff.call(|| self.inner.send(message, step)).await
+        self.write(step.map(|(owner, _)| &owner.workflow), || {
+            self.inner.send(message, step)
+        })
+        .await
     }
 
     async fn receive(
@@ -199,9 +192,10 @@ impl Messages for Retrying {
         step: &StepStamp,
         otherwise: Option<&Encoded>,
     ) -> Result<Received> {
-        self.backoff
-            .call(|| self.inner.receive(owner, topic, step, otherwise))
-            .await
+        self.write(Some(&owner.workflow), || {
+            self.inner.receive(owner, topic, step, otherwise)
+        })
+        .await
     }
 }
 
@@ -214,47 +208,50 @@ impl Events for Retrying {
         value: &Encoded,
         step: &StepStamp,
     ) -> Result<Recorded> {
-        self.backoff
-            .call(|| self.inner.set_event(owner, key, value, step))
-            .await
+        self.write(Some(&owner.workflow), || {
+            self.inner.set_event(owner, key, value, step)
+        })
+        .await
     }
 
     async fn event(&self, workflow: &WorkflowId, key: &str) -> Result<Option<Encoded>> {
-        self.backoff.call(|| self.inner.event(workflow, key)).await
+        self.ask(|| self.inner.event(workflow, key)).await
     }
 }
 
 #[async_trait]
 impl Versions for Retrying {
     async fn register_version(&self, application: &str, version: &str) -> Result<()> {
-        self.backoff
-            .call(|| self.inner.register_version(application, version))
+        self.change(|| self.inner.register_version(application, version))
             .await
     }
 
     async fn stranded(&self, application: &str, version: &str) -> Result<Vec<VersionCount>> {
-        self.backoff
-            .call(|| self.inner.stranded(application, version))
-            .await
+        self.ask(|| self.inner.stranded(application, version)).await
     }
 
     async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
-        self.backoff.call(|| self.inner.unrunnable(claimant)).await
+        self.ask(|| self.inner.unrunnable(claimant)).await
     }
 }
 
 #[async_trait]
 impl Executors for Retrying {
     async fn join(&self, wanted: &WantedExecutor) -> Result<Joined> {
-        self.backoff.call(|| self.inner.join(wanted)).await
+        self.change(|| self.inner.join(wanted)).await
     }
 
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
-        self.backoff.call(|| self.inner.leave(executor)).await
+        self.change(|| self.inner.leave(executor)).await
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
-        self.backoff.call(|| self.inner.abandoned(query)).await
+        let found = self.ask(|| self.inner.abandoned(query)).await?;
+        if found.is_empty() {
+            // There is nothing to adopt that could fail.
+            self.outage.works(&Once::Adopt);
+        }
+        Ok(found)
     }
 
     async fn requeue(
@@ -262,12 +259,12 @@ impl Executors for Retrying {
         claimant: &Claimant,
         abandoned: &[Abandoned],
     ) -> Result<Vec<WorkflowId>> {
-        self.backoff
-            .call(|| self.inner.requeue(claimant, abandoned))
+        self.change(|| self.inner.requeue(claimant, abandoned))
             .await
     }
 
     async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>> {
-        self.inner.adopt(claimant, adoptions).await
+        let adopted = self.inner.adopt(claimant, adoptions);
+        self.outage.once(Once::Adopt, adopted).await
     }
 }

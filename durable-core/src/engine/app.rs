@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppBuilder, Engine, Handle, LaunchReport, Start};
+use super::{AppBuilder, Engine, Handle, Health, LaunchReport, Start};
 use crate::{
     Error,
     db::{Message, NULL_TOPIC, Sent, StepRecord},
@@ -174,6 +174,14 @@ impl App {
     /// What the launch found and did.
     pub fn report(&self) -> &LaunchReport {
         &self.report
+    }
+
+    /// How it is, for a readiness probe: whether the database answers, how much runs here, whether it is shutting down.
+    ///
+    /// Asks the database nothing, so it is always quick. The calls that the application makes anyway tell: also one that has nothing to
+    /// do looks around at each [`poll_interval`](AppBuilder::poll_interval). See [`DatabaseHealth`] for how soon a change is seen.
+    pub fn health(&self) -> Health {
+        self.engine.health()
     }
 
     /// This process's executor id.

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::{Engine, observer::notice, slot::ResultSlot};
 use crate::{
     Error,
-    db::{self, Backoff, ClaimRequest, Claimed, History, StepRecord},
+    db::{self, ClaimRequest, Claimed, History, StepRecord},
     ids::{Owner, WorkflowId},
     state::WorkflowRow,
 };
@@ -206,8 +206,8 @@ async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bo
     let claimed = match engine.db.claim(&request).await {
         // The claim may have happened: whatever holds one of these tokens is ours to run.
         Err(error) if error.is_retryable() => {
-            tracing::warn!(queue = worker.queue, %error, "a claim's answer was lost; asking for it");
-            Backoff::new(Arc::clone(&engine.runtime)).wait(1).await;
+            tracing::debug!(queue = worker.queue, %error, "a claim's answer was lost; asking for it");
+            engine.outage.pause(1).await;
             engine.db.claimed_by(&reserved.tokens).await?
         }
         answer => answer?,

@@ -128,7 +128,9 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         backend.verify().await?;
     }
     let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
-    let db: Arc<dyn SystemDb> = Arc::new(Retrying::new(backend, Arc::clone(&runtime)));
+    let retrying = Retrying::new(backend, Arc::clone(&runtime));
+    let outage = Arc::clone(retrying.outage());
+    let db: Arc<dyn SystemDb> = Arc::new(retrying);
     let joined = join(&*db, &builder).await?;
     let version = builder
         .version
@@ -136,6 +138,7 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
     let engine = Arc::new(Engine {
         db,
+        outage,
         runtime,
         claimant: Claimant {
             executor: joined.id,

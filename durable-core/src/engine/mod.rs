@@ -2,7 +2,8 @@
 //!
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which drives one [`execution`] to its end.
-//! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again.
+//! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
+//! [`health`] tells a probe how it is.
 
 mod app;
 mod builder;
@@ -10,6 +11,7 @@ mod clock;
 mod dispatch;
 pub(crate) mod execution;
 mod handle;
+mod health;
 mod housekeeping;
 mod interrupt;
 mod launch;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub use app::App;
 pub use builder::{AppBuilder, Queue};
 pub use handle::Handle;
+pub use health::{DatabaseHealth, Health};
 pub use launch::LaunchReport;
 pub use observer::Event;
 pub use registry::{MethodSet, Registrar};
@@ -46,7 +49,7 @@ pub(crate) use run::panic_message;
 
 use crate::{
     codec::Codecs,
-    db::SystemDb,
+    db::{SystemDb, outage::Outage},
     ids::OwnerToken,
     runtime::{IdKind, Runtime, TaskHandle, Timer},
     state::claim::Claimant,
@@ -55,6 +58,8 @@ use crate::{
 /// Everything that the parts of a launched application share.
 pub(crate) struct Engine {
     pub(crate) db: Arc<dyn SystemDb>,
+    /// What sees the calls to it.
+    pub(crate) outage: Arc<Outage>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) claimant: Claimant,
     pub(crate) codecs: Codecs,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::{
-    db::{self, Abandoned, AbandonedQuery, Adoption, Backoff, Claimed},
+    db::{self, Abandoned, AbandonedQuery, Adoption, Claimed},
     ids::WorkflowId,
 };
 
@@ -84,8 +84,8 @@ impl Engine {
         let adopted: Vec<Claimed> = match self.db.adopt(&self.claimant, &adoptions).await {
             // The adoption may have happened: whatever holds one of these tokens is ours to run.
             Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "an adoption's answer was lost; asking for it");
-                Backoff::new(Arc::clone(&self.runtime)).wait(1).await;
+                tracing::debug!(%error, "an adoption's answer was lost; asking for it");
+                self.outage.pause(1).await;
                 self.db.claimed_by(&reserved.tokens).await?
             }
             answer => answer?,

@@ -25,7 +25,7 @@ use crate::{
     Error,
     codec::encode_error,
     ctx::Ctx,
-    db::{Claimed, StepRecord, Write},
+    db::{Claimed, StepRecord, Write, outage},
     ids::Owner,
     payload::{Encoded, Ended, Outcome},
     runtime::{BoxFuture, TaskHandle, Timer},
@@ -142,7 +142,7 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
     let driven = match call(execution, &registered, input) {
         Ok(Ok(future)) => {
             let _deadline = watch_deadline(execution);
-            drive(execution, future).await
+            outage::on_behalf_of(execution.id().clone(), drive(execution, future)).await
         }
         // Arguments that cannot be read are the caller's error, unless an earlier execution could read them.
         Ok(Err(error)) if execution.has_history() => {

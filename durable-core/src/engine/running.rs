@@ -183,6 +183,11 @@ impl Running {
         state.executions.is_empty() && state.reserved.is_empty()
     }
 
+    /// How many executions there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().executions.len()
+    }
+
     fn execution(&self, owner: &Owner) -> Option<Arc<Execution>> {
         let state = self.lock();
         let entry = state.executions.get(owner)?;

@@ -57,7 +57,7 @@ pub trait Backend<C: Send + 'static>: fmt::Debug + Send + Sync + 'static {
 #[async_trait]
 pub trait Opened<C>: Send {
     /// The driver's connection.
-    fn connection(&mut self) -> &mut C;
+    fn connection(&mut self) -> Result<&mut C, Trouble>;
 
     /// How the transaction stands, after an error of whatever kind.
     async fn condition(&mut self) -> Condition;

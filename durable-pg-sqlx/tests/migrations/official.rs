@@ -1,6 +1,6 @@
 //! The real package, version 3.4.0: neither its migration nor ours changes what the other made, and the functions behave alike.
 
-use durable_pg::{Connection as _, Driver as _, Listener as _, PoolSettings};
+use durable_pg::{Connection as _, Driver as _, Listener as _, PoolSettings, Servers};
 use durable_pg_sqlx::SqlxDriver;
 use durable_testkit::{Dbos, pg::Bare};
 
@@ -107,7 +107,7 @@ const LEFT: [&str; 3] = [
 
 /// What each call gives, what all of them leave, and whom they notify.
 async fn behaviour(database: &Db) -> Vec<String> {
-    let driver = SqlxDriver::open(database.url(), &PoolSettings::bare(1)).unwrap();
+    let driver = SqlxDriver::open(Servers::of(database.url()).unwrap(), &PoolSettings::bare(1));
     let mut listener = driver
         .listen(&["dbos_notifications_channel"])
         .await

@@ -245,9 +245,9 @@ impl<D: Driver> Lane<D> {
         let (statement, parameters) = batch.statement();
         let text = self.core.text(statement);
         let columns = batch.columns(&self.places);
-        let written = connection
-            .query(&text, &columns.parameters()[parameters])
-            .await;
+        let columns = columns.parameters();
+        let asked = connection.query(&text, &columns[parameters]);
+        let written = self.core.bounds.answer(asked).await;
         match &written {
             Err(error) if error.is_lost() => connection.discard(),
             _ => self.connection = Some(connection),

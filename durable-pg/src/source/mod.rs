@@ -4,7 +4,7 @@
 //! - `outbox`: workflows and messages that go in with an application's transaction
 //! - `witness`: the table of witnesses in another database, and making it
 
-use std::{error::Error as StdError, fmt, ops::Deref, sync::Arc};
+use std::{error::Error as StdError, fmt, future::Future, ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use durable_core::{
@@ -15,7 +15,8 @@ use durable_core::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    Connection, Driver, DriverError, PgSystemDb,
+    Connection, Driver, DriverError, PgSystemDb, Servers,
+    connect::probe,
     error::code,
     lane::{check_owner, stored},
     options::PoolSettings,
@@ -55,6 +56,19 @@ struct Tables<D: Driver> {
     transactions: Arc<Semaphore>,
 }
 
+impl<D: Driver> Tables<D> {
+    /// An answer to a statement of our own, if it comes in time; otherwise the connection is as good as gone.
+    async fn answer<T>(
+        &self,
+        asked: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, DriverError> {
+        match &self.system {
+            Some(system) => system.core().bounds.answer(asked).await,
+            None => asked.await,
+        }
+    }
+}
+
 /// How another database is opened as a data source. Made by [`PgDataSource::options`] or [`PgDataSource::pool_options`].
 #[must_use = "nothing is opened before `connect` is called"]
 pub struct PgDataSourceOptions<D: Driver> {
@@ -87,8 +101,8 @@ impl<D: Driver> PgDataSource<D> {
     /// Opens another database than the system database, with a pool of our own of up to 10 connections.
     ///
     /// Its witnesses are in the table `durable_transactions` of the schema `dbos`, which [`migrate`](Self::migrate) makes, or
-    /// `cargo xtask migrate --data-source URL`; that it is there is checked at the first use. Errors: a URL that cannot be used, a server
-    /// that cannot be reached or refuses.
+    /// `cargo xtask migrate --data-source URL`; that it is there is checked at the first use. Errors: see
+    /// [`PgOptions::connect`](crate::PgOptions::connect).
     pub async fn connect(url: &str) -> Result<Self, DriverError> {
         Self::options(url).connect().await
     }
@@ -157,20 +171,19 @@ impl<D: Driver> PgDataSourceOptions<D> {
         self
     }
 
-    /// Opens the database. Connects once, to find out now what would be found out at the first call. Errors: a URL or a schema name that
-    /// cannot be used, and a server that cannot be reached or refuses.
+    /// Opens the database. Connects twice, and finds out what [`PgOptions::connect`](crate::PgOptions::connect) finds out. Errors: as there.
     pub async fn connect(self) -> Result<PgDataSource<D>, DriverError> {
         let schema = SchemaName::new(&self.schema)?;
         let driver = match self.place {
             Place::Url(url) => {
+                let servers = Servers::of(&url).map_err(DriverError::about_the_url)?;
                 let size = u32::try_from(self.transactions).unwrap_or(POOL_SIZE);
-                let settings = PoolSettings::bare(size);
-                D::open(&url, &settings).map_err(DriverError::about_the_url)?
+                D::open(servers, &PoolSettings::bare(size))
             }
             Place::Pool(pool) => D::over(pool),
         };
-        let first = driver.dedicated().await;
-        drop(first.map_err(DriverError::while_connecting)?);
+        let checked = probe::check(&driver).await;
+        checked.map_err(DriverError::while_connecting)?;
         Ok(PgDataSource::over(Tables {
             driver,
             texts: Texts::new(schema),
@@ -283,9 +296,9 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             Some(code::SERIALIZATION | code::DEADLOCK) => {
                 Some(Trouble::Contended(said.to_string()))
             }
-            // A lock that the closure did not want to wait for is its own business, and so is a write where it asked for none; where it
+            // A lock that the closure did not want to wait for, and a statement that ran too long, are its own business, and so is a write where it asked for none; where it
             // did not, the server has become a standby.
-            Some(code::LOCK_NOT_AVAILABLE) => None,
+            Some(code::LOCK_NOT_AVAILABLE | code::QUERY_CANCELED) => None,
             Some(code::READ_ONLY) if options.read_only => None,
             _ if said.is_passing() => Some(Trouble::Away(said.into_error(CLOSURE))),
             _ => None,

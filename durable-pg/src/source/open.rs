@@ -30,13 +30,13 @@ pub(super) const PLAN_AS_THE_SERVER_HAS_IT: &str = ";
     SET LOCAL enable_seqscan TO DEFAULT;
     SET LOCAL plan_cache_mode TO DEFAULT";
 
-/// Before our own statements at the end: none of the closure's limits cut them off, what is acknowledged is on the disk, and a process
+/// Before our own statements at the end: none of the closure's own limits cut them off, what is acknowledged is on the disk, and a process
 /// that goes silent between them and COMMIT holds the workflow's row for a minute at most.
 pub(crate) const BEFORE_CHECKPOINT: &str = "
     SET LOCAL enable_seqscan = off;
     SET LOCAL plan_cache_mode = force_generic_plan;
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL lock_timeout = 0;
+    SET LOCAL statement_timeout TO DEFAULT;
+    SET LOCAL lock_timeout TO DEFAULT;
     SET LOCAL idle_in_transaction_session_timeout = '60s';
     SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
@@ -68,7 +68,7 @@ pub(super) async fn begin<D: Driver>(
         _permit: permit,
     };
     let script = begin_script(options, tables.driver.owns_pool(), tables.system.is_some());
-    let begun = opened.connection.begin(&script).await;
+    let begun = tables.answer(opened.connection.begin(&script)).await;
     begun.map_err(|error| away_or_engine(error, DOING))?;
     Ok(Box::new(opened))
 }
@@ -117,7 +117,8 @@ impl<D: Driver> Ask for PgOpened<D> {
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.tables.texts.get(statement);
-        self.connection.query(&text, parameters).await
+        let asked = self.connection.query(&text, parameters);
+        self.tables.answer(asked).await
     }
 
     fn hint(&mut self, _hint: Hint) {}
@@ -125,7 +126,7 @@ impl<D: Driver> Ask for PgOpened<D> {
 
 impl<D: Driver> PgOpened<D> {
     async fn script(&mut self, script: &str) -> Result<(), Trouble> {
-        let ran = self.connection.batch(script).await;
+        let ran = self.tables.answer(self.connection.batch(script)).await;
         ran.map_err(|error| after_the_closure(error, RECORD))
     }
 
@@ -142,12 +143,13 @@ impl<D: Driver> PgOpened<D> {
 
 #[async_trait]
 impl<D: Driver> Opened<Raw<D>> for PgOpened<D> {
-    fn connection(&mut self) -> &mut Raw<D> {
-        self.connection.raw()
+    fn connection(&mut self) -> Result<&mut Raw<D>, Trouble> {
+        let raw = self.connection.raw();
+        raw.map_err(|error| away_or_engine(error, "use a connection"))
     }
 
     async fn condition(&mut self) -> Condition {
-        match self.connection.batch("SELECT 1").await {
+        match self.tables.answer(self.connection.batch("SELECT 1")).await {
             Ok(()) => Condition::Sound,
             Err(error) if error.code() == Some(code::ABORTED) || !error.is_lost() => {
                 Condition::Aborted
@@ -218,7 +220,8 @@ impl<D: Driver> Opened<Raw<D>> for PgOpened<D> {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), Trouble> {
-        let Err(error) = self.connection.commit().await else {
+        let committed = self.tables.answer(self.connection.commit()).await;
+        let Err(error) = committed else {
             self.open = false;
             return Ok(());
         };
@@ -235,7 +238,8 @@ impl<D: Driver> Opened<Raw<D>> for PgOpened<D> {
 
     async fn rollback(mut self: Box<Self>) {
         // If that fails, the drop closes the connection, and the server rolls back.
-        self.open = self.connection.rollback().await.is_err();
+        let ended = self.tables.answer(self.connection.rollback()).await;
+        self.open = ended.is_err();
     }
 }
 

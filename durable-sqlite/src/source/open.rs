@@ -117,8 +117,8 @@ impl InSystem {
 
 #[async_trait]
 impl Opened<SqliteConnection> for InSystem {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.lent.session().conn
+    fn connection(&mut self) -> Result<&mut SqliteConnection, Trouble> {
+        Ok(&mut self.lent.session().conn)
     }
 
     async fn condition(&mut self) -> Condition {
@@ -207,8 +207,8 @@ impl InOther {
 
 #[async_trait]
 impl Opened<SqliteConnection> for InOther {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+    fn connection(&mut self) -> Result<&mut SqliteConnection, Trouble> {
+        Ok(&mut self.connection)
     }
 
     async fn condition(&mut self) -> Condition {

@@ -8,12 +8,14 @@ use std::{
 };
 
 use durable_pg::{
-    Connection, Driver, DriverError, Param, PgOptions, PgSystemDb, PoolSettings, Row,
+    Connection, Driver, DriverError, Param, PgOptions, PgSystemDb, PoolSettings, Row, Servers,
 };
 use tokio::sync::OnceCell;
 
 mod case;
 pub mod interleave;
+#[cfg(feature = "pg-local")]
+pub mod local;
 pub mod plans;
 pub mod prepares;
 mod relay;
@@ -162,6 +164,12 @@ impl<D: Driver> Drop for TestDb<D> {
 pub struct Bare<D: Driver>(D::Connection);
 
 impl<D: Driver> Bare<D> {
+    /// A connection to the database of this URL, as the server makes it. Panics if there is none.
+    pub async fn connect(url: &str) -> Self {
+        let connection = driver::<D>(url).dedicated().await;
+        Self(connection.unwrap_or_else(|error| panic!("{error}")))
+    }
+
     /// Runs statements without parameters. Panics if they fail.
     pub async fn batch(&mut self, script: &str) {
         if let Err(error) = self.0.batch(script).await {
@@ -204,7 +212,8 @@ impl<D: Driver> Bare<D> {
 /// A driver with a small pool on this database, whose sessions are as the server makes them.
 fn driver<D: Driver>(url: &str) -> D {
     let settings = PoolSettings::bare(2);
-    D::open(url, &settings).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"))
+    let servers = Servers::of(url).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
+    D::open(servers, &settings)
 }
 
 async fn batch<D: Driver>(driver: &D, script: &str) {

@@ -39,7 +39,7 @@ pub async fn every_statement_keeps_to_its_indexes<D: Driver>() {
     let system = PgSystemDb::<D>::connect(database.url())
         .await
         .expect("the server answers");
-    let own = system.driver().dedicated().await;
+    let own = system.driver().acquire().await;
     let mut sessions = [
         Session {
             whose: "ours",

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub)]
 
 mod cancellation;
+mod capture;
 mod children;
 mod deadlines;
 mod errors;
@@ -13,6 +14,7 @@ mod mailboxes;
 mod methods;
 mod misplaced;
 mod numbering;
+mod outages;
 mod queues;
 mod recovery;
 mod retries;

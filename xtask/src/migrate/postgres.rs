@@ -2,7 +2,7 @@
 
 use durable_core::db::DbError;
 use durable_pg::{
-    Connection as _, Driver as _, DriverError, FoundSchema, MigrationReport, PoolSettings,
+    Connection as _, Driver as _, DriverError, FoundSchema, MigrationReport, PoolSettings, Servers,
 };
 use durable_pg_sqlx::{Postgres, SqlxDriver};
 
@@ -143,7 +143,7 @@ async fn reach(url: &str, create: bool) -> Result<(), Failure> {
 }
 
 async fn connect(url: &str) -> Result<<SqlxDriver as durable_pg::Driver>::Connection, DriverError> {
-    SqlxDriver::open(url, &PoolSettings::bare(1))?
+    SqlxDriver::open(Servers::of(url)?, &PoolSettings::bare(1))
         .dedicated()
         .await
 }

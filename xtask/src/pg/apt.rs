@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use crate::{apt, failure::Failure, screen};
 
 /// What is installed.
-const PACKAGES: [&str; 2] = ["postgresql", "pgbouncer"];
+const PACKAGES: [&str; 1] = ["postgresql"];
 
 /// What the package of the server reads before it makes and starts a cluster of its own.
 const SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
@@ -13,11 +13,11 @@ const SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 /// The setting that keeps it from that.
 const SETTING: &str = "create_main_cluster";
 
-/// Installs the server, and a pooler in front of which the tests run too.
+/// Installs the server.
 pub(super) fn install() -> Result<(), Failure> {
     screen::line(format_args!(
         "No Postgres server is installed: installing {} by apt-get.",
-        PACKAGES.join(" and ")
+        PACKAGES.join(" ")
     ));
     apt::update();
     // In two steps: the settings are a file of the first package, which would ask what to do with one that it finds.

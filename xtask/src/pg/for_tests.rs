@@ -3,10 +3,12 @@
 use std::{
     cell::{OnceCell, RefCell},
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use super::{Major, VARIABLE, Wanted, cluster::Lifetime, guard::Guard, state, up, wanted};
+use super::{
+    Major, VARIABLE, Wanted, binaries, cluster::Lifetime, guard::Guard, state, up, wanted,
+};
 use crate::{failure::Failure, screen, workspace::Workspace};
 
 /// The packages whose tests need a server.
@@ -14,6 +16,9 @@ const PACKAGES: [&str; 2] = ["durable-pg-sqlx", "durable-pg-diesel"];
 
 /// The environment variable that gives the tests the server's URL.
 pub(crate) const TEST_VARIABLE: &str = "DURABLE_TEST_PG_URL";
+
+/// The environment variable that names the directory of a server's programs to the tests, for those that run servers of their own.
+pub(crate) const BINARIES: &str = "DURABLE_TEST_PG_BIN";
 
 /// The server of a run of the tests. If it was started for that run, it is stopped when this is dropped.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct TestServer {
 #[derive(Debug)]
 struct Ready {
     url: String,
+    /// The directory of the installed server's programs.
+    binaries: PathBuf,
     // Stops the server when it is dropped.
     _guard: Option<Guard>,
 }
@@ -58,7 +65,11 @@ impl TestServer {
         let ready = match wanted(None, env::var_os(VARIABLE))? {
             Wanted::Given(url) => {
                 screen::line(format_args!("Using the server that {VARIABLE} names."));
-                Ready { url, _guard: None }
+                Ready {
+                    url,
+                    binaries: binaries()?,
+                    _guard: None,
+                }
             }
             wanted => {
                 // The guard goes first: from the first moment on there is somebody to stop the server.
@@ -67,6 +78,7 @@ impl TestServer {
                 screen::line(format_args!("Using {url}"));
                 Ready {
                     url,
+                    binaries: binaries()?,
                     _guard: Some(guard),
                 }
             }
@@ -91,13 +103,23 @@ impl TestServer {
         self.ready.get().map(|ready| ready.url.as_str())
     }
 
+    /// The directory of the installed server's programs, once it is known.
+    pub(crate) fn binaries(&self) -> Option<&Path> {
+        self.ready.get().map(|ready| ready.binaries.as_path())
+    }
+
     /// A server that runs already, for tests of what is told about it.
     #[cfg(test)]
     pub(crate) fn running_at(url: Option<&str>) -> Self {
         let ready = OnceCell::new();
         if let Some(url) = url {
             let url = url.to_owned();
-            let _ = ready.set(Ready { url, _guard: None });
+            let binaries = PathBuf::from("/pg/bin");
+            let _ = ready.set(Ready {
+                url,
+                binaries,
+                _guard: None,
+            });
         }
         Self {
             state: PathBuf::new(),

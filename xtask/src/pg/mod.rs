@@ -189,6 +189,12 @@ fn installed_server(account: &mut Account) -> Result<Binaries, Failure> {
     })
 }
 
+/// The directory of the installed server's programs; it is installed if need be.
+fn binaries() -> Result<PathBuf, Failure> {
+    let mut account = Account::find()?;
+    Ok(installed_server(&mut account)?.directory)
+}
+
 /// How to come by a server.
 fn ways() -> String {
     format!(

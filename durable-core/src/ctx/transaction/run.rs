@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error,
     any_error::WorkflowError,
-    db::{Backoff, Cause, DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
+    db::{Cause, DbError, Lost, Recorded, StepRecord, StepResult, StepStamp, outage::Kind},
     engine::{
         Event,
         execution::{Call, Execution},
@@ -116,7 +116,10 @@ where
                 return self.trouble(trouble).await;
             }
         }
-        let ran = self.body(tx.connection()).await;
+        let ran = match tx.connection() {
+            Ok(connection) => self.body(connection).await,
+            Err(trouble) => return self.trouble(trouble).await,
+        };
         if self.execution.interrupt.is_signalled() {
             // Nothing may stay locked while the execution waits for its end.
             tx.rollback().await;
@@ -148,14 +151,15 @@ where
         }
     }
 
-    /// What is recorded already, if a commit's answer was lost.
+    /// What is recorded already, if a commit's answer may be lost. Waits until the system database is back.
     async fn settled(&mut self) -> Option<StepRecord> {
         if !self.unsure || self.backend.layout() == Layout::Other {
             return None;
         }
-        let backoff = Backoff::new(Arc::clone(&self.execution.engine.runtime));
         let (owner, number) = (&self.execution.owner, self.call.number);
-        let settled = backoff.call(|| self.backend.settled(owner, number)).await;
+        let outage = &self.execution.engine.outage;
+        let look = || self.backend.settled(owner, number);
+        let settled = outage.retry(Kind::Write, Some(&owner.workflow), look).await;
         match self.execution.ok(settled).await {
             Ok(found) => {
                 self.unsure = false;
@@ -264,10 +268,7 @@ where
                 self.execution.observe_recorded(&self.stamp, true);
                 Next::Done(Ok(value))
             }
-            Err(trouble) => {
-                self.unsure = matches!(trouble, Trouble::Away(_));
-                self.trouble(trouble).await
-            }
+            Err(trouble) => self.trouble(trouble).await,
         }
     }
 
@@ -463,11 +464,12 @@ where
     /// The database is away: again, for as long as it takes.
     async fn away(&mut self, error: &DbError) -> Next<T, E> {
         self.outages = self.outages.saturating_add(1);
-        if self.outages == 1 {
-            tracing::warn!(%error, workflow = %self.execution.id(), step = self.call.name, "a transaction broke off; it is tried until the database is back");
+        self.unsure = true;
+        // Of the system database the outage tells, once for all who wait.
+        if self.outages == 1 && self.backend.layout() == Layout::Other {
+            tracing::warn!(%error, workflow = %self.execution.id(), step = self.call.name, "a transaction broke off; it is tried until its database is back");
         }
-        let runtime = Arc::clone(&self.execution.engine.runtime);
-        Backoff::new(runtime).wait(self.outages).await;
+        self.execution.engine.outage.pause(self.outages).await;
         Next::Again
     }
 

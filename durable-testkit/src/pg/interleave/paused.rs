@@ -3,9 +3,12 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row};
+use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
 
 use super::gate::Gate;
+
+/// Nothing here has to outlive the server.
+const NO_DISK: &str = "SET synchronous_commit = off";
 
 /// Another driver, with a gate before its statements. It is open until it is armed.
 #[derive(Clone)]
@@ -28,15 +31,13 @@ impl<D: Driver> Driver for Paused<D> {
 
     const NAME: &'static str = D::NAME;
 
-    fn open(url: &str, settings: &PoolSettings) -> Result<Self, DriverError> {
-        // Nothing here has to outlive the server.
-        let prepare = format!("{}; SET synchronous_commit = off", settings.prepare);
+    fn open(servers: Servers, settings: &PoolSettings) -> Self {
         let mut settings = settings.clone();
-        settings.prepare = Box::leak(prepare.into_boxed_str());
-        Ok(Self {
-            inner: D::open(url, &settings)?,
+        settings.prepare = format!("{}; {NO_DISK}", settings.prepare).into();
+        Self {
+            inner: D::open(servers, &settings),
             gate: Gate::new(),
-        })
+        }
     }
 
     fn over(pool: D::Pool) -> Self {
@@ -48,6 +49,10 @@ impl<D: Driver> Driver for Paused<D> {
 
     fn owns_pool(&self) -> bool {
         self.inner.owns_pool()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
     }
 
     async fn acquire(&self) -> Result<Self::Connection, DriverError> {
@@ -133,7 +138,7 @@ impl<C: Connection> PausedConnection<C> {
 impl<C: Connection> Connection for PausedConnection<C> {
     type Raw = C::Raw;
 
-    fn raw(&mut self) -> &mut C::Raw {
+    fn raw(&mut self) -> Result<&mut C::Raw, DriverError> {
         self.inner.raw()
     }
 
@@ -175,7 +180,10 @@ impl<C: Connection> Connection for PausedConnection<C> {
 
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
         let paused = self.pause(script).await?;
-        let answer = self.inner.batch(script).await;
+        let mut answer = self.inner.batch(script).await;
+        if answer.is_ok() && script.contains("synchronous_commit") {
+            answer = self.inner.batch(NO_DISK).await;
+        }
         if paused {
             self.gate.passed();
         }

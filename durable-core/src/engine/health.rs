@@ -1,0 +1,84 @@
+//! How an application is, for whoever asks without asking the database.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::Engine;
+use crate::{db::outage::Sight, time::millis};
+
+/// How an application is: [`App::health`](crate::App::health).
+///
+/// As JSON: `{"database":{"state":"up"},"running":3,"shutting_down":false}`, or with
+/// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` for the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the database answers.
+    pub database: DatabaseHealth,
+    /// How many workflows run in this process; those that sleep or wait count.
+    pub running: usize,
+    /// Whether a shutdown has begun, or is over.
+    pub shutting_down: bool,
+}
+
+impl Health {
+    /// Whether this process should be given work: the database answers, and no shutdown has begun.
+    ///
+    /// That it is not ready is no reason to restart it: what waits for the database goes on when it is back, and a restart helps nothing.
+    pub fn is_ready(&self) -> bool {
+        self.database == DatabaseHealth::Up && !self.shutting_down
+    }
+}
+
+/// Whether the database answers, as the calls of this process find it.
+///
+/// It counts as away when a call has failed twice in a row, or once after more than a second, and no other was answered meanwhile: with
+/// a server that refuses connections about a tenth of a second after the first call, and where nothing comes back at all when the
+/// driver's patience with a connection is over. It counts as up again with the first answer; while all wait, somebody tries at least
+/// every 15 s. A database that reads and does not write (a full disk, a standby) is away as long as a write waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DatabaseHealth {
+    /// It answers.
+    Up,
+    /// It does not.
+    #[non_exhaustive]
+    Away {
+        /// How long it has been away, from the first call that failed.
+        #[serde(rename = "for_ms", serialize_with = "as_millis")]
+        lasting: Duration,
+        /// What the last call that failed was told.
+        error: String,
+        /// How many workflows have an operation, their start or their outcome held up now.
+        waiting: usize,
+    },
+}
+
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(millis(*duration))
+}
+
+impl Engine {
+    /// How this process is.
+    pub(super) fn health(&self) -> Health {
+        let database = match self.outage.sight() {
+            Sight::Up => DatabaseHealth::Up,
+            Sight::Away {
+                since,
+                error,
+                waiting,
+            } => DatabaseHealth::Away {
+                lasting: self.runtime.elapsed().saturating_sub(since),
+                error,
+                waiting,
+            },
+        };
+        Health {
+            database,
+            running: self.running.count(),
+            shutting_down: self.is_stopping(),
+        }
+    }
+}

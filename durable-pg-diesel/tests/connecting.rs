@@ -1,0 +1,14 @@
+//! What a server and a pooler are found to be when a database is opened.
+
+use durable_pg_diesel::DieselDriver;
+use durable_testkit::pg::local;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mode_of_a_pooler_is_seen_in_every_case() {
+    local::session_mode_matrix::<DieselDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_as_encrypted_as_the_url_says() {
+    local::tls_matrix::<DieselDriver>().await;
+}

@@ -1,0 +1,202 @@
+//! A pool of our own: bb8 around sessions that a driver makes.
+
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+
+use super::{Servers, Target, servers::MUST_WRITE};
+use crate::{DriverError, PoolSettings};
+
+/// How long a session may lie in the pool before it is asked whether it is still there.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How a driver makes a session of its own.
+#[async_trait]
+pub trait Connect: Send + Sync + 'static {
+    /// A session.
+    type Session: Send + 'static;
+
+    /// Logs in to one server.
+    async fn connect(target: &Target) -> Result<Self::Session, DriverError>;
+
+    /// Runs statements without parameters.
+    async fn batch(session: &mut Self::Session, script: &str) -> Result<(), DriverError>;
+}
+
+/// A pool of our own. Clones share it.
+pub struct OwnPool<C: Connect> {
+    pool: bb8::Pool<Maker<C>>,
+    maker: Maker<C>,
+    settings: PoolSettings,
+}
+
+impl<C: Connect> OwnPool<C> {
+    /// A pool on these servers; connects to nothing yet.
+    pub fn new(servers: Servers, settings: &PoolSettings) -> Self {
+        let maker = Maker {
+            servers,
+            script: format!("{MUST_WRITE}{}", settings.prepare).into(),
+            driver: std::marker::PhantomData,
+        };
+        let pool = bb8::Pool::builder()
+            .max_size(settings.size)
+            .connection_timeout(settings.acquire_timeout)
+            .retry_connection(false)
+            .build_unchecked(maker.clone());
+        Self {
+            pool,
+            maker,
+            settings: settings.clone(),
+        }
+    }
+
+    /// A session of the pool, given back when it is dropped.
+    pub async fn acquire(&self) -> Result<Checkout<C>, DriverError> {
+        let taken = self.pool.get_owned().await.map_err(|error| match error {
+            bb8::RunError::User(never) => match never {},
+            bb8::RunError::TimedOut => DriverError::lost(format!(
+                "all {} connections of the pool were in use for {:?}; raise `pool_size`, or look for what holds them",
+                self.settings.size, self.settings.acquire_timeout
+            )),
+        })?;
+        let session = Checkout(taken);
+        match &session.0.session {
+            Ok(_) => Ok(session),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// A session outside the pool, in which nothing is set.
+    pub async fn dedicated(&self) -> Result<C::Session, DriverError> {
+        session::<C>(&self.maker.servers, MUST_WRITE).await
+    }
+
+    /// Where the server is that is asked first.
+    pub fn place(&self) -> String {
+        self.maker.servers.first().to_string()
+    }
+
+    /// Has `connect` make something else than a session on the server that answers.
+    pub async fn any<T, F, Fut>(&self, connect: F) -> Result<T, DriverError>
+    where
+        F: Fn(Target) -> Fut,
+        Fut: Future<Output = Result<T, DriverError>>,
+    {
+        self.maker.servers.any(connect).await
+    }
+
+    /// How many sessions it has now.
+    pub fn size(&self) -> u32 {
+        self.pool.state().connections
+    }
+}
+
+impl<C: Connect> Clone for OwnPool<C> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            maker: self.maker.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+impl<C: Connect> fmt::Debug for OwnPool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnPool")
+            .field("servers", &self.maker.servers)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session of the pool, for as long as it is borrowed.
+pub struct Checkout<C: Connect>(bb8::PooledConnection<'static, Maker<C>>);
+
+impl<C: Connect> Checkout<C> {
+    /// The session. Errors: none, as it was there when it was taken out.
+    pub fn session(&mut self) -> Result<&mut C::Session, DriverError> {
+        match &mut self.0.session {
+            Ok(session) => Ok(session),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Says that the session's state is unknown: it does not go back.
+    pub fn discard(&mut self) {
+        self.0.broken = true;
+    }
+}
+
+struct Maker<C> {
+    servers: Servers,
+    script: std::sync::Arc<str>,
+    driver: std::marker::PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Maker<C> {
+    fn clone(&self) -> Self {
+        Self {
+            servers: self.servers.clone(),
+            script: self.script.clone(),
+            driver: std::marker::PhantomData,
+        }
+    }
+}
+
+/// A session with the first of the servers that takes writes.
+async fn session<C: Connect>(servers: &Servers, script: &str) -> Result<C::Session, DriverError> {
+    let connect = |target: Target| async move {
+        let mut session = C::connect(&target).await?;
+        C::batch(&mut session, script).await?;
+        Ok(session)
+    };
+    servers.any(connect).await
+}
+
+/// What the pool holds. A failure to connect is held too, for bb8 would keep it to itself, and its caller would only hear, much later,
+/// that nothing was free.
+struct Member<S> {
+    session: Result<S, DriverError>,
+    broken: bool,
+    used: Instant,
+}
+
+/// What cannot be.
+#[derive(Debug)]
+enum Never {}
+
+impl<C: Connect> bb8::ManageConnection for Maker<C> {
+    type Connection = Member<C::Session>;
+    type Error = Never;
+
+    async fn connect(&self) -> Result<Self::Connection, Never> {
+        let session = session::<C>(&self.servers, &self.script).await;
+        Ok(Member {
+            broken: session.is_err(),
+            session,
+            used: Instant::now(),
+        })
+    }
+
+    async fn is_valid(&self, member: &mut Self::Connection) -> Result<(), Never> {
+        if let Ok(session) = &mut member.session
+            && member.used.elapsed() > FRESH
+            && C::batch(session, "SELECT 1").await.is_err()
+        {
+            // A new one in its place, or the reason why there is none.
+            *member = self.connect().await?;
+        }
+        Ok(())
+    }
+
+    fn has_broken(&self, member: &mut Self::Connection) -> bool {
+        // Asked when it comes back.
+        member.used = Instant::now();
+        member.broken
+    }
+}

@@ -1,0 +1,200 @@
+//! Whether what answers gives whole sessions: behind a pooler in transaction or statement mode, locks, notifications and prepared
+//! statements are another client's a moment later, and nothing says so.
+//!
+//! One connection asks for the number of its server process, a second one does so inside a transaction while the first is open, and the
+//! first asks again. Both having one number, or the first having another one the second time, is transaction mode; a transaction that cannot be
+//! begun is statement mode; a second connection that gets no server process while the first has one is session mode with too few
+//! of them. Behind a busy pooler the numbers may be right by chance, so at last the first takes a lock and goes, and the lock must go with it.
+//! Measured with PgBouncer 1.18 in all modes, idle and busy: nothing that one connection alone can look at tells.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::{Duration, Instant},
+};
+
+use crate::{Connection as _, Driver, DriverError, Row, value::params};
+
+/// How long the second connection, and the second question of the first, may wait for a server process.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The time between two looks at a lock that should go.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// How often a connection is tried whose driver trips over what it prepares.
+const ATTEMPTS: usize = 10;
+
+const WHO: &str = "SELECT pg_catalog.pg_backend_pid()";
+
+/// What the check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Each connection has a server process of its own.
+    Whole,
+    /// Two connections shared one, or one had two.
+    Transaction,
+    /// A transaction cannot be begun.
+    Statement,
+    /// There is no second server process.
+    OneOnly,
+}
+
+/// Checks that the driver's connections are whole sessions, before anything is set or prepared in one.
+///
+/// Errors: what is found instead, with the setting that helps; or the server cannot be reached.
+pub(crate) async fn check<D: Driver>(driver: &D) -> Result<(), DriverError> {
+    let place = driver.place();
+    match mode(driver).await? {
+        Mode::Whole => Ok(()),
+        Mode::Transaction => Err(DriverError::session_mode(format!(
+            "DURABLE_SESSION_MODE: {place} is a pooler in transaction mode (one server session served two connections, or one connection two \
+             of them); workflows need sessions of their own, for LISTEN, advisory locks and prepared statements. Set \
+             `pool_mode = session` in the pooler for this database and user, or connect past it, to Postgres itself. There is no \
+             mode of `durable` that works without"
+        ))),
+        Mode::Statement => Err(DriverError::session_mode(format!(
+            "DURABLE_SESSION_MODE: {place} is a pooler in statement mode (it refused to begin a transaction); workflows need transactions, and \
+             sessions of their own. Set `pool_mode = session` in the pooler for this database and user, or connect past it, to \
+             Postgres itself. There is no mode of `durable` that works without"
+        ))),
+        Mode::OneOnly => Err(DriverError::pool_too_small(format!(
+            "DURABLE_POOL_TOO_SMALL: {place} gave a first connection and no second one within {PATIENCE:?}: a pooler in session mode whose \
+             `default_pool_size` (or `max_db_connections`) is 1, or whose sessions are all taken. A process needs one for each \
+             connection of its pool and four more; raise it in the pooler, or connect past it, to Postgres itself"
+        ))),
+    }
+}
+
+async fn mode<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
+    let begun = Instant::now();
+    let Some(mut first) = connected(driver).await? else {
+        return shared(driver).await;
+    };
+    // A server that is far away answers no sooner the second time.
+    let patience = PATIENCE.max(begun.elapsed() * 2);
+    let Some(alone) = number::<D>(&mut first).await? else {
+        return shared(driver).await;
+    };
+    let second = tokio::time::timeout(patience, second(driver)).await;
+    let (mut second, inside) = match second {
+        Err(_) => return Ok(Mode::OneOnly),
+        Ok(found) => match found? {
+            Second::Has(connection, number) => (connection, number),
+            Second::Is(mode) => return Ok(mode),
+        },
+    };
+    if inside == alone {
+        return Ok(Mode::Transaction);
+    }
+    // If nothing answers, its server process serves the second now.
+    let again = tokio::time::timeout(patience, number::<D>(&mut first)).await;
+    if again.unwrap_or(Ok(None))? != Some(alone) {
+        return Ok(Mode::Transaction);
+    }
+    second.batch("ROLLBACK").await?;
+    match keeps_a_lock::<D>(first, &mut second).await {
+        Err(error) if error.is_mixed_up() => Ok(Mode::Transaction),
+        mode => mode,
+    }
+}
+
+/// Whether a lock of the first connection's session is there while it is open, and goes with it.
+///
+/// Behind a busy pooler the numbers may be as those of whole sessions by chance; this does not depend on which server process answers.
+/// Where sessions are shared the lock stays behind, on a number that nobody else takes; so it comes last.
+async fn keeps_a_lock<D: Driver>(
+    mut first: D::Connection,
+    second: &mut D::Connection,
+) -> Result<Mode, DriverError> {
+    const LOCK: &str = "SELECT count(pg_catalog.pg_advisory_lock($1::bigint))";
+    // Each process has its own keys.
+    let key = RandomState::new().hash_one(Instant::now()).cast_signed();
+    first.query(&LOCK.into(), params![key]).await?;
+    if !is_locked::<D>(second, key).await? {
+        return Ok(Mode::Transaction);
+    }
+    drop(first);
+    let begun = Instant::now();
+    while is_locked::<D>(second, key).await? {
+        if begun.elapsed() > PATIENCE {
+            return Ok(Mode::Transaction);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(Mode::Whole)
+}
+
+async fn is_locked<D: Driver>(
+    connection: &mut D::Connection,
+    key: i64,
+) -> Result<bool, DriverError> {
+    const HELD: &str = "
+        SELECT count(*)
+        FROM pg_catalog.pg_locks AS l
+        WHERE l.locktype = 'advisory'
+          AND l.objsubid = 1
+          AND (l.classid::bigint << 32) | l.objid::bigint = $1::bigint";
+    let rows = connection.query(&HELD.into(), params![key]).await?;
+    Ok(first_integer(rows)? > 0)
+}
+
+/// Which mode it is that shares sessions.
+async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
+    for _ in 0..ATTEMPTS {
+        let Some(mut connection) = connected(driver).await? else {
+            continue;
+        };
+        match connection.batch("BEGIN").await {
+            Err(error) if error.is_about_statement_mode() => return Ok(Mode::Statement),
+            begun => begun?,
+        }
+        connection.batch("ROLLBACK").await?;
+        return Ok(Mode::Transaction);
+    }
+    Ok(Mode::Transaction)
+}
+
+/// What came of the second connection.
+enum Second<C> {
+    /// It is in a transaction on the server process with this number.
+    Has(C, i64),
+    /// It came to nothing, which tells the mode.
+    Is(Mode),
+}
+
+async fn second<D: Driver>(driver: &D) -> Result<Second<D::Connection>, DriverError> {
+    let Some(mut connection) = connected(driver).await? else {
+        return shared(driver).await.map(Second::Is);
+    };
+    // A round trip of its own: sent together with what follows it would be one statement to a pooler.
+    match connection.batch("BEGIN").await {
+        Err(error) if error.is_about_statement_mode() => return Ok(Second::Is(Mode::Statement)),
+        begun => begun?,
+    }
+    Ok(match number::<D>(&mut connection).await? {
+        Some(number) => Second::Has(connection, number),
+        None => Second::Is(Mode::Transaction),
+    })
+}
+
+/// A connection; `None`: what the driver prepared to set it up was not there, or there already, so its session was another's.
+async fn connected<D: Driver>(driver: &D) -> Result<Option<D::Connection>, DriverError> {
+    match driver.dedicated().await {
+        Err(error) if error.is_mixed_up() => Ok(None),
+        made => made.map(Some),
+    }
+}
+
+/// The number of the server process that answers; `None`: it is not the one that prepared the question.
+async fn number<D: Driver>(connection: &mut D::Connection) -> Result<Option<i64>, DriverError> {
+    let rows = connection.query(&WHO.into(), &[]).await;
+    match rows.and_then(first_integer) {
+        Err(error) if error.is_mixed_up() => Ok(None),
+        number => number.map(Some),
+    }
+}
+
+fn first_integer(mut rows: Vec<Row>) -> Result<i64, DriverError> {
+    let row = rows.pop();
+    row.ok_or_else(|| DriverError::unlike("a session does not say what it is asked"))?
+        .some_integer()
+}

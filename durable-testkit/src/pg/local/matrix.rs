@@ -1,0 +1,190 @@
+//! The check of a pooler's mode, in front of a real PgBouncer in every mode.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use durable_pg::{Driver, DriverError, PgSystemDb};
+
+use super::pooler::{Mode, Pooler, PoolerOptions};
+use crate::pg::{Bare, TestDb, driver};
+
+/// How many other clients keep a pooler busy.
+const CLIENTS: usize = 5;
+
+/// How often each cell is tried.
+const TRIES: usize = 3;
+
+/// How much longer connecting may take with the check than without, where it does not block.
+const EXTRA: Duration = Duration::from_millis(250);
+
+/// How long a pooler without a second session may take to be found out, with the time to connect.
+const TOO_SMALL: Duration = Duration::from_millis(2_500);
+
+/// Opens a database through PgBouncer in each mode, idle and busy, with one, two and twenty sessions, with and without `server_round_robin`,
+/// and directly; prints what came of each. Panics where a mode is not seen as it is, and where the check takes too long.
+pub async fn session_mode_matrix<D: Driver>() {
+    let database = TestDb::<D>::migrated().await;
+    println!(
+        "{:12} {:5} {:>4}  {:11}  {:28} {:>9} {:>8}",
+        "mode", "load", "size", "round robin", "answer", "check, ms", "bare, ms"
+    );
+    let mut wrong = Vec::new();
+    for mode in [Mode::Session, Mode::Transaction, Mode::Statement] {
+        for busy in [false, true] {
+            for size in [1, 2, 20] {
+                for round_robin in [false, true] {
+                    let options = PoolerOptions {
+                        mode,
+                        size,
+                        round_robin,
+                    };
+                    wrong.extend(cell(&database, options, busy).await);
+                }
+            }
+        }
+    }
+    wrong.extend(direct(&database).await);
+    assert!(wrong.is_empty(), "{}:\n{}", D::NAME, wrong.join("\n"));
+}
+
+/// What the answer is called.
+fn answer<T>(opened: &Result<T, DriverError>) -> String {
+    match opened {
+        Ok(_) => "passes".to_owned(),
+        Err(error) => match error.name() {
+            Some(name) => {
+                let words = ["transaction mode", "statement mode"];
+                let mode = words
+                    .iter()
+                    .find(|words| error.to_string().contains(*words));
+                mode.map_or(name, |mode| mode).to_owned()
+            }
+            None => error.to_string(),
+        },
+    }
+}
+
+async fn cell<D: Driver>(database: &TestDb<D>, options: PoolerOptions, busy: bool) -> Vec<String> {
+    let pooler = options.start(database.url()).await;
+    let url = pooler.url(database.name());
+    let load = busy.then(|| Load::start::<D>(&pooler, database.name()));
+    if busy {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let wanted = match (options.mode, options.size) {
+        (Mode::Session, 1) => "DURABLE_POOL_TOO_SMALL",
+        (Mode::Session, _) => "passes",
+        (Mode::Transaction, _) => "transaction mode",
+        (Mode::Statement, _) => "statement mode",
+    };
+    let mut answers = Vec::new();
+    let mut checks = Vec::new();
+    let mut bares = Vec::new();
+    for _ in 0..TRIES {
+        let begun = Instant::now();
+        // It may fail: what a driver prepares to set a connection up is not always there in transaction mode.
+        drop(driver::<D>(&url).dedicated().await);
+        bares.push(begun.elapsed());
+        let begun = Instant::now();
+        let opened = PgSystemDb::<D>::connect(&url).await;
+        checks.push(begun.elapsed());
+        answers.push(answer(&opened));
+        // Its lanes and its listener connect when they have something to do.
+        drop(opened);
+    }
+    drop(load);
+    checks.sort();
+    bares.sort();
+    let (check, bare) = (checks[TRIES / 2], bares[TRIES / 2]);
+    println!(
+        "{:12} {:5} {:>4}  {:11}  {:28} {:>9} {:>8}",
+        options.mode,
+        if busy { "busy" } else { "idle" },
+        options.size,
+        if options.round_robin { "on" } else { "off" },
+        answers[0],
+        check.as_millis(),
+        bare.as_millis()
+    );
+    let mut wrong = Vec::new();
+    let cell = format!("{options:?}, busy: {busy}");
+    if answers.iter().any(|answer| answer != wanted) {
+        wrong.push(format!("{cell}: {answers:?} instead of {wanted:?}"));
+    }
+    // Behind a busy pooler with few sessions every connection has to wait for its turn.
+    let blocks = wanted == "DURABLE_POOL_TOO_SMALL" || (busy && options.size < 20);
+    if !blocks && check > bare + EXTRA {
+        wrong.push(format!(
+            "{cell}: the check takes {check:?}, connecting {bare:?}"
+        ));
+    }
+    if wanted == "DURABLE_POOL_TOO_SMALL" && !busy && check > TOO_SMALL {
+        wrong.push(format!("{cell}: it takes {check:?} to see that"));
+    }
+    wrong
+}
+
+async fn direct<D: Driver>(database: &TestDb<D>) -> Vec<String> {
+    let begun = Instant::now();
+    drop(database.bare().await);
+    let bare = begun.elapsed();
+    let begun = Instant::now();
+    let opened = database.options().connect().await;
+    let check = begun.elapsed();
+    let found = answer(&opened);
+    println!(
+        "{:12} {:5} {:>4}  {:11}  {:28} {:>9} {:>8}",
+        "(direct)",
+        "idle",
+        "",
+        "",
+        found,
+        check.as_millis(),
+        bare.as_millis()
+    );
+    let mut wrong = Vec::new();
+    if found != "passes" {
+        wrong.push(format!("direct: {found}"));
+    }
+    if check > bare + EXTRA {
+        wrong.push(format!(
+            "direct: the check takes {check:?}, connecting {bare:?}"
+        ));
+    }
+    wrong
+}
+
+/// Other clients, who come, ask for a while and go. They end when this is dropped.
+struct Load(Arc<AtomicBool>);
+
+impl Load {
+    fn start<D: Driver>(pooler: &Pooler, database: &str) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        for _ in 0..CLIENTS {
+            let (url, ended) = (pooler.url(database), Arc::clone(&ended));
+            tokio::spawn(async move {
+                while !ended.load(Ordering::Relaxed) {
+                    // What goes wrong for them is not looked at: in statement mode much does.
+                    if let Ok(connection) = driver::<D>(&url).dedicated().await {
+                        let mut bare = Bare::<D>(connection);
+                        for _ in 0..10 {
+                            let _ = bare.try_batch("SELECT pg_sleep(0.002)").await;
+                        }
+                    }
+                }
+            });
+        }
+        Self(ended)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
