@@ -6,3 +6,4 @@
 mod process;
 mod queue;
 mod quickstart;
+mod transfer;
