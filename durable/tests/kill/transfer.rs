@@ -1,6 +1,10 @@
 //! `transfer`, killed between any two statements: sums hold, and each transfer is made once.
 
-use std::{fmt, io::Write as _, time::Duration};
+use std::{
+    fmt,
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use durable::{db::SystemDb, sqlite::Sqlite, state::Status};
 use durable_testkit::pg::TestDb;
@@ -50,6 +54,15 @@ async fn killed<Make, Made>(
         left_out(name);
     }
     let mut random = Random::new();
+    // How long a run takes that nobody kills, so that random moments lie in it.
+    let (bank, made) = make().await;
+    let begin = Instant::now();
+    let whole = bank.run(&[]);
+    tokio::task::block_in_place(|| finish(whole, PATIENCE));
+    let whole = u64::try_from(begin.elapsed().as_millis())
+        .unwrap_or(1000)
+        .max(1);
+    drop(made);
     let mut died = 0;
     for n in 0..kills {
         let (bank, made) = make().await;
@@ -65,7 +78,7 @@ async fn killed<Make, Made>(
             died += 1;
         } else {
             let child = bank.run(&[]);
-            tokio::time::sleep(Duration::from_millis(random.below(400))).await;
+            tokio::time::sleep(Duration::from_millis(random.below(whole))).await;
             let printed = kill(child);
             died += u32::from(!printed.contains("at the end"));
         }
