@@ -114,16 +114,14 @@ pub(super) fn trouble(error: DriverError, schema: &SchemaName) -> Trouble {
              --data-source URL --app-role ROLE`"
         )));
     }
-    match error.code() {
-        Some(code::SERIALIZATION | code::DEADLOCK) => Trouble::Contended(error.to_string()),
-        _ => {
-            let error = error.into_error("read a witness");
-            if error.is_retryable() {
-                Trouble::Away(error)
-            } else {
-                Trouble::Engine(error)
-            }
-        }
+    if let Some(code::SERIALIZATION | code::DEADLOCK) = error.code() {
+        return Trouble::Contended(error.to_string());
+    }
+    let error = error.into_error("read a witness");
+    if error.is_retryable() {
+        Trouble::Away(error)
+    } else {
+        Trouble::Engine(error)
     }
 }
 
