@@ -12,3 +12,8 @@ async fn the_mode_of_a_pooler_is_seen_in_every_case() {
 async fn a_connection_is_as_encrypted_as_the_url_says() {
     local::tls_matrix::<SqlxDriver>().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_that_leads_nowhere_is_told_with_what_is_wrong_and_no_password() {
+    local::wrong_urls::<SqlxDriver>().await;
+}

@@ -184,7 +184,7 @@ impl<D: Driver> Migration<D> {
             found: &catalog,
         };
         let mut steps = if found.is_newer() {
-            planner.make_own()
+            planner.make_own(&catalog::wanted(session).await?)
         } else if found == FoundSchema::Nothing {
             planner.make_all()
         } else {

@@ -19,10 +19,22 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example with these arguments, its output kept.
+/// An example with these arguments, its output kept; it reads what is written to it.
 pub fn start(name: &str, args: &[&str]) -> Child {
     Command::new(example(name))
         .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts")
+}
+
+/// The same, with these variables in its environment.
+#[cfg(all(unix, feature = "pg-sqlx"))]
+pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(example(name))
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
