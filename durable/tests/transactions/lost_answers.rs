@@ -150,7 +150,7 @@ async fn a_lost_answer_on_sqlx_beside_the_system_tables() {
         a_commit_whose_answer_is_lost_is_found_and_not_made_twice(
             Place::pg_sqlx(Layout::System).await,
         )
-        .await
+        .await;
     })
     .await;
 }
@@ -161,7 +161,7 @@ async fn a_lost_answer_on_sqlx_in_another_database() {
         a_commit_whose_answer_is_lost_is_found_and_not_made_twice(
             Place::pg_sqlx(Layout::Other).await,
         )
-        .await
+        .await;
     })
     .await;
 }
@@ -172,7 +172,7 @@ async fn a_lost_answer_on_diesel_beside_the_system_tables() {
         a_commit_whose_answer_is_lost_is_found_and_not_made_twice(
             Place::pg_diesel(Layout::System).await,
         )
-        .await
+        .await;
     })
     .await;
 }
@@ -183,7 +183,7 @@ async fn a_lost_answer_on_diesel_in_another_database() {
         a_commit_whose_answer_is_lost_is_found_and_not_made_twice(
             Place::pg_diesel(Layout::Other).await,
         )
-        .await
+        .await;
     })
     .await;
 }

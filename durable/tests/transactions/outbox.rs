@@ -96,7 +96,7 @@ on_every_bank! {
         assert_eq!(app.handle(ship, "shipped").result().await.unwrap(), "parcel on its way");
         assert_eq!(waiting.result().await.unwrap().as_deref(), Some("sent"));
         let row = app.workflow("shipped").await.unwrap();
-        assert_eq!(row.parent.as_ref().map(|id| id.as_str()), Some("order"));
+        assert_eq!(row.parent.as_ref().map(AsRef::as_ref), Some("order"));
         assert_eq!(place.entries().await, 1);
     }
 

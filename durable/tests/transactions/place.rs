@@ -115,6 +115,7 @@ impl Place {
             .unwrap()
     }
 
+    #[allow(clippy::unused_self)]
     pub fn builder(&self, bank: Bank, db: Faulty, tally: &Tally, acts: &Acts) -> AppBuilder {
         App::builder("test")
             .poll_interval(Duration::from_millis(20))
