@@ -110,6 +110,24 @@ pub trait WorkflowError:
         variant_of(data).unwrap_or_else(short_type_name::<Self>)
     }
 
+    /// The error as the standard library knows it, with the sources it still has.
+    #[doc(hidden)]
+    fn as_std(&self) -> Option<&(dyn StdError + 'static)> {
+        None
+    }
+
+    /// What it says, and what its sources say.
+    #[doc(hidden)]
+    fn texts(&self) -> Vec<String> {
+        let mut texts = vec![self.message()];
+        let mut next = self.as_std().and_then(StdError::source);
+        while let Some(source) = next {
+            texts.push(source.to_string());
+            next = source.source();
+        }
+        texts
+    }
+
     /// Made of an error of the library, or of one whose stored data is not of this type.
     #[doc(hidden)]
     fn from_durable(error: Error) -> Self;
@@ -125,6 +143,10 @@ where
         self.to_string()
     }
 
+    fn as_std(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(self)
+    }
+
     fn from_durable(error: Error) -> Self {
         Self::from(error)
     }
@@ -133,6 +155,11 @@ where
 impl WorkflowError for AnyError {
     fn message(&self) -> String {
         self.message.clone()
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let own = std::iter::once(&self.message);
+        own.chain(&self.sources).cloned().collect()
     }
 
     fn error_name(data: Option<&serde_json::Value>) -> String {

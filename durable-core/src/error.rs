@@ -39,6 +39,37 @@ pub enum Error {
         /// What it panicked with.
         message: String,
     },
+    /// A transactional step was rolled back each time because of other transactions.
+    #[error(
+        "the transaction of step {step:?} (number {number} of workflow {workflow:?}) was rolled back {attempts} times because of others \
+         at the same time: {message}; make it shorter, touch rows in one order, or give it more with `.max_attempts(…)`"
+    )]
+    TransactionConflict {
+        /// The workflow.
+        workflow: String,
+        /// The step's number.
+        number: i32,
+        /// The step's name.
+        step: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What the database said last.
+        message: String,
+    },
+    /// The database does not commit what a transactional step did.
+    #[error(
+        "the transaction of step {step:?} (number {number} of workflow {workflow:?}) cannot be committed: {message}"
+    )]
+    TransactionRefused {
+        /// The workflow.
+        workflow: String,
+        /// The step's number.
+        number: i32,
+        /// The step's name.
+        step: String,
+        /// What the database said.
+        message: String,
+    },
     /// A workflow's body panicked.
     #[error("workflow {workflow:?} panicked: {message}")]
     WorkflowPanicked {
@@ -220,6 +251,8 @@ impl Error {
         match self {
             Self::StepTimeout { .. } => "DURABLE_STEP_TIMEOUT",
             Self::StepPanicked { .. } => "DURABLE_STEP_PANICKED",
+            Self::TransactionConflict { .. } => "DURABLE_TRANSACTION_CONFLICT",
+            Self::TransactionRefused { .. } => "DURABLE_TRANSACTION_REFUSED",
             Self::WorkflowPanicked { .. } => "DURABLE_WORKFLOW_PANICKED",
             Self::Cancelled { .. } => "DURABLE_CANCELLED",
             Self::DeadLettered { .. } => "DURABLE_DEAD_LETTERED",
@@ -246,7 +279,10 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::StepTimeout { .. } | Self::Stopped { .. } | Self::ShuttingDown
+            Self::StepTimeout { .. }
+                | Self::TransactionConflict { .. }
+                | Self::Stopped { .. }
+                | Self::ShuttingDown
         )
     }
 }

@@ -16,18 +16,22 @@ mod error;
 pub mod ids;
 pub mod payload;
 pub mod runtime;
+pub mod source;
 pub mod state;
 pub mod time;
 mod workflow;
 
 pub use any_error::{AnyError, WorkflowError};
 pub use codec::{Codec, PORTABLE_JSON, RecordedError};
-pub use ctx::{ChildHandle, ChildStart, Ctx, Operation, Step, StepBody, StepCtx};
+pub use ctx::{
+    ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
+};
 pub use engine::{
     App, AppBuilder, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
     Registrar, Start,
 };
 pub use error::Error;
+pub use source::{DataSource, Isolation};
 pub use state::retry::RetryPolicy;
 pub use workflow::{Invocation, MethodFn, Payload, WorkflowDef, WorkflowFn};
 

@@ -37,6 +37,23 @@ impl DieselConnection {
         Self(Held::Dedicated(Box::new(connection)))
     }
 
+    /// Whether the one transaction that is open is ours.
+    fn depth_is_one(&mut self) -> Result<(), DriverError> {
+        let status = AnsiTransactionManager::transaction_manager_status_mut(self.raw()?);
+        let depth = status.transaction_depth().map_err(error::of)?;
+        if depth.is_some_and(|depth| depth.get() == 1) {
+            return Ok(());
+        }
+        Err(DriverError::unlike(
+            "a transaction that was begun inside was neither committed nor rolled back",
+        ))
+    }
+}
+
+#[async_trait]
+impl Connection for DieselConnection {
+    type Raw = AsyncPgConnection;
+
     fn raw(&mut self) -> Result<&mut AsyncPgConnection, DriverError> {
         match &mut self.0 {
             Held::Own(connection) => connection.session(),
@@ -44,12 +61,17 @@ impl DieselConnection {
             Held::Dedicated(connection) => Ok(connection),
         }
     }
-}
 
-#[async_trait]
-impl Connection for DieselConnection {
     async fn query(
         &mut self,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        Self::query_on(self.raw()?, statement, parameters).await
+    }
+
+    async fn query_on(
+        raw: &mut AsyncPgConnection,
         statement: &Arc<str>,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
@@ -57,12 +79,32 @@ impl Connection for DieselConnection {
             text: Arc::clone(statement),
             parameters,
         };
-        let rows: Vec<AnyRow> = statement.load(self.raw()?).await.map_err(error::of)?;
+        let rows: Vec<AnyRow> = statement.load(raw).await.map_err(error::of)?;
         Ok(rows.into_iter().map(|AnyRow(row)| row).collect())
     }
 
     async fn batch(&mut self, script: &str) -> Result<(), DriverError> {
         self.raw()?.batch_execute(script).await.map_err(error::of)
+    }
+
+    async fn begin(&mut self, script: &str) -> Result<(), DriverError> {
+        AnsiTransactionManager::begin_transaction_sql(self.raw()?, script)
+            .await
+            .map_err(error::of)
+    }
+
+    async fn commit(&mut self) -> Result<(), DriverError> {
+        self.depth_is_one()?;
+        AnsiTransactionManager::commit_transaction(self.raw()?)
+            .await
+            .map_err(error::of)
+    }
+
+    async fn rollback(&mut self) -> Result<(), DriverError> {
+        self.depth_is_one()?;
+        AnsiTransactionManager::rollback_transaction(self.raw()?)
+            .await
+            .map_err(error::of)
     }
 
     fn discard(&mut self) {

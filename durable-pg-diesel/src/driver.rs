@@ -1,6 +1,6 @@
 //! The pool, and connections beside it.
 
-use std::fmt;
+use std::{error::Error as StdError, fmt};
 
 use async_trait::async_trait;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
@@ -160,6 +160,12 @@ impl Driver for DieselDriver {
         };
         Sessions::batch(&mut connection, &script).await?;
         Ok(DieselListener(connection))
+    }
+
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
+        error
+            .downcast_ref::<diesel::result::Error>()
+            .map(error::of_ref)
     }
 }
 

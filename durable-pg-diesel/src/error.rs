@@ -11,9 +11,15 @@ use diesel_async::pooled_connection::{PoolError, bb8::RunError};
 use durable_pg::DriverError;
 
 /// The driver's error as the engine's. Neither holds a parameter or a password.
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn of(error: Error) -> DriverError {
+    of_ref(&error)
+}
+
+/// The same of an error that is somebody else's.
+pub(crate) fn of_ref(error: &Error) -> DriverError {
     match error {
-        Error::DatabaseError(kind, said) => database(kind, &*said),
+        Error::DatabaseError(kind, said) => database(*kind, &**said),
         Error::SerializationError(why) | Error::DeserializationError(why) => {
             DriverError::unlike(why.to_string())
         }
@@ -42,7 +48,8 @@ fn database(kind: DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> Dri
 }
 
 /// How the server words errors that matter, and their SQLSTATEs. All words of a line must be in the message.
-const WORDS: [(&[&str], &str); 18] = [
+const WORDS: [(&[&str], &str); 19] = [
+    (&["current transaction is aborted"], "25P02"),
     (&["terminating connection due to"], "57P01"),
     (&["the database system is"], "57P03"),
     (&["is not currently accepting connections"], "57P03"),

@@ -16,6 +16,7 @@
 mod connection;
 mod driver;
 mod error;
+mod source;
 mod statement;
 mod tls;
 
@@ -25,6 +26,7 @@ pub use diesel;
 pub use diesel_async;
 pub use driver::{DieselDriver, DieselListener};
 pub use durable_pg::{DriverError, FoundSchema, Migration, MigrationReport, PgOptions, PgSystemDb};
+pub use source::{DataSource, DataSourceOptions};
 
 /// A pool of the application, as diesel-async and bb8 make it.
 pub type Pool = diesel_async::pooled_connection::bb8::Pool<diesel_async::AsyncPgConnection>;

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use durable_pg::{Cell, Checkout, Connection, DriverError, Param, Row};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgConnection, Postgres, Row as _,
+    SqlSafeStr as _,
     pool::PoolConnection,
-    postgres::{PgArguments, PgRow},
+    postgres::{PgArguments, PgRow, PgTransactionManager},
 };
+use sqlx_core::transaction::TransactionManager as _;
 
 use crate::{driver::Sessions, error};
 
@@ -34,6 +36,21 @@ impl SqlxConnection {
         Self(Held::Dedicated(Box::new(connection)))
     }
 
+    /// Whether the one transaction that is open is ours.
+    fn depth_is_one(&mut self) -> Result<(), DriverError> {
+        if PgTransactionManager::get_transaction_depth(self.raw()?) == 1 {
+            return Ok(());
+        }
+        Err(DriverError::unlike(
+            "a transaction that was begun inside was neither committed nor rolled back",
+        ))
+    }
+}
+
+#[async_trait]
+impl Connection for SqlxConnection {
+    type Raw = PgConnection;
+
     fn raw(&mut self) -> Result<&mut PgConnection, DriverError> {
         match &mut self.0 {
             Held::Own(connection) => connection.session(),
@@ -41,19 +58,24 @@ impl SqlxConnection {
             Held::Dedicated(connection) => Ok(connection),
         }
     }
-}
 
-#[async_trait]
-impl Connection for SqlxConnection {
     async fn query(
         &mut self,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        Self::query_on(self.raw()?, statement, parameters).await
+    }
+
+    async fn query_on(
+        raw: &mut PgConnection,
         statement: &Arc<str>,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, DriverError> {
         let arguments = arguments(parameters)?;
         // The text is one of `durable_pg`'s own statements; what varies is in the parameters.
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments);
-        let rows = self.raw()?.fetch_all(query).await.map_err(error::of)?;
+        let rows = raw.fetch_all(query).await.map_err(error::of)?;
         rows.iter().map(row).collect()
     }
 
@@ -62,6 +84,35 @@ impl Connection for SqlxConnection {
         let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
         self.raw()?.execute(script).await.map_err(error::of)?;
         Ok(())
+    }
+
+    async fn begin(&mut self, script: &str) -> Result<(), DriverError> {
+        let script = AssertSqlSafe(script.to_owned()).into_sql_str();
+        PgTransactionManager::begin(self.raw()?, Some(script))
+            .await
+            .map_err(error::of)
+    }
+
+    async fn commit(&mut self) -> Result<(), DriverError> {
+        self.depth_is_one()?;
+        let Err(error) = PgTransactionManager::commit(self.raw()?).await else {
+            return Ok(());
+        };
+        let error = error::of(error);
+        if !error.is_lost() {
+            // The server has rolled back; sqlx counts it as open until it is told.
+            PgTransactionManager::rollback(self.raw()?)
+                .await
+                .map_err(error::of)?;
+        }
+        Err(error)
+    }
+
+    async fn rollback(&mut self) -> Result<(), DriverError> {
+        self.depth_is_one()?;
+        PgTransactionManager::rollback(self.raw()?)
+            .await
+            .map_err(error::of)
     }
 
     fn discard(&mut self) {

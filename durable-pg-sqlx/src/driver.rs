@@ -1,6 +1,6 @@
 //! The pool, and connections beside it.
 
-use std::fmt;
+use std::{error::Error as StdError, fmt};
 
 use async_trait::async_trait;
 use durable_pg::{
@@ -150,6 +150,10 @@ impl Driver for SqlxDriver {
             }
             Pool::Application(pool) => listen((*pool.connect_options()).clone(), channels).await,
         }
+    }
+
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
+        error::said(error)
     }
 }
 

@@ -15,10 +15,12 @@
 mod connection;
 mod driver;
 mod error;
+mod source;
 
 pub use connection::SqlxConnection;
 pub use driver::{SqlxDriver, SqlxListener};
 pub use durable_pg::{DriverError, FoundSchema, Migration, MigrationReport, PgOptions, PgSystemDb};
+pub use source::{DataSource, DataSourceOptions};
 pub use sqlx;
 
 /// A system database on Postgres, through sqlx.

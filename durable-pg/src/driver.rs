@@ -1,6 +1,6 @@
 //! What a driver crate gives: connections that run a statement with parameters and give rows back. It decides nothing.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -42,11 +42,39 @@ pub trait Driver: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// A connection outside the pool that listens on these channels.
     async fn listen(&self, channels: &[&str]) -> Result<Self::Listener, DriverError>;
+
+    /// What an error says, if it is this driver's own type; its sources are not looked at.
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError>;
 }
 
 /// One session with the server.
 #[async_trait]
 pub trait Connection: Send + 'static {
+    /// The connection that users of the driver know.
+    type Raw: Send + 'static;
+
+    /// That connection. Errors: it was discarded.
+    fn raw(&mut self) -> Result<&mut Self::Raw, DriverError>;
+
+    /// As [`query`](Self::query), on a connection that somebody else holds.
+    async fn query_on(
+        raw: &mut Self::Raw,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError>;
+
+    /// Begins a transaction by this script, whose first statement is `BEGIN`; the driver knows of it, so that one begun on the raw
+    /// connection is a savepoint.
+    async fn begin(&mut self, script: &str) -> Result<(), DriverError>;
+
+    /// Commits what [`begin`](Self::begin) began. Errors: a savepoint is still open; the connection may then be discarded only. After
+    /// what the server says, no transaction is open.
+    async fn commit(&mut self) -> Result<(), DriverError>;
+
+    /// Rolls back what [`begin`](Self::begin) began. Errors: it cannot, or a savepoint is still open; the connection may then be
+    /// discarded only.
+    async fn rollback(&mut self) -> Result<(), DriverError>;
+
     /// Runs one statement, prepared at its first time and kept prepared, and gives all its rows.
     async fn query(
         &mut self,

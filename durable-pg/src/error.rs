@@ -257,6 +257,10 @@ pub(crate) mod code {
     pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(crate) const DEADLOCK: &str = "40P01";
+    pub(crate) const SERIALIZATION: &str = "40001";
+    pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const ABORTED: &str = "25P02";
+    pub(crate) const QUERY_CANCELED: &str = "57014";
 }
 
 /// Whether a SQLSTATE tells of something that passes: a lost connection (08), a full server or disk (53), a shutdown or a fail-over

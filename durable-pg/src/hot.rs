@@ -1,7 +1,7 @@
 //! The statements that run while workflows do, for tests that look at their plans.
 
 use crate::{
-    changes, events, executors, lane, leases, messages, options, queues, session, steps,
+    changes, events, executors, lane, leases, messages, options, queues, session, source, steps,
     transaction, versions, waits, workflows,
 };
 
@@ -43,6 +43,8 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("queues::LIFE", queues::LIFE),
         ("session::DEAD", session::DEAD),
         ("session::DEAD_OR_LAPSED", session::DEAD_OR_LAPSED),
+        ("source::LEAVE", source::LEAVE),
+        ("source::WITNESS", source::WITNESS),
         ("steps::HISTORIES", steps::HISTORIES),
         ("versions::STRANDED", versions::STRANDED),
         ("waits::POLL", waits::POLL),

@@ -10,6 +10,7 @@
 //! - `lane`: the writers, which put all writes of workflows that wait into one commit
 //! - `transaction`, `changes`: everything rarer, around the state machine of `durable_core`
 //! - `session`, `leases`, `hints`: who lives, and wake-ups between processes
+//! - `source`: transactions of the application, with checkpoints or witnesses
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
 //! - `rows`: what columns mean
@@ -34,6 +35,7 @@ mod room;
 mod rows;
 mod schema;
 mod session;
+mod source;
 mod steps;
 mod system_db;
 mod text;
@@ -52,5 +54,6 @@ pub use options::{PgOptions, PoolSettings};
 #[doc(hidden)]
 pub use schema::NEEDED as NEEDED_COLUMNS;
 pub use schema::{FoundSchema, Migration, MigrationReport};
+pub use source::{PgDataSource, PgDataSourceOptions};
 pub use system_db::PgSystemDb;
 pub use value::{Cell, Param, Row};

@@ -12,7 +12,7 @@ use crate::{
     error::Failure,
     lane::{Recording, check_owner, format, record, same, stored, taken},
     rows::{self, now_ms},
-    transaction::Transaction,
+    transaction::{Ask, Transaction},
     value::params,
 };
 
@@ -79,8 +79,8 @@ pub(crate) const EXISTS: &str = "
     WHERE s.workflow_uuid = $1
     FOR KEY SHARE";
 
-async fn send<D: Driver>(
-    t: &mut Transaction<'_, D>,
+pub(crate) async fn send(
+    t: &mut impl Ask,
     message: &Message,
     step: Option<(&Owner, &StepStamp)>,
 ) -> Result<Sent, Failure> {

@@ -1,5 +1,6 @@
 //! A transaction of several statements, for what is rare or needs a decision in between.
 
+use async_trait::async_trait;
 use durable_core::db::Hint;
 
 use crate::{
@@ -15,6 +16,44 @@ pub(crate) const BEGIN_AS_GUEST: &str = "
     SET LOCAL plan_cache_mode = force_generic_plan;
     SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
+
+/// A transaction that statements of this crate are asked in, whoever began it.
+#[async_trait]
+pub(crate) trait Ask: Send {
+    /// Runs a statement, and gives its rows.
+    async fn query(
+        &mut self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError>;
+
+    /// Says what the transaction changed, to those who wait for it.
+    fn hint(&mut self, hint: Hint);
+
+    /// Runs a statement that gives a row at most.
+    async fn query_one(
+        &mut self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Option<Row>, DriverError> {
+        Ok(self.query(statement, parameters).await?.pop())
+    }
+}
+
+#[async_trait]
+impl<D: Driver> Ask for Transaction<'_, D> {
+    async fn query(
+        &mut self,
+        statement: &'static str,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        Transaction::query(self, statement, parameters).await
+    }
+
+    fn hint(&mut self, hint: Hint) {
+        Transaction::hint(self, hint);
+    }
+}
 
 /// An open transaction. Dropped before its end, its connection is closed, and nothing of it happened.
 pub(crate) struct Transaction<'a, D: Driver> {

@@ -180,7 +180,7 @@ impl Failure {
 }
 
 /// Whether asking again may help.
-fn is_passing(error: &sqlx::Error) -> bool {
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => matches!(
             primary_code(error),

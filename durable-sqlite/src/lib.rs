@@ -5,6 +5,7 @@
 //!
 //! - `options`, `sqlite`, `error`: opening a file, the handle, what can be wrong with a file
 //! - `lane`: the one writer, which puts all writes that wait into one commit
+//! - `source`: transactions of the application, with checkpoints or witnesses
 //! - `schema`: the tables, and whether a file's are ours
 //! - `lives`: which executors are alive, by locks of the operating system
 //! - `watch`: seeing that another process has committed, to wake those who wait
@@ -36,6 +37,7 @@ mod queues;
 mod readable;
 mod rows;
 mod schema;
+mod source;
 mod sqlite;
 mod starts;
 mod steps;
@@ -46,4 +48,6 @@ mod workflows;
 
 pub use error::SqliteError;
 pub use options::{Clock, SqliteOptions};
+pub use source::DataSource;
 pub use sqlite::Sqlite;
+pub use sqlx;

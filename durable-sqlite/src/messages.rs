@@ -5,6 +5,7 @@ use durable_core::{
     db::{Hint, Message, Messages, Received, Result, Sent, StepRecord, StepResult, StepStamp},
     ids::{Format, Owner, WorkflowId},
     payload::Encoded,
+    time::Timestamp,
 };
 use sqlx::SqliteConnection;
 
@@ -62,7 +63,8 @@ async fn send(
             Recording::Lost(lost) => return Ok(Sent::Lost(lost)),
         }
     }
-    if deliver(session, message).await? {
+    let now = session.now();
+    if deliver(&mut session.conn, message, now).await? {
         let to = message.destination.clone();
         session.hint(Hint::Message(to, message.topic.clone()));
         return Ok(Sent::Delivered);
@@ -92,7 +94,11 @@ pub(crate) const DELIVER: &str = "
     ON CONFLICT (message_uuid) DO NOTHING";
 
 /// Whether the message is in the mailbox now and was not before.
-async fn deliver(session: &mut Session, message: &Message) -> Result<bool, Failure> {
+pub(crate) async fn deliver(
+    conn: &mut SqliteConnection,
+    message: &Message,
+    now: Timestamp,
+) -> Result<bool, Failure> {
     let format = message.payload.format.as_ref();
     let delivered = sqlx::query(DELIVER)
         .bind(message.id.as_str())
@@ -100,8 +106,8 @@ async fn deliver(session: &mut Session, message: &Message) -> Result<bool, Failu
         .bind(message.topic.as_str())
         .bind(message.payload.text.as_str())
         .bind(format.map(Format::as_str))
-        .bind(session.now().as_millis())
-        .execute(&mut session.conn)
+        .bind(now.as_millis())
+        .execute(conn)
         .await?;
     Ok(delivered.rows_affected() == 1)
 }
@@ -113,7 +119,7 @@ const EXISTS: &str = "
         FROM workflow_status
         WHERE workflow_uuid = ?1)";
 
-async fn exists(conn: &mut SqliteConnection, id: &WorkflowId) -> Result<bool, Failure> {
+pub(crate) async fn exists(conn: &mut SqliteConnection, id: &WorkflowId) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar(EXISTS)
         .bind(id.as_str())
         .fetch_one(conn)

@@ -1,6 +1,10 @@
 //! The handle.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use durable_core::{
@@ -17,7 +21,7 @@ use tokio::sync::Notify;
 use crate::{
     SqliteError, SqliteOptions,
     error::Failure,
-    lane::{Lane, Operation, Session},
+    lane::{Lane, Operation, Places, Session},
     lives::Lives,
     options::{Clock, Place},
     schema, waits,
@@ -43,6 +47,9 @@ struct Shared {
     subscribers: HintHub,
     subscribed: Arc<Notify>,
     lives: Lives,
+    places: Arc<Places>,
+    /// What lent transactions changed; sent when the one that is open is committed.
+    enlisted: Mutex<Vec<Hint>>,
 }
 
 impl Sqlite {
@@ -76,7 +83,14 @@ impl Sqlite {
         let subscribed = Arc::new(Notify::new());
         let in_file = place != Place::Memory;
         let again = in_file.then(|| connect.clone());
-        let session = Session::new(writer, again, Arc::clone(&clock), subscribers.clone());
+        let places = Arc::new(Places::default());
+        let session = Session::new(
+            writer,
+            again,
+            Arc::clone(&clock),
+            subscribers.clone(),
+            Arc::clone(&places),
+        );
         let watch = Watch::new(subscribers.clone(), Arc::clone(&subscribed), in_file, seen);
         let shared = Shared {
             lives: Lives::of(&place),
@@ -87,6 +101,8 @@ impl Sqlite {
             clock,
             subscribers,
             subscribed,
+            places,
+            enlisted: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -96,6 +112,31 @@ impl Sqlite {
     /// How many commits this process has made. With the number of writes it tells how well they ride together.
     pub fn commits(&self) -> u64 {
         self.shared.lane.commits()
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.shared.lane
+    }
+
+    pub(crate) fn readers(&self) -> Option<&SqlitePool> {
+        self.shared.readers.as_ref()
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.shared.places
+    }
+
+    pub(crate) fn enlisted(&self) -> &Mutex<Vec<Hint>> {
+        &self.shared.enlisted
+    }
+
+    pub(crate) fn subscribers(&self) -> &HintHub {
+        &self.shared.subscribers
+    }
+
+    /// This moment, of the database's clock.
+    pub(crate) fn instant(&self) -> Timestamp {
+        (self.shared.clock)()
     }
 
     pub(crate) fn lives(&self) -> &Lives {

@@ -34,6 +34,11 @@ impl Start {
             Placement::Here => session.now(),
             Placement::Queue { name, .. } => session.place_on(name),
         };
+        self.row_at(now)
+    }
+
+    /// The row, made at this instant.
+    pub(crate) fn row_at(&self, now: Timestamp) -> WorkflowRow {
         self.new.clone().into_row(now)
     }
 }
@@ -61,20 +66,32 @@ const INPUT: &str = "
 /// Inserts a workflow and its input, unless its id is taken.
 pub(crate) async fn insert(session: &mut Session, start: &Start) -> Result<Inserted, Failure> {
     let row = start.row(session);
-    if !insert_row(&mut session.conn, &row).await? {
-        return existing(session, start).await?.ok_or_else(|| {
+    let now = session.now();
+    let inserted = insert_at(&mut session.conn, start, &row, now).await?;
+    if let (Inserted::Created { .. }, Some(queue)) = (&inserted, row.queue) {
+        session.hint(Hint::Queue(queue));
+    }
+    Ok(inserted)
+}
+
+/// The same in whatever transaction is open on the connection.
+pub(crate) async fn insert_at(
+    conn: &mut SqliteConnection,
+    start: &Start,
+    row: &WorkflowRow,
+    now: Timestamp,
+) -> Result<Inserted, Failure> {
+    if !insert_row(conn, row).await? {
+        return existing(conn, start).await?.ok_or_else(|| {
             Failure::broken(format!("workflow {:?} is refused and not there", row.id))
         });
     }
     sqlx::query(INPUT)
         .bind(row.id.as_str())
         .bind(start.input.as_str())
-        .bind(session.now().as_millis())
-        .execute(&mut session.conn)
+        .bind(now.as_millis())
+        .execute(conn)
         .await?;
-    if let Some(queue) = row.queue {
-        session.hint(Hint::Queue(queue));
-    }
     Ok(Inserted::Created {
         deadline: row.deadline,
     })
@@ -114,11 +131,11 @@ const EXISTING: &str = "
     WHERE workflow_uuid = ?1";
 
 /// What a start finds where its id is taken; `None` if it is free.
-async fn existing(session: &mut Session, start: &Start) -> Result<Option<Inserted>, Failure> {
+async fn existing(conn: &mut SqliteConnection, start: &Start) -> Result<Option<Inserted>, Failure> {
     let new = &start.new;
     let row = sqlx::query(EXISTING)
         .bind(new.id.as_str())
-        .fetch_optional(&mut session.conn)
+        .fetch_optional(conn)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let creator: Option<OwnerToken> = rows::name(&row, "creator_xid")?;

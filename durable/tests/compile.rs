@@ -10,6 +10,8 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     cases.pass("tests/compile/names.rs");
     cases.pass("tests/compile/signatures.rs");
     cases.pass("tests/compile/renamed.rs");
+    #[cfg(all(feature = "pg-sqlx", feature = "pg-diesel"))]
+    cases.pass("tests/compile/transactions.rs");
     cases.compile_fail("tests/compile/error_without_durable.rs");
     cases.compile_fail("tests/compile/wrong_input.rs");
     cases.compile_fail("tests/compile/not_a_workflow.rs");

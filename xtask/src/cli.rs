@@ -52,6 +52,8 @@ Stops at the first stage that fails. --skip-tests leaves out the stages that `ca
         "Bring a database's schema up to date: an empty one, an older one, or one of another DBOS SDK
 --database-url URL   sqlite:PATH, sqlite://PATH, a plain path, or postgres://USER@HOST:PORT/DATABASE;
                      DATABASE_URL of the environment if not given. An SQLite file is created if there is none.
+--data-source URL    instead of that: a database of the application that transactional steps write and that is not the system
+                     database; makes the one table that they need there, in --schema, and grants it to --app-role
 The others are for Postgres:
 --schema SCHEMA      the schema that holds the system tables, dbos if not given; created if there is none
 --app-role ROLE      grant this role all that an application needs, so that it runs without the right to create anything
@@ -144,6 +146,12 @@ fn parse_migrate(parser: &mut Parser) -> Result<Command, Failure> {
             Long("database-url") => {
                 let value = parser.value().map_err(|error| misused(&error, "migrate"))?;
                 options.database_url = Some(value);
+                options.data_source = false;
+            }
+            Long("data-source") => {
+                let value = parser.value().map_err(|error| misused(&error, "migrate"))?;
+                options.database_url = Some(value);
+                options.data_source = true;
             }
             Long("schema") => options.schema = Some(text(parser, "--schema")?),
             Long("app-role") => options.app_role = Some(text(parser, "--app-role")?),
@@ -333,11 +341,20 @@ mod tests {
             }))
         );
         assert_eq!(
+            parsed("migrate --data-source sqlite:shop.db"),
+            Ok(Command::Migrate(migrate::Options {
+                database_url: Some("sqlite:shop.db".into()),
+                data_source: true,
+                ..migrate::Options::default()
+            }))
+        );
+        assert_eq!(
             parsed("migrate --app-role shop --dry-run --schema=orders --create-database"),
             Ok(Command::Migrate(migrate::Options {
                 database_url: None,
                 schema: Some("orders".to_owned()),
                 app_role: Some("shop".to_owned()),
+                data_source: false,
                 create_database: true,
                 mode: Mode::DryRun,
             }))

@@ -11,12 +11,14 @@ mod operation;
 pub(crate) mod sequence;
 mod sleep;
 mod step;
+mod transaction;
 
 use std::{fmt, panic::Location, sync::Arc};
 
 pub use child::{ChildHandle, ChildStart};
 pub use operation::Operation;
 pub use step::{Step, StepBody, StepCtx};
+pub use transaction::{SendAsyncFn, Transaction};
 
 use crate::{
     Error,
@@ -40,6 +42,10 @@ impl Ctx {
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.execution.engine
+    }
+
+    pub(crate) fn execution(&self) -> &Arc<Execution> {
+        &self.execution
     }
 
     /// The workflow's id.

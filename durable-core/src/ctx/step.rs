@@ -271,7 +271,7 @@ pub(super) async fn recorded_result<T: Payload, E: WorkflowError>(
 }
 
 /// The result as it is stored; one that cannot be stored becomes the error that says so.
-fn encode<T: Payload, E: WorkflowError>(
+pub(super) fn encode<T: Payload, E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
     result: Result<T, E>,
@@ -389,7 +389,11 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     }
 }
 
-fn panicked<E: WorkflowError>(execution: &Execution, call: Call<'_>, message: String) -> E {
+pub(super) fn panicked<E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    message: String,
+) -> E {
     E::from_durable(Error::StepPanicked {
         workflow: execution.id().to_string(),
         number: call.number,

@@ -30,6 +30,10 @@ impl App {
         AppBuilder::new(name.into())
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Starts a workflow; options follow as methods, then `.await` gives a [`Handle`].
     ///
     /// It returns once the workflow and its input are committed. Errors: `Conflict` when the id belongs to another workflow,

@@ -1,6 +1,10 @@
 //! One execution of a workflow, as its operations see it.
 
-use std::{collections::BTreeMap, panic::Location, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    panic::Location,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Engine, Event,
@@ -23,10 +27,14 @@ pub(crate) struct Execution {
     pub(crate) key: WorkflowKey,
     pub(crate) attempt: i64,
     pub(crate) deadline: Option<Timestamp>,
+    /// Tells this workflow from an earlier, deleted one of its id.
+    pub(crate) incarnation: String,
     pub(crate) slot: Arc<ResultSlot>,
     pub(crate) interrupt: Interrupt,
     pub(crate) sequence: Sequence,
     history: BTreeMap<i32, StepRecord>,
+    /// Why an enqueue or a send in a transaction's closure failed last: the closure gives it as an error of its own.
+    outbox_trouble: Mutex<Option<DbError>>,
 }
 
 /// What the code calls at an operation's place, to be compared with what is recorded there.
@@ -53,6 +61,7 @@ impl Execution {
             key: row.key.clone(),
             attempt: row.attempts,
             deadline: row.deadline,
+            incarnation: incarnation(row),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -60,11 +69,21 @@ impl Execution {
                 .into_iter()
                 .map(|step| (step.number, step))
                 .collect(),
+            outbox_trouble: Mutex::default(),
         }
     }
 
     pub(crate) fn id(&self) -> &WorkflowId {
         &self.owner.workflow
+    }
+
+    /// Keeps, or takes out, why an enqueue or a send in a transaction's closure failed last.
+    pub(crate) fn swap_outbox_trouble(&self, trouble: Option<DbError>) -> Option<DbError> {
+        let mut held = self
+            .outbox_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, trouble)
     }
 
     /// Whether an operation of this number is recorded.
@@ -194,5 +213,13 @@ impl Execution {
     pub(crate) async fn refuse<T>(&self, error: Error) -> T {
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
+    }
+}
+
+/// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
+fn incarnation(row: &WorkflowRow) -> String {
+    match &row.creator {
+        Some(creator) => creator.to_string(),
+        None => row.created_at.as_millis().to_string(),
     }
 }

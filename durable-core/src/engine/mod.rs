@@ -59,7 +59,7 @@ use crate::{
 pub(crate) struct Engine {
     pub(crate) db: Arc<dyn SystemDb>,
     /// What sees the calls to it.
-    outage: Arc<Outage>,
+    pub(crate) outage: Arc<Outage>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) claimant: Claimant,
     pub(crate) codecs: Codecs,

@@ -20,7 +20,7 @@ use crate::{
     core::Core,
     error::Failure,
     rows::{self, now_ms, step_columns},
-    transaction::Transaction,
+    transaction::{Ask, Transaction},
     value::params,
 };
 
@@ -78,8 +78,8 @@ pub(crate) const OWNER: &str = "
     FOR NO KEY UPDATE";
 
 /// Whether the token is that of the running execution, and stays so; if not, how the row stands.
-pub(crate) async fn check_owner<D: Driver>(
-    t: &mut Transaction<'_, D>,
+pub(crate) async fn check_owner(
+    t: &mut impl Ask,
     owner: &Owner,
 ) -> Result<Result<(), Lost>, Failure> {
     let found = t.query_one(OWNER, params![owner.workflow.as_str()]).await?;
@@ -117,8 +117,8 @@ pub(crate) const STORED: &str = concat!(
 );
 
 /// What is recorded under a number.
-pub(crate) async fn stored<D: Driver>(
-    t: &mut Transaction<'_, D>,
+pub(crate) async fn stored(
+    t: &mut impl Ask,
     workflow: &WorkflowId,
     number: i32,
 ) -> Result<Option<StepRecord>, Failure> {
@@ -130,8 +130,8 @@ pub(crate) async fn stored<D: Driver>(
 }
 
 /// Records an operation, if the owner's token is the row's and the number is free.
-pub(crate) async fn record<D: Driver>(
-    t: &mut Transaction<'_, D>,
+pub(crate) async fn record(
+    t: &mut impl Ask,
     owner: &Owner,
     step: &StepRecord,
 ) -> Result<Recording, Failure> {
@@ -245,10 +245,7 @@ pub(crate) const EXISTING: &str = "
     WHERE s.workflow_uuid = $1";
 
 /// What a start finds where its id is taken; `None` if it is free.
-async fn existing<D: Driver>(
-    t: &mut Transaction<'_, D>,
-    start: &Start,
-) -> Result<Option<(Inserted, bool)>, Failure> {
+async fn existing(t: &mut impl Ask, start: &Start) -> Result<Option<(Inserted, bool)>, Failure> {
     let id = start.id();
     let Some(mut row) = t.query_one(EXISTING, params![id.as_str()]).await? else {
         return Ok(None);
@@ -267,8 +264,8 @@ async fn existing<D: Driver>(
 const TRIES: u32 = 5;
 
 /// Inserts a workflow, with the step of the one that starts it, or neither.
-async fn insert<D: Driver>(
-    t: &mut Transaction<'_, D>,
+pub(crate) async fn insert(
+    t: &mut impl Ask,
     start: &Start,
     places: &Places,
 ) -> Result<ChildInserted, Failure> {
@@ -302,8 +299,8 @@ async fn insert<D: Driver>(
 }
 
 /// Records the start as the parent's step; the parent's row is locked.
-async fn record_start<D: Driver>(
-    t: &mut Transaction<'_, D>,
+async fn record_start(
+    t: &mut impl Ask,
     parent: &Owner,
     stamp: &StepStamp,
     start: &Start,
@@ -358,8 +355,8 @@ FROM started AS s"
 
 /// Inserts the row and its input, and removes what an earlier workflow of this id left; the deadline it was given. `None`: the id is
 /// taken.
-async fn insert_row<D: Driver>(
-    t: &mut Transaction<'_, D>,
+async fn insert_row(
+    t: &mut impl Ask,
     start: &Start,
     places: &Places,
 ) -> Result<Option<Option<Timestamp>>, Failure> {

@@ -32,14 +32,16 @@ mod statement;
 mod write;
 
 pub(crate) use alone::{
-    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, record, same, stored,
-    taken,
+    EXISTING, FINISH, INSERT, OWNER, RECORD, Recording, STORED, check_owner, insert, record, same,
+    stored, taken,
 };
+pub(crate) use batch::Places;
 pub(crate) use columns::format;
 pub(crate) use statement::{WRITE, WRITE_ENDS, WRITE_STARTS, WRITE_STEPS};
+pub(crate) use write::Start;
 
-use batch::{Answered, Batch, Places, Settled};
-use write::{Answer, Finish, Start, Step, Write};
+use batch::{Answered, Batch, Settled};
+use write::{Answer, Finish, Step, Write};
 
 /// How many writes share one commit at most: what a failure repeats one by one is bounded by it.
 const MAX_BATCH: usize = 512;
@@ -58,6 +60,7 @@ const MAX_WAITING: usize = 4096;
 pub(crate) struct Lanes {
     waiting: Vec<mpsc::Sender<Write>>,
     commits: Arc<AtomicU64>,
+    places: Arc<Places>,
 }
 
 impl Lanes {
@@ -81,7 +84,13 @@ impl Lanes {
         Self {
             waiting: (0..count.max(1)).map(lane).collect(),
             commits,
+            places,
         }
+    }
+
+    /// The order of what this process puts on queues.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// How many batches were committed.

@@ -16,11 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{error::Failure, watch::Watch};
 
+mod lent;
 mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use session::Session;
+use lent::Wish;
+pub(crate) use lent::{End, Lent};
+pub(crate) use session::{Places, Session};
 
 /// How many operations share one commit at most: what a rollback repeats and a crash loses is bounded by it.
 const MAX_BATCH: usize = 256;
@@ -32,6 +35,7 @@ const MAX_WAITING: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Lane {
     waiting: mpsc::Sender<Box<dyn Ride>>,
+    wishes: mpsc::Sender<Wish>,
     commits: Arc<AtomicU64>,
 }
 
@@ -39,20 +43,36 @@ impl Lane {
     /// Starts a lane on the current tokio runtime.
     pub(crate) fn start(session: Session, watch: Watch) -> Self {
         let (waiting, rides) = mpsc::channel(MAX_WAITING);
+        let (wishes, wished) = mpsc::channel(1);
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             rides,
+            wished,
             session,
             watch,
             commits: Arc::clone(&commits),
         };
         tokio::spawn(writer.run());
-        Self { waiting, commits }
+        Self {
+            waiting,
+            wishes,
+            commits,
+        }
     }
 
     /// How many transactions were committed.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Lends the connection, with a transaction open on it; nothing else is written until it comes back.
+    pub(crate) async fn lend(&self, read_only: bool) -> Result<Lent, Failure> {
+        let (caller, answer) = oneshot::channel();
+        let wish = Wish { read_only, caller };
+        match self.wishes.send(wish).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(Failure::closed())),
+            Err(_) => Err(Failure::closed()),
+        }
     }
 
     /// Runs `operation` in a transaction that it may share with others, and answers when that is committed.
@@ -135,6 +155,7 @@ where
 /// The lane's own end.
 struct Writer {
     rides: mpsc::Receiver<Box<dyn Ride>>,
+    wished: mpsc::Receiver<Wish>,
     session: Session,
     watch: Watch,
     commits: Arc<AtomicU64>,
@@ -144,13 +165,19 @@ impl Writer {
     async fn run(mut self) {
         let mut batch = Vec::new();
         loop {
+            // In no fixed order: neither writes nor lent transactions can keep the others out.
             tokio::select! {
-                biased;
                 taken = self.rides.recv_many(&mut batch, MAX_BATCH) => {
                     if taken == 0 {
                         return;
                     }
                     self.carry(std::mem::take(&mut batch)).await;
+                }
+                Some(wish) = self.wished.recv() => {
+                    let Some(back) = self.lend(wish).await else {
+                        return;
+                    };
+                    self = back;
                 }
                 () = self.watch.due() => {}
             }

@@ -1,6 +1,9 @@
 //! The connection that writes, and what operations of one transaction share.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use durable_core::{
     db::{Hint, HintHub},
@@ -8,7 +11,7 @@ use durable_core::{
 };
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{error::Failure, options::Clock, watch::Watch};
+use crate::{error::Failure, options::Clock, source::transactions, watch::Watch};
 
 /// What an operation works with: the connection, inside a transaction, and the transaction's instant.
 pub(crate) struct Session {
@@ -24,7 +27,24 @@ pub(crate) struct Session {
     /// Sent when the transaction is committed.
     hints: Vec<Hint>,
     subscribers: HintHub,
-    last_enqueued: HashMap<String, Timestamp>,
+    places: Arc<Places>,
+}
+
+/// When this process put something on each queue last.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<HashMap<String, Timestamp>>);
+
+impl Places {
+    /// When a row that goes on this queue now is created: not before now, and after all that this process put on it before.
+    pub(crate) fn next(&self, queue: &str, now: Timestamp) -> Timestamp {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = all.get_mut(queue) {
+            *last = now.max(Timestamp::from_millis(last.as_millis().saturating_add(1)));
+            return *last;
+        }
+        all.insert(queue.to_owned(), now);
+        now
+    }
 }
 
 impl Session {
@@ -33,6 +53,7 @@ impl Session {
         again: Option<SqliteConnectOptions>,
         clock: Clock,
         subscribers: HintHub,
+        places: Arc<Places>,
     ) -> Self {
         Self {
             conn,
@@ -43,7 +64,7 @@ impl Session {
             clock,
             hints: Vec::new(),
             subscribers,
-            last_enqueued: HashMap::new(),
+            places,
         }
     }
 
@@ -59,30 +80,35 @@ impl Session {
 
     /// When a row that goes on this queue now is created: not before now, and after all that this process put on it before.
     pub(crate) fn place_on(&mut self, queue: &str) -> Timestamp {
-        let now = self.now;
-        if let Some(last) = self.last_enqueued.get_mut(queue) {
-            *last = now.max(Timestamp::from_millis(last.as_millis().saturating_add(1)));
-            return *last;
-        }
-        self.last_enqueued.insert(queue.to_owned(), now);
-        now
+        self.places.next(queue, self.now)
     }
 
     /// Begins a transaction that will write; waits for another process's, at most the busy timeout.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        if self.broken
-            && let Some(again) = &self.again
-        {
-            self.conn = again.connect().await?;
-            self.broken = false;
-            self.connection = self.connection.wrapping_add(1);
-        }
+        self.connect_again().await?;
         let begun = self.execute("BEGIN IMMEDIATE").await;
         // A connection that cannot begin may have lost its thread or its file.
         self.broken = begun.is_err();
         // After the wait for the lock: what is written later has a later time.
         self.now = (self.clock)();
         begun
+    }
+
+    /// Begins a transaction that is lent: sqlx knows of it, so that one begun in it is a savepoint.
+    pub(super) async fn begin_lent(&mut self, read_only: bool) -> Result<(), Failure> {
+        self.connect_again().await?;
+        let begun = transactions::begin(&mut self.conn, read_only).await;
+        self.broken = begun.is_err();
+        self.now = (self.clock)();
+        begun
+    }
+
+    pub(crate) async fn commit_lent(&mut self) -> Result<(), sqlx::Error> {
+        transactions::commit(&mut self.conn).await
+    }
+
+    pub(crate) async fn rollback_lent(&mut self) {
+        self.broken = !transactions::rollback(&mut self.conn).await;
     }
 
     /// Looks for what other processes have written.
@@ -104,6 +130,17 @@ impl Session {
     /// Sends the hints of the transaction that was committed.
     pub(super) fn publish(&mut self) {
         self.subscribers.send(self.hints.drain(..));
+    }
+
+    async fn connect_again(&mut self) -> Result<(), Failure> {
+        if self.broken
+            && let Some(again) = &self.again
+        {
+            self.conn = again.connect().await?;
+            self.broken = false;
+            self.connection = self.connection.wrapping_add(1);
+        }
+        Ok(())
     }
 
     // Without sqlx's own transactions: they count the depth by what they asked for, and are wrong for ever after a rollback that

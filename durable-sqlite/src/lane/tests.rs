@@ -24,7 +24,7 @@ async fn lane() -> Lane {
     let seen = Seen::on(&mut conn, 0).await.unwrap();
     let subscribers = HintHub::new();
     let clock = Arc::new(|| durable_core::time::Timestamp::from_millis(7));
-    let session = Session::new(conn, None, clock, subscribers.clone());
+    let session = Session::new(conn, None, clock, subscribers.clone(), Arc::default());
     Lane::start(
         session,
         Watch::new(subscribers, Arc::new(Notify::new()), false, seen),

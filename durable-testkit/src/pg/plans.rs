@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use durable_pg::{
-    Driver, PgSystemDb,
+    Driver, PgDataSource, PgSystemDb,
     hot::{BEGIN_AS_GUEST, statements},
 };
 
@@ -40,6 +40,10 @@ pub async fn every_statement_keeps_to_its_indexes<D: Driver>() {
         .await
         .expect("the server answers");
     let own = system.driver().acquire().await;
+    // Statements about witnesses are of another database, which may be any.
+    let source = PgDataSource::<D>::options(database.url()).connect().await;
+    let migrated = source.expect("the server answers").migrate().await;
+    migrated.expect("the table of witnesses");
     let mut sessions = [
         Session {
             whose: "ours",

@@ -10,3 +10,4 @@ mod pooler;
 mod process;
 mod queue;
 mod quickstart;
+mod transfer;

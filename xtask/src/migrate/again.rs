@@ -39,7 +39,12 @@ fn call(root: &Path, options: &Options) -> Command {
         .arg(root.join("Cargo.toml"))
         .args(["--", "migrate"]);
     if let Some(url) = &options.database_url {
-        command.arg("--database-url").arg(url);
+        let option = if options.data_source {
+            "--data-source"
+        } else {
+            "--database-url"
+        };
+        command.arg(option).arg(url);
     }
     if let Some(schema) = &options.schema {
         command.args(["--schema", schema]);
@@ -74,8 +79,14 @@ mod tests {
             shown(&options),
             format!("{common} --database-url sqlite:shop.db")
         );
+        options.data_source = true;
+        assert_eq!(
+            shown(&options),
+            format!("{common} --data-source sqlite:shop.db")
+        );
         options = Options {
             database_url: None,
+            data_source: false,
             schema: Some("orders".to_owned()),
             app_role: Some("shop".to_owned()),
             create_database: true,

@@ -13,6 +13,8 @@ mod again;
 #[cfg(feature = "migrate")]
 mod postgres;
 #[cfg(feature = "migrate")]
+mod source;
+#[cfg(feature = "migrate")]
 mod sqlite;
 mod url;
 
@@ -26,6 +28,8 @@ const VARIABLE: &str = "DATABASE_URL";
 pub(crate) struct Options {
     /// The database, or [`VARIABLE`] if not given.
     pub(crate) database_url: Option<OsString>,
+    /// Whether the database is a data source of the application, not the system database.
+    pub(crate) data_source: bool,
     /// The schema of the system tables, if not the usual one.
     pub(crate) schema: Option<String>,
     /// The role of the application, which is granted what it needs.
@@ -58,6 +62,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     #[cfg(feature = "migrate")]
     {
         match &database {
+            Database::Sqlite(path) if options.data_source => source::sqlite(path),
+            Database::Postgres(url) if options.data_source => source::postgres(url, options),
             Database::Sqlite(path) => sqlite::migrate(path),
             Database::Postgres(url) => postgres::migrate(url, options),
         }
@@ -95,6 +101,11 @@ fn fits(options: &Options, database: &Database) -> Result<(), Failure> {
         return Err(Failure::usage(format!(
             "{option} is for Postgres; an SQLite file is made if it is not there, and belongs to whoever may write it"
         )));
+    }
+    if options.data_source && (options.create_database || options.mode != Mode::Run) {
+        return Err(Failure::usage(
+            "--data-source makes one table in a database of the application, which is there: it goes with --schema and --app-role only",
+        ));
     }
     if options.create_database && options.mode != Mode::Run {
         return Err(Failure::usage(
@@ -174,6 +185,11 @@ mod tests {
         };
         assert_eq!(fits(&dry, &postgres), Ok(()));
         assert!(fits(&dry, &sqlite).is_err());
+        let source = Options {
+            data_source: true,
+            ..dry.clone()
+        };
+        assert!(fits(&source, &postgres).is_err());
         let both = Options {
             create_database: true,
             ..dry

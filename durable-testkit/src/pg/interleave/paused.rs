@@ -1,6 +1,6 @@
 //! A driver over another one whose connections stop before each statement about the system tables.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
@@ -65,6 +65,10 @@ impl<D: Driver> Driver for Paused<D> {
 
     async fn listen(&self, channels: &[&str]) -> Result<Self::Listener, DriverError> {
         self.inner.listen(channels).await
+    }
+
+    fn said(error: &(dyn StdError + 'static)) -> Option<DriverError> {
+        D::said(error)
     }
 }
 
@@ -132,6 +136,32 @@ impl<C: Connection> PausedConnection<C> {
 
 #[async_trait]
 impl<C: Connection> Connection for PausedConnection<C> {
+    type Raw = C::Raw;
+
+    fn raw(&mut self) -> Result<&mut C::Raw, DriverError> {
+        self.inner.raw()
+    }
+
+    async fn query_on(
+        raw: &mut C::Raw,
+        statement: &Arc<str>,
+        parameters: &[Param<'_>],
+    ) -> Result<Vec<Row>, DriverError> {
+        C::query_on(raw, statement, parameters).await
+    }
+
+    async fn begin(&mut self, script: &str) -> Result<(), DriverError> {
+        self.inner.begin(script).await
+    }
+
+    async fn commit(&mut self) -> Result<(), DriverError> {
+        self.inner.commit().await
+    }
+
+    async fn rollback(&mut self) -> Result<(), DriverError> {
+        self.inner.rollback().await
+    }
+
     async fn query(
         &mut self,
         statement: &Arc<str>,
