@@ -139,9 +139,14 @@ async fn is_locked<D: Driver>(
 
 /// Which mode it is that shares sessions.
 async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
+    let mut odd = None;
     for _ in 0..ATTEMPTS {
-        let Some(mut connection) = connected(driver).await? else {
-            continue;
+        let mut connection = match driver.dedicated().await {
+            Err(error) if error.is_mixed_up() => {
+                odd = Some(error);
+                continue;
+            }
+            made => made?,
         };
         match connection.batch("BEGIN").await {
             Err(error) if error.is_about_statement_mode() => return Ok(Mode::Statement),
@@ -150,7 +155,11 @@ async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
         connection.batch("ROLLBACK").await?;
         return Ok(Mode::Transaction);
     }
-    Ok(Mode::Transaction)
+    match odd {
+        // No pooler answers a login so, and each time: it is something else.
+        Some(error) if !error.is_about_prepared() => Err(error),
+        _ => Ok(Mode::Transaction),
+    }
 }
 
 /// What came of the second connection.

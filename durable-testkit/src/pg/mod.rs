@@ -18,6 +18,7 @@ pub mod interleave;
 pub mod local;
 pub mod plans;
 pub mod prepares;
+pub mod refusals;
 mod relay;
 
 pub use case::PgFactory;

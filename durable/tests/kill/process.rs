@@ -19,10 +19,17 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example with these arguments, its output kept.
+/// An example with these arguments, its output kept. The environment names no database.
 pub fn start(name: &str, args: &[&str]) -> Child {
+    start_on(name, args, None)
+}
+
+/// The same, with what the environment names as the database.
+pub fn start_on(name: &str, args: &[&str], database_url: Option<&str>) -> Child {
     Command::new(example(name))
         .args(args)
+        .env_remove("DATABASE_URL")
+        .envs(database_url.map(|url| ("DATABASE_URL", url)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -96,9 +96,9 @@ fn fits(options: &Options, database: &Database) -> Result<(), Failure> {
             "{option} is for Postgres; an SQLite file is made if it is not there, and belongs to whoever may write it"
         )));
     }
-    if options.create_database && options.mode != Mode::Run {
+    if options.create_database && options.mode == Mode::Check {
         return Err(Failure::usage(
-            "--dry-run and --check change nothing, so they do not go with --create-database",
+            "--check changes nothing, so it does not go with --create-database; --dry-run shows what would be created",
         ));
     }
     Ok(())
@@ -174,10 +174,12 @@ mod tests {
         };
         assert_eq!(fits(&dry, &postgres), Ok(()));
         assert!(fits(&dry, &sqlite).is_err());
-        let both = Options {
+        let mut both = Options {
             create_database: true,
             ..dry
         };
+        assert_eq!(fits(&both, &postgres), Ok(()));
+        both.mode = Mode::Check;
         assert!(fits(&both, &postgres).is_err());
     }
 
