@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
     error::Failure,
+    leases::Leases,
     options::Bounds,
     session::Session,
     text::{SchemaName, Texts},
@@ -29,6 +30,7 @@ pub(crate) struct Core<D: Driver> {
     pub(crate) listen_notify: bool,
     pub(crate) hub: HintHub,
     pub(crate) session: Session,
+    pub(crate) leases: Leases,
     pub(crate) bounds: Bounds,
     borrowed: Semaphore,
 }
@@ -40,7 +42,14 @@ pub(crate) struct Borrowed<'a, D: Driver> {
 }
 
 impl<D: Driver> Core<D> {
-    pub(crate) fn new(driver: D, schema: SchemaName, listen_notify: bool, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        driver: D,
+        schema: SchemaName,
+        listen_notify: bool,
+        bounds: Bounds,
+        lease: Option<Duration>,
+    ) -> Self {
+        let leases = Leases::start(driver.clone(), &schema, bounds.clone(), lease);
         let session = Session::start(
             driver.clone(),
             schema.clone(),
@@ -53,6 +62,7 @@ impl<D: Driver> Core<D> {
             listen_notify,
             hub: HintHub::new(),
             session,
+            leases,
             bounds,
             borrowed: Semaphore::new(BORROWED),
         }

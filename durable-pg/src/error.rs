@@ -172,7 +172,6 @@ impl DriverError {
     /// Whether the answer is to what another client asked, or prepared: a statement that was not there or was there already, an answer that
     /// does not fit.
     pub(crate) fn is_mixed_up(&self) -> bool {
-        // By its words where the driver tells no SQLSTATE.
         let words = [
             "unexpected message from server",
             "unexpected or invalid data",
@@ -182,10 +181,12 @@ impl DriverError {
             || words.iter().any(|words| self.message.contains(words))
     }
 
-    /// Whether the answer is that of Postgres to a statement that was not prepared, or was already.
+    /// Whether a prepared statement was not there, or was there already.
     pub(crate) fn is_about_prepared(&self) -> bool {
-        let words = "prepared statement";
-        self.message.contains(words) || matches!(self.code(), Some("26000" | "42P05"))
+        // By its words where the driver tells no SQLSTATE.
+        self.code()
+            .is_some_and(|code| ["26000", "42P05"].contains(&code))
+            || self.message.contains("prepared statement")
     }
 
     /// Whether a pooler refused a transaction because of its mode.

@@ -16,14 +16,17 @@ use crate::{
     Driver, PgSystemDb, Row,
     changes::{change, lock, with_instant},
     error::Failure,
+    leases,
     queues::{CanRun, can_run, is_current, take},
+    room,
     rows::{self, now_ms, row_columns},
-    session::DEAD,
+    session::{DEAD, DEAD_OR_LAPSED},
     transaction::Transaction,
     value::params,
 };
 
 const JOINING: &str = "join as an executor";
+const LEAVING: &str = "leave as an executor";
 const LOOKING: &str = "look for abandoned workflows";
 
 /// How many processes with the default id may live beside each other.
@@ -51,13 +54,24 @@ impl<D: Driver> Executors for PgSystemDb<D> {
     }
 
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
-        let unlocked = self.core().session.unlock(executor).await;
-        unlocked.map_err(|failure| failure.into_error("leave as an executor"))
+        let core = self.core();
+        let life = core.leases.let_go(executor);
+        let unlocked = core.session.unlock(executor).await;
+        if let Some(life) = life {
+            let ended = core
+                .ask(LEAVING, leases::END, params![executor.as_str(), life])
+                .await;
+            if let Err(error) = ended {
+                tracing::debug!(%executor, %error, "the lease is not given back; it ends by itself");
+            }
+        }
+        unlocked.map_err(|failure| failure.into_error(LEAVING))
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
         let own = &query.claimant.executor;
-        let mut executors = self.dead(self.executors(&query.claimant).await?).await?;
+        let others = self.executors(&query.claimant).await?;
+        let mut executors = self.dead(own, others).await?;
         if query.own {
             executors.push(own.clone());
         }
@@ -70,7 +84,7 @@ impl<D: Driver> Executors for PgSystemDb<D> {
         }
         // One that came back since may have taken its rows up again; the tokens that were read are then not to be used.
         executors.retain(|id| id != own);
-        let mut dead: HashSet<ExecutorId> = self.dead(executors).await?.into_iter().collect();
+        let mut dead: HashSet<ExecutorId> = self.dead(own, executors).await?.into_iter().collect();
         dead.insert(own.clone());
         Ok(left
             .into_iter()
@@ -103,15 +117,21 @@ impl<D: Driver> Executors for PgSystemDb<D> {
     }
 }
 
-/// By the primary key.
+/// By the primary key. Waits for whoever relies on the earlier life: see `queues::LIFE`. `$3` the lease.
 const NEXT_INCARNATION: &str = concat!(
-    "INSERT INTO dbos.durable_executors AS e (executor_id, incarnation, application_name, last_seen_epoch_ms)
-    VALUES ($1, 1, $2, ",
+    "WITH earlier AS (
+        SELECT 1
+        FROM dbos.durable_executors AS e
+        WHERE e.executor_id = $1
+        FOR UPDATE)
+    INSERT INTO dbos.durable_executors AS e (executor_id, incarnation, application_name, last_seen_epoch_ms, lease_ms)
+    SELECT $1, 1, $2, ",
     now_ms!(),
-    ")
+    ", $3::bigint
+    FROM (SELECT count(*) FROM earlier) AS waited
     ON CONFLICT (executor_id) DO UPDATE
         SET incarnation = e.incarnation + 1, application_name = excluded.application_name,
-            last_seen_epoch_ms = excluded.last_seen_epoch_ms
+            last_seen_epoch_ms = excluded.last_seen_epoch_ms, lease_ms = excluded.lease_ms
     RETURNING e.incarnation"
 );
 
@@ -151,7 +171,11 @@ impl<D: Driver> PgSystemDb<D> {
     async fn begin_life(&self, id: ExecutorId, application: &str) -> Result<Joined> {
         let numbered = self
             .core()
-            .ask(JOINING, NEXT_INCARNATION, params![id.as_str(), application])
+            .ask(
+                JOINING,
+                NEXT_INCARNATION,
+                params![id.as_str(), application, self.core().leases.declared()],
+            )
             .await;
         let incarnation = numbered.and_then(|mut rows| {
             let row = rows.pop().map(|mut row| row.some_integer());
@@ -159,7 +183,11 @@ impl<D: Driver> PgSystemDb<D> {
                 .map_err(|error| Failure::from(error).into_error(JOINING))
         });
         match incarnation {
-            Ok(Some(incarnation)) => Ok(Joined { id, incarnation }),
+            Ok(Some(incarnation)) => {
+                self.core().leases.hold(id.clone(), incarnation);
+                room::look(self.core()).await;
+                Ok(Joined { id, incarnation })
+            }
             Ok(None) => Err(DbError::broken(JOINING, "a life has no number")),
             Err(error) => {
                 // It cannot be told from here whether that helps; the session ends with the process in any case.
@@ -186,18 +214,39 @@ impl<D: Driver> PgSystemDb<D> {
         ids(found)
     }
 
-    /// Those of the executors that do not live.
-    async fn dead(&self, executors: Vec<ExecutorId>) -> Result<Vec<ExecutorId>> {
-        if executors.is_empty() {
-            return Ok(executors);
+    /// Those of the executors that do not live; none while `own` cannot tell.
+    async fn dead(
+        &self,
+        own: &ExecutorId,
+        mut executors: Vec<ExecutorId>,
+    ) -> Result<Vec<ExecutorId>> {
+        let core = self.core();
+        if executors.is_empty() || !core.session.is_settled() {
+            return Ok(Vec::new());
+        }
+        let lives_here = core.session.holds(own);
+        if lives_here {
+            executors.push(own.clone());
         }
         let asked = rows::list(&executors);
-        let schema = self.core().schema().as_str();
-        let found = self
-            .core()
-            .ask(LOOKING, DEAD, params![schema, &asked])
-            .await?;
-        ids(found)
+        let schema = core.schema().as_str();
+        let found = match core.leases.run() {
+            Some(run) => {
+                core.ask(
+                    LOOKING,
+                    DEAD_OR_LAPSED,
+                    params![schema, &asked, run.since, run.last, run.gap],
+                )
+                .await?
+            }
+            None => core.ask(LOOKING, DEAD, params![schema, &asked]).await?,
+        };
+        let dead = ids(found)?;
+        // Our session is gone and has not noticed: so may be those of all the others.
+        if lives_here && dead.contains(own) {
+            return Ok(Vec::new());
+        }
+        Ok(dead)
     }
 
     /// What executors hold that the asking one can run.

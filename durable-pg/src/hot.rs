@@ -1,8 +1,8 @@
 //! The statements that run while workflows do, for tests that look at their plans.
 
 use crate::{
-    changes, events, executors, lane, messages, options, queues, steps, transaction, versions,
-    waits, workflows,
+    changes, events, executors, lane, leases, messages, options, queues, session, steps,
+    transaction, versions, waits, workflows,
 };
 
 /// What a session of our own is set to.
@@ -31,6 +31,8 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("lane::WRITE_ENDS", lane::WRITE_ENDS),
         ("lane::WRITE_STARTS", lane::WRITE_STARTS),
         ("lane::WRITE_STEPS", lane::WRITE_STEPS),
+        ("leases::BEAT", leases::BEAT),
+        ("leases::END", leases::END),
         ("messages::CONSUME", messages::CONSUME),
         ("messages::DELIVER", messages::DELIVER),
         ("messages::EXISTS", messages::EXISTS),
@@ -38,6 +40,9 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("queues::ANY_CANDIDATE", queues::ANY_CANDIDATE),
         ("queues::CANDIDATES", queues::CANDIDATES),
         ("queues::CLAIMED_BY", queues::CLAIMED_BY),
+        ("queues::LIFE", queues::LIFE),
+        ("session::DEAD", session::DEAD),
+        ("session::DEAD_OR_LAPSED", session::DEAD_OR_LAPSED),
         ("steps::HISTORIES", steps::HISTORIES),
         ("versions::STRANDED", versions::STRANDED),
         ("waits::POLL", waits::POLL),

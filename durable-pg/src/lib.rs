@@ -9,7 +9,7 @@
 //! - `text`: statements, for the schema in use
 //! - `lane`: the writers, which put all writes of workflows that wait into one commit
 //! - `transaction`, `changes`: everything rarer, around the state machine of `durable_core`
-//! - `session`, `hints`: who lives, and wake-ups between processes
+//! - `session`, `leases`, `hints`: who lives, and wake-ups between processes
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
 //! - `rows`: what columns mean
@@ -26,9 +26,11 @@ mod hints;
 #[doc(hidden)]
 pub mod hot;
 mod lane;
+mod leases;
 mod messages;
 mod options;
 mod queues;
+mod room;
 mod rows;
 mod schema;
 mod session;

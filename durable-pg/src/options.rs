@@ -17,8 +17,17 @@ const MAX_LANES: usize = 16;
 /// How many connections a pool of our own has at most, unless given.
 const DEFAULT_POOL_SIZE: u32 = 20;
 
+/// How many connections stay beside the pool and the lanes: the listener's, the session's with the executors' locks, the heartbeat's.
+const STAYING: u32 = 3;
+
 /// A pool smaller than this makes calls wait for each other.
 const SMALL_POOL: u32 = 5;
+
+/// How long an executor lives without a heartbeat, unless given.
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// The shortest and the longest lease that can be asked for.
+const LEASES: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(3600));
 
 /// How long a call waits for a connection of our own pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,6 +85,8 @@ pub(crate) struct Bounds {
     pub(crate) prepare: Arc<str>,
     /// How long an answer may take.
     pub(crate) answered: Option<Duration>,
+    /// How many a process may open in all; `None`: as many as the application's pool has.
+    pub(crate) connections: Option<u32>,
 }
 
 impl Bounds {
@@ -104,6 +115,7 @@ pub struct PgOptions<D: Driver> {
     pub(crate) schema: String,
     pub(crate) lanes: usize,
     pub(crate) listen_notify: bool,
+    lease: Option<Duration>,
     pool_size: u32,
     statement_timeout: Duration,
     idle_timeout: Duration,
@@ -129,6 +141,7 @@ impl<D: Driver> PgOptions<D> {
             schema: DEFAULT_SCHEMA.to_owned(),
             lanes: DEFAULT_LANES,
             listen_notify: true,
+            lease: Some(DEFAULT_LEASE),
             pool_size: DEFAULT_POOL_SIZE,
             statement_timeout: STATEMENT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
@@ -148,6 +161,10 @@ impl<D: Driver> PgOptions<D> {
     }
 
     /// How many connections a pool of our own has at most; 20 unless given, at least 1. A pool of the application keeps its size.
+    ///
+    /// Below 5 a warning is logged, as calls wait for each other. A process opens three more and one for each lane. When an executor begins to
+    /// live and these, times the executors that live on the database, come near to the server's `max_connections`, that is
+    /// logged as a warning too.
     pub fn pool_size(mut self, size: u32) -> Self {
         self.pool_size = size.max(1);
         self
@@ -189,6 +206,27 @@ impl<D: Driver> PgOptions<D> {
         self
     }
 
+    /// How long an executor of this process lives without a heartbeat: 30 s unless given, 3 s to 1 hour. It writes one every quarter of
+    /// that, at most every 5 s, on a connection of its own.
+    ///
+    /// A process that dies frees its executor's lock, and is found dead at once. One that is paused or cut off keeps it, maybe for hours;
+    /// its workflows are adopted when its lease has ended, by any living executor of the same application and version whose own heartbeats
+    /// have gone through for as long: at most the lease and a
+    /// [`recovery_interval`](durable_core::AppBuilder::recovery_interval) after its last heartbeat. When it wakes it writes nothing of
+    /// what was adopted, and goes on with the rest. The lease of an executor is the one that it was opened with, whatever others have; but
+    /// those whose leases are more than twice as long may not be able to judge it, so give all processes of an application the same.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease.clamp(LEASES.0, LEASES.1));
+        self
+    }
+
+    /// Whether executors have leases; on unless turned off, and then of 30 s or as given last. Without one an executor of this process
+    /// counts as dead only when its lock is free, and this process takes others for dead only then.
+    pub fn leases(mut self, on: bool) -> Self {
+        self.lease = on.then(|| self.lease.unwrap_or(DEFAULT_LEASE));
+        self
+    }
+
     /// A migration of the database, for a command of the application's own: it is run apart from the processes that use the database,
     /// by a role that may create what they need.
     ///
@@ -213,8 +251,11 @@ impl<D: Driver> PgOptions<D> {
         let answered = Some(self.statement_timeout)
             .filter(|timeout| !timeout.is_zero())
             .map(|timeout| timeout.saturating_add(GRACE));
+        let mut connections = None;
         let driver = match self.source {
             Source::Url(url) => {
+                let lanes = u32::try_from(self.lanes).unwrap_or(u32::MAX);
+                connections = Some(self.pool_size.saturating_add(lanes).saturating_add(STAYING));
                 if self.pool_size < SMALL_POOL {
                     tracing::warn!(
                         size = self.pool_size,
@@ -238,7 +279,12 @@ impl<D: Driver> PgOptions<D> {
             schema,
             self.lanes,
             self.listen_notify,
-            Bounds { prepare, answered },
+            Bounds {
+                prepare,
+                answered,
+                connections,
+            },
+            self.lease,
         ))
     }
 }

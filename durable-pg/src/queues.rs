@@ -206,12 +206,12 @@ pub(crate) fn take(found: Vec<Claimed>, changed: Vec<WorkflowRow>) -> Vec<Claime
         .collect()
 }
 
-/// By the primary key. Locked, so that no later life begins before the transaction ends.
-const LIFE: &str = "
+/// By the primary key. Locked, so that no later life begins before the transaction ends; heartbeats go on meanwhile.
+pub(crate) const LIFE: &str = "
     SELECT e.incarnation
     FROM dbos.durable_executors AS e
     WHERE e.executor_id = $1
-    FOR SHARE";
+    FOR KEY SHARE";
 
 /// Whether the request is not of an earlier life of its executor; it stays so until the transaction ends.
 pub(crate) async fn is_current<D: Driver>(

@@ -11,11 +11,14 @@ use std::{
 };
 
 use durable_core::{db::Hint, ids::ExecutorId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     Connection as _, Driver, DriverError, core::prepared, error::Failure, hints::told_as,
-    options::Bounds, text::SchemaName, value::params,
+    leases::has_lapsed, options::Bounds, text::SchemaName, value::params,
 };
 
 /// How many hints may wait to be told; more are left to polling.
@@ -23,6 +26,10 @@ const MAX_TOLD: usize = 8192;
 
 /// How often the session is looked at while it holds locks.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// After an outage of the database no lock is held, and each process takes its own again within a heartbeat: until then a free lock says
+/// nothing.
+const SETTLING: Duration = HEARTBEAT.saturating_mul(2);
 
 /// The number that is locked for the executor with this id. `$1` the schema.
 macro_rules! lock_key {
@@ -47,6 +54,8 @@ pub(crate) struct Session {
     wishes: mpsc::UnboundedSender<Wish>,
     told: Option<mpsc::Sender<(&'static str, String)>>,
     held: Arc<Mutex<BTreeSet<ExecutorId>>>,
+    /// When a session was made in place of one that broke.
+    remade: Arc<Mutex<Option<Instant>>>,
 }
 
 enum Wish {
@@ -65,11 +74,13 @@ impl Session {
         let (wishes, wished) = mpsc::unbounded_channel();
         let (told, hints) = mpsc::channel(MAX_TOLD);
         let held = Arc::new(Mutex::default());
+        let remade = Arc::new(Mutex::default());
         let holder = Holder {
             driver,
             bounds,
             schema,
             held: Arc::clone(&held),
+            remade: Arc::clone(&remade),
             missing: BTreeSet::new(),
             connection: None,
         };
@@ -78,6 +89,7 @@ impl Session {
             wishes,
             told: notify.then_some(told),
             held,
+            remade,
         }
     }
 
@@ -89,18 +101,25 @@ impl Session {
 
     /// Ends a life; does nothing if it is not held here.
     pub(crate) async fn unlock(&self, id: &ExecutorId) -> Result<(), Failure> {
-        let held = self
-            .held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(id);
-        if !held {
+        if !self.holds(id) {
             return Ok(());
         }
         let (answer, unlocked) = oneshot::channel();
         self.wish(Wish::Unlock(id.clone(), answer), unlocked)
             .await?;
         Ok(())
+    }
+
+    /// Whether the executor lives here.
+    pub(crate) fn holds(&self, id: &ExecutorId) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.contains(id)
+    }
+
+    /// Whether the others have had time to take their locks again, if the session has broken.
+    pub(crate) fn is_settled(&self) -> bool {
+        let remade = self.remade.lock().unwrap_or_else(PoisonError::into_inner);
+        remade.is_none_or(|remade| remade.elapsed() >= SETTLING)
     }
 
     async fn wish(
@@ -127,6 +146,7 @@ struct Holder<D: Driver> {
     bounds: Bounds,
     schema: SchemaName,
     held: Arc<Mutex<BTreeSet<ExecutorId>>>,
+    remade: Arc<Mutex<Option<Instant>>>,
     /// Those of the held whose locks the present session does not have: they are tried again at each heartbeat.
     missing: BTreeSet<ExecutorId>,
     connection: Option<D::Connection>,
@@ -191,9 +211,9 @@ impl<D: Driver> Holder<D> {
         let text = Arc::from(statement);
         let schema = self.schema.clone();
         let mut connection = self.connected().await?;
-        let answer = connection
-            .query(&text, params![schema.as_str(), id.as_str()])
-            .await;
+        let parameters = [schema.as_str().into(), id.as_str().into()];
+        let asked = connection.query(&text, &parameters);
+        let answer = self.bounds.answer(asked).await;
         self.keep(connection, answer.as_ref().err());
         let mut row = answer?
             .pop()
@@ -212,7 +232,9 @@ impl<D: Driver> Holder<D> {
             return;
         };
         let text = Arc::from(TELL);
-        let answer = connection.query(&text, params![&channels, &payloads]).await;
+        let parameters = [(&channels).into(), (&payloads).into()];
+        let told = connection.query(&text, &parameters);
+        let answer = self.bounds.answer(told).await;
         if let Err(error) = &answer {
             tracing::debug!(%error, "hints are not told to other processes");
         }
@@ -228,7 +250,7 @@ impl<D: Driver> Holder<D> {
         let Ok(mut connection) = self.connected().await else {
             return;
         };
-        let answer = connection.batch(ALIVE).await;
+        let answer = self.bounds.answer(connection.batch(ALIVE)).await;
         let lost = answer.is_err();
         self.keep(connection, answer.err().as_ref());
         if lost {
@@ -267,6 +289,10 @@ impl<D: Driver> Holder<D> {
         connection.batch(NO_DISK).await?;
         let held = self.held().clone();
         self.missing.clear();
+        if !held.is_empty() {
+            let mut remade = self.remade.lock().unwrap_or_else(PoisonError::into_inner);
+            *remade = Some(Instant::now());
+        }
         for id in held {
             let locked = connection
                 .query(&Arc::from(LOCK), params![self.schema.as_str(), id.as_str()])
@@ -297,15 +323,24 @@ impl<D: Driver> Holder<D> {
     }
 }
 
-/// Those of the executors that do not live. `$1` the schema, `$2` their ids.
-pub(crate) const DEAD: &str = concat!(
-    "SELECT e.id
+/// The executors that are asked for, with their locks' numbers.
+macro_rules! dead {
+    () => {
+        concat!(
+            "SELECT e.id
     FROM (
         SELECT w.id, ",
-    lock_key!("w.id"),
-    " AS key
-        FROM unnest($2::text[]) AS w (id)) AS e
-    WHERE NOT EXISTS (
+            lock_key!("w.id"),
+            " AS key
+        FROM unnest($2::text[]) AS w (id)) AS e"
+        )
+    };
+}
+
+/// Whether nobody holds the lock on executor `e.id`.
+macro_rules! lock_is_free {
+    () => {
+        "NOT EXISTS (
         SELECT 1
         FROM pg_catalog.pg_locks AS l
         WHERE l.locktype = 'advisory'
@@ -313,4 +348,28 @@ pub(crate) const DEAD: &str = concat!(
           AND l.objsubid = 1
           AND l.granted
           AND (l.classid::bigint << 32) | l.objid::bigint = e.key)"
+    };
+}
+
+/// How many connections the server takes, and how many executors live on this database. `$1` the schema. All that have ever lived are
+/// looked at; asked once in a life.
+pub(crate) const LIVING: &str = concat!(
+    "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint,
+        count(*)
+    FROM dbos.durable_executors AS w
+    JOIN pg_catalog.pg_locks AS l
+        ON (l.classid::bigint << 32) | l.objid::bigint = ",
+    lock_key!("w.executor_id"),
+    "
+    WHERE l.locktype = 'advisory'
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+      AND l.objsubid = 1
+      AND l.granted"
 );
+
+/// Those of the executors that do not live. `$1` the schema, `$2` their ids.
+pub(crate) const DEAD: &str = concat!(dead!(), " WHERE ", lock_is_free!());
+
+/// The same, judging leases too: see [`has_lapsed`] for `$3` to `$5`.
+pub(crate) const DEAD_OR_LAPSED: &str =
+    concat!(dead!(), " WHERE ", lock_is_free!(), " OR ", has_lapsed!());

@@ -1,6 +1,6 @@
 //! The handle.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use durable_core::{
@@ -37,7 +37,7 @@ impl<D: Driver> PgSystemDb<D> {
     /// Opens the database of a pool that the application has. Errors: see [`PgOptions::connect`].
     ///
     /// At most three of its connections are used at the same time, and nothing is set in their sessions beyond a transaction. The
-    /// connections that write, listen and hold the executor's lock for as long as the process lives are made beside it, as the
+    /// connections that write, listen, hold the executor's lock and write its heartbeat for as long as the process lives are made beside it, as the
     /// pool makes its own.
     pub async fn from_pool(pool: D::Pool) -> Result<Self, DriverError> {
         Self::pool_options(pool).connect().await
@@ -59,8 +59,9 @@ impl<D: Driver> PgSystemDb<D> {
         lanes: usize,
         listen_notify: bool,
         bounds: Bounds,
+        lease: Option<Duration>,
     ) -> Self {
-        let core = Arc::new(Core::new(driver, schema, listen_notify, bounds));
+        let core = Arc::new(Core::new(driver, schema, listen_notify, bounds, lease));
         Self {
             shared: Arc::new(Shared {
                 lanes: Lanes::start(&core, lanes),

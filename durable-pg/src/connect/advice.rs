@@ -4,8 +4,8 @@
 const BY_CODE: [(&str, &str); 6] = [
     (
         "53300",
-        "the server has no connection left: make the pools of the processes that use it smaller (`pool_size`; a process takes that many \
-         and four more), or raise `max_connections` of the server",
+        "the server has no connection left: make the pools of the processes that use it smaller (`pool_size`; a process takes \
+         that many, one for each lane and three more), or raise `max_connections` of the server",
     ),
     (
         "28P01",

@@ -59,7 +59,7 @@ pub(crate) async fn check<D: Driver>(driver: &D) -> Result<(), DriverError> {
         Mode::OneOnly => Err(DriverError::pool_too_small(format!(
             "DURABLE_POOL_TOO_SMALL: {place} gave a first connection and no second one within {PATIENCE:?}: a pooler in session mode whose \
              `default_pool_size` (or `max_db_connections`) is 1, or whose sessions are all taken. A process needs one for each \
-             connection of its pool and four more; raise it in the pooler, or connect past it, to Postgres itself"
+             connection of its pool, one for each lane and three more; raise it in the pooler, or connect past it, to Postgres itself"
         ))),
     }
 }
@@ -139,14 +139,9 @@ async fn is_locked<D: Driver>(
 
 /// Which mode it is that shares sessions.
 async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
-    let mut odd = None;
     for _ in 0..ATTEMPTS {
-        let mut connection = match driver.dedicated().await {
-            Err(error) if error.is_mixed_up() => {
-                odd = Some(error);
-                continue;
-            }
-            made => made?,
+        let Some(mut connection) = connected(driver).await? else {
+            continue;
         };
         match connection.batch("BEGIN").await {
             Err(error) if error.is_about_statement_mode() => return Ok(Mode::Statement),
@@ -155,11 +150,7 @@ async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
         connection.batch("ROLLBACK").await?;
         return Ok(Mode::Transaction);
     }
-    match odd {
-        // No pooler answers a login so, and each time: it is something else.
-        Some(error) if !error.is_about_prepared() => Err(error),
-        _ => Ok(Mode::Transaction),
-    }
+    Ok(Mode::Transaction)
 }
 
 /// What came of the second connection.
@@ -185,12 +176,20 @@ async fn second<D: Driver>(driver: &D) -> Result<Second<D::Connection>, DriverEr
     })
 }
 
-/// A connection; `None`: what the driver prepared to set it up was not there, or there already, so its session was another's.
+/// A connection; `None`: its session was another's, as what the driver prepared to set it up was not there, or there already, or as it got
+/// another's answer and a second try got the right one. What never gets a right answer is no Postgres server.
 async fn connected<D: Driver>(driver: &D) -> Result<Option<D::Connection>, DriverError> {
-    match driver.dedicated().await {
-        Err(error) if error.is_mixed_up() => Ok(None),
-        made => made.map(Some),
+    let mut odd = None;
+    for _ in 0..ATTEMPTS {
+        match driver.dedicated().await {
+            Err(error) if error.is_about_prepared() => return Ok(None),
+            Err(error) if error.is_mixed_up() => odd = Some(error),
+            Err(error) => return Err(error),
+            Ok(_) if odd.is_some() => return Ok(None),
+            Ok(connection) => return Ok(Some(connection)),
+        }
     }
+    Err(odd.unwrap_or_else(|| DriverError::unlike("there is no connection")))
 }
 
 /// The number of the server process that answers; `None`: it is not the one that prepared the question.

@@ -189,7 +189,7 @@ impl<D: Driver> Migration<D> {
             found: &catalog,
         };
         let changes = if found.is_newer() {
-            planner.make_own()
+            planner.make_own(&catalog::wanted(session).await?)
         } else if found == FoundSchema::Nothing {
             planner.make_all()
         } else {

@@ -106,11 +106,14 @@ impl Planner<'_> {
     }
 
     /// What is missing of our own.
-    pub(super) fn make_own(&self) -> Vec<Step> {
+    pub(super) fn make_own(&self, wanted: &Catalog) -> Vec<Step> {
         let mut steps = Steps::new(self.schema);
         for table in target::tables().filter(|made| made.name == target::OWN_TABLE) {
-            if !self.found.tables.contains_key(table.name) {
-                steps.together(table.sql);
+            match self.found.tables.get(table.name) {
+                None => steps.together(table.sql),
+                Some(found) => {
+                    alter::columns(&mut steps, table.name, found, &wanted.tables[table.name]);
+                }
             }
         }
         steps.0

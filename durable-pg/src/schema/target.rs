@@ -49,7 +49,7 @@ pub const NEEDED: [(&str, &str); 10] = [
     ),
     (
         OWN_TABLE,
-        "executor_id application_name incarnation last_seen_epoch_ms",
+        "executor_id application_name incarnation last_seen_epoch_ms lease_ms",
     ),
 ];
 

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 mod case;
 pub mod interleave;
+pub mod leases;
 #[cfg(feature = "pg-local")]
 pub mod local;
 pub mod plans;

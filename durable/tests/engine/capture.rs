@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     fmt::{self, Write as _},
     sync::Once,
+    thread::{self, ThreadId},
 };
 
 use tracing::{
@@ -17,7 +18,7 @@ thread_local! {
 }
 
 /// The lines of the level "info" and above that this thread has told, each as `LEVEL message field=value …`.
-pub struct Captured(());
+pub struct Captured(ThreadId);
 
 impl Captured {
     /// Captures what this thread tells from now on: all of a test that runs on one.
@@ -26,14 +27,16 @@ impl Captured {
         static SET: Once = Once::new();
         SET.call_once(|| tracing::subscriber::set_global_default(Lines).expect("the only one"));
         LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
-        Self(())
+        Self(thread::current().id())
     }
 
     pub fn lines(&self) -> Vec<String> {
+        assert_eq!(self.0, thread::current().id(), "another thread's lines");
         LINES.with_borrow(|lines| lines.clone().unwrap_or_default())
     }
 
     pub fn clear(&self) {
+        assert_eq!(self.0, thread::current().id(), "another thread's lines");
         LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
     }
 }

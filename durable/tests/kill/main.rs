@@ -1,8 +1,12 @@
-//! Real processes, killed with SIGKILL: the examples, as a user runs them.
+//! Real processes, killed with SIGKILL or paused with SIGSTOP: the examples, as a user runs them.
 
 // A test program has no outside.
 #![allow(unreachable_pub)]
 
+#[cfg(all(unix, feature = "pg-sqlx"))]
+mod pause;
+#[cfg(all(unix, feature = "pg-sqlx"))]
+mod pooler;
 mod process;
 mod queue;
 mod quickstart;

@@ -19,17 +19,22 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example with these arguments, its output kept. The environment names no database.
+/// An example with these arguments, its output kept; it reads what is written to it. The environment names no database.
 pub fn start(name: &str, args: &[&str]) -> Child {
-    start_on(name, args, None)
-}
-
-/// The same, with what the environment names as the database.
-pub fn start_on(name: &str, args: &[&str], database_url: Option<&str>) -> Child {
     Command::new(example(name))
         .args(args)
         .env_remove("DATABASE_URL")
-        .envs(database_url.map(|url| ("DATABASE_URL", url)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts")
+}
+
+/// An example without arguments, with these variables in its environment.
+pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(example(name))
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -9,7 +9,7 @@ use durable::{
     state::Status,
 };
 
-use crate::process::{Random, finish, kill, start, start_on};
+use crate::process::{Random, finish, kill, start, start_with};
 
 const STEPS: [&str; 5] = [
     "reserve stock",
@@ -220,7 +220,10 @@ fn the_first_line_names_the_database_without_its_password() {
             ),
             ("postgres://ann@127.0.0.1:1/shop?password=hunter2@x", "..."),
         ] {
-            let printed = kill(child_at_its_end(start_on("quickstart", &[], Some(url))));
+            let printed = kill(child_at_its_end(start_with(
+                "quickstart",
+                &[("DATABASE_URL", url)],
+            )));
             let first = printed.lines().next().unwrap_or_default();
             assert_eq!(first, format!("on postgres://{shown} (sqlx)"));
             assert!(!printed.contains("hunter2"), "{printed}");
@@ -246,7 +249,7 @@ fn a_database_that_is_named_and_cannot_be_used_is_refused() {
         ("ann:hunter2@db/shop", "DATABASE_URL is no URL"),
         ("postgres:/db/shop", "DATABASE_URL is no URL"),
     ] {
-        let output = start_on("quickstart", &[], Some(url)).wait_with_output();
+        let output = start_with("quickstart", &[("DATABASE_URL", url)]).wait_with_output();
         let output = output.expect("its output");
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
@@ -255,7 +258,10 @@ fn a_database_that_is_named_and_cannot_be_used_is_refused() {
     }
     if cfg!(not(feature = "pg-sqlx")) {
         let url = "postgres://127.0.0.1:1/shop";
-        let printed = kill(child_at_its_end(start_on("quickstart", &[], Some(url))));
+        let printed = kill(child_at_its_end(start_with(
+            "quickstart",
+            &[("DATABASE_URL", url)],
+        )));
         assert!(printed.contains("--features pg-sqlx"), "{printed}");
     }
 }

@@ -4,8 +4,11 @@
 #![allow(unreachable_pub)]
 
 mod bench;
+#[path = "../engine/capture.rs"]
+mod capture;
 mod faults;
 mod load;
+mod room;
 mod soak;
 mod standby;
 

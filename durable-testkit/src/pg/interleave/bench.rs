@@ -404,7 +404,12 @@ async fn process<D: Driver>(
     rewrite: Option<Rewrite>,
 ) -> PgSystemDb<Paused<D>> {
     let options = PgSystemDb::<Paused<D>>::options(database.url());
-    let opened = options.lanes(1).listen_notify(false).connect().await;
+    let opened = options
+        .lanes(1)
+        .listen_notify(false)
+        .leases(false)
+        .connect()
+        .await;
     let opened = opened.unwrap_or_else(|error| panic!("{error}"));
     if let Some(rewrite) = rewrite {
         opened.driver().gate().set_rewrite(rewrite);

@@ -153,7 +153,7 @@ const BROKEN: &[(&str, &str, Rewrite)] = &[
         "claim of an earlier life and join",
         |statement| {
             let life = statement.contains("e.incarnation");
-            life.then(|| statement.replace("FOR SHARE", ""))
+            life.then(|| statement.replace("FOR KEY SHARE", ""))
         },
     ),
 ];

@@ -6,12 +6,14 @@
 
 mod account;
 mod directory;
+mod login;
 mod matrix;
 mod pooler;
 mod proxy;
 mod server;
 mod tls;
 
+pub use login::wrong_urls;
 pub use matrix::session_mode_matrix;
 pub use pooler::{Mode, Pooler, PoolerOptions};
 pub use proxy::{Lost, Proxy};
@@ -33,12 +35,20 @@ pub const POOLER: &str = "DURABLE_TEST_PGBOUNCER";
 /// How long anything may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What this variable names. Panics, and says how to have it, where it is not set.
-fn named(variable: &str, what: &str) -> PathBuf {
-    let path = std::env::var_os(variable).map(PathBuf::from);
-    path.unwrap_or_else(|| {
-        panic!("no {what} for tests: run `cargo xtask test`, or set {variable} to it")
-    })
+/// Where packages put programs that are not on everybody's PATH.
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"];
+
+/// What this variable names, or the program of this name. Panics, and says how to have it, where there is neither.
+fn named(variable: &str, program: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
+        return path.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(PLACES.map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{program} is not installed: run `cargo xtask test`, which installs it where it may, or set {variable}"))
 }
 
 /// A port that nobody uses now.

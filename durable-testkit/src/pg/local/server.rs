@@ -7,7 +7,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use super::{BINARIES, account, directory::Directory, free_port, named, until};
+use super::{BINARIES, account, directory::Directory, free_port, until};
 
 /// How a server is set up.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,12 @@ fn append(data: &std::path::Path, name: &str, content: &str) {
 }
 
 fn program(name: &str) -> PathBuf {
-    named(BINARIES, "directory of Postgres's programs").join(name)
+    match std::env::var_os(BINARIES) {
+        Some(directory) => PathBuf::from(directory).join(name),
+        None => panic!(
+            "no Postgres programs for tests: run `cargo xtask test`, or set {BINARIES} to the directory of initdb and postgres"
+        ),
+    }
 }
 
 /// A server. It is stopped and removed when this is dropped.
