@@ -1,6 +1,6 @@
 //! The errors of the library's own operations.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,9 @@ use crate::db::{Cause, DbError};
 ///
 /// It is serializable, so that one recorded by a step comes back as the same value on a replay. An error type of your own holds it
 /// in one variant: `#[error(transparent)] Durable(#[from] durable::Error)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+///
+/// A `main` that returns it prints it with `{:?}`: that is the message and the code, in one line. `{:#?}` shows every field.
+#[derive(Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An attempt of a step took longer than its timeout.
@@ -295,5 +297,74 @@ impl From<DbError> for Error {
             DbError::Refused(_) => None,
         };
         Self::Database { message, source }
+    }
+}
+
+/// The message, what it leaves out, and the [code](Error::code); `{:#?}`: the fields, as JSON.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate()
+            && let Ok(fields) = serde_json::to_string_pretty(self)
+        {
+            return f.write_str(&fields);
+        }
+        write!(f, "{self}")?;
+        if let Self::Recorded { code, data, .. } = self {
+            for (name, value) in [("code", code), ("data", data)] {
+                if let Some(value) = value {
+                    write!(f, ", {name} {value}")?;
+                }
+            }
+        }
+        write!(f, " [{}]", self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_main_prints_of_an_error_is_its_message_and_its_code() {
+        let refused = DbError::Refused(r#"schema "dbos" holds no system tables"#.to_owned());
+        assert_eq!(
+            format!("{refused:?}"),
+            r#"schema "dbos" holds no system tables [Refused]"#
+        );
+        let error = Error::from(refused);
+        assert_eq!(
+            format!("{error:?}"),
+            r#"schema "dbos" holds no system tables [DURABLE_DATABASE]"#
+        );
+    }
+
+    #[test]
+    fn what_differs_is_shown_to_differ() {
+        let recorded = |code: i32, data: &str| Error::Recorded {
+            name: "Declined".to_owned(),
+            message: "no".to_owned(),
+            code: Some(code.into()),
+            data: Some(data.into()),
+        };
+        assert_eq!(
+            format!("{:?}", recorded(7, "card")),
+            r#"Declined: no, code 7, data "card" [DURABLE_RECORDED]"#
+        );
+        for other in [recorded(8, "card"), recorded(7, "cash")] {
+            assert_ne!(format!("{:?}", recorded(7, "card")), format!("{other:?}"));
+            assert_ne!(format!("{:#?}", recorded(7, "card")), format!("{other:#?}"));
+        }
+    }
+
+    #[test]
+    fn every_field_is_shown_where_that_is_asked_for() {
+        let error = Error::NotFound {
+            workflow: "order-7".to_owned(),
+        };
+        let shown = format!("{error:#?}");
+        assert!(
+            shown.contains("NotFound") && shown.contains(r#""workflow": "order-7""#),
+            "{shown}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What a server and a pooler are found to be when a database is opened.
 
 use durable_pg_diesel::DieselDriver;
-use durable_testkit::pg::local;
+use durable_testkit::pg::{local, refusals};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mode_of_a_pooler_is_seen_in_every_case() {
@@ -11,6 +11,11 @@ async fn the_mode_of_a_pooler_is_seen_in_every_case() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_is_as_encrypted_as_the_url_says() {
     local::tls_matrix::<DieselDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_opened_is_told_with_what_helps() {
+    refusals::each_reason_comes_with_its_advice::<DieselDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

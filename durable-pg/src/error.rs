@@ -1,9 +1,15 @@
 //! What a driver may say, and what it means for the call.
 
+use std::fmt;
+
 use durable_core::db::DbError;
 
+use crate::connect::advice;
+
 /// Why a statement or a connection failed, as the driver tells it. Holds no parameter and no password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` is the message and the kind in one line, as a `main` that returns it prints it; `{:#?}` shows the fields.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
 pub struct DriverError {
     kind: Kind,
@@ -25,6 +31,24 @@ enum Kind {
     SessionMode,
     /// What answers has too few sessions.
     PoolTooSmall,
+}
+
+impl fmt::Debug for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f
+                .debug_struct("DriverError")
+                .field("kind", &self.kind)
+                .field("message", &self.message)
+                .field("detail", &self.detail)
+                .finish();
+        }
+        match &self.kind {
+            Kind::Refused(Some(code)) => write!(f, "{self} [SQLSTATE {code}]"),
+            Kind::Refused(None) => write!(f, "{self} [Refused]"),
+            kind => write!(f, "{self} [{kind:?}]"),
+        }
+    }
 }
 
 impl DriverError {
@@ -109,30 +133,12 @@ impl DriverError {
         if self.name().is_some() {
             return self;
         }
-        let hints = [
-            (
-                "client certificate",
-                "give the certificate that the server wants by sslcert and sslkey",
-            ),
-            (
-                "peer certificate",
-                "the server's certificate must be signed by an authority in sslrootcert, be valid now and, with sslmode=verify-full, be for \
-                 this host",
-            ),
-            (
-                "not support TLS",
-                "turn `ssl` on in the server's settings, or use sslmode=prefer where the network can be trusted",
-            ),
-        ];
-        let hint = hints.iter().find(|(words, _)| self.message.contains(words));
-        let hint = match hint {
-            Some((_, hint)) => format!("; {hint}"),
-            None if self.kind == Kind::Settings => String::new(),
-            None => "; look at the URL's host, port, user, password, database and sslmode, and whether the server runs and lets this \
-                     user in"
-                .to_owned(),
+        let advice = match self.kind {
+            Kind::Settings => advice::by_words(&self.message),
+            _ => Some(advice::of(self.code(), &self.message)),
         };
-        self.message = format!("cannot connect to Postgres: {}{hint}", self.message);
+        let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+        self.message = format!("cannot connect to Postgres: {}{advice}", self.message);
         self
     }
 
@@ -231,12 +237,13 @@ impl DriverError {
             Some(code::UNDEFINED_TABLE | code::UNDEFINED_COLUMN | code::INVALID_SCHEMA) => {
                 DbError::Refused(format!(
                     "the system tables are not there, or not as this library needs them: {self}; {}",
-                    crate::schema::HOW_TO_MIGRATE
+                    crate::schema::hint::MIGRATE
                 ))
             }
             Some(code::INSUFFICIENT_PRIVILEGE) => DbError::Refused(format!(
-                "the database role of this process may not {doing}: {self}; grant it what it needs by \
-                 `cargo xtask migrate --database-url URL --app-role ROLE`, run by a privileged role"
+                "the database role of this process may not {doing}: {self}; have a privileged role grant it what it needs, by \
+                 `cargo xtask migrate --database-url URL --app-role ROLE` in a checkout of durable or a `Migration` in a program of \
+                 your own, for the application's schema (`--schema`)"
             )),
             _ if matches!(
                 self.kind,
@@ -323,6 +330,23 @@ mod tests {
 
     fn refused(code: &str) -> DbError {
         DriverError::refused(Some(code), "no").into_error("record a step")
+    }
+
+    #[test]
+    fn what_a_main_prints_of_an_error_is_its_message_and_its_kind() {
+        let cases = [
+            (DriverError::lost("gone"), "gone [Lost]"),
+            (
+                DriverError::refused(Some("42P01"), r#"no "x""#).with_detail(Some("at all")),
+                r#"no "x" (at all) [SQLSTATE 42P01]"#,
+            ),
+            (DriverError::refused(None, "no"), "no [Refused]"),
+            (DriverError::settings("no"), "no [Settings]"),
+        ];
+        for (error, shown) in cases {
+            assert_eq!(format!("{error:?}"), shown);
+            assert!(format!("{error:#?}").contains("kind: "));
+        }
     }
 
     #[test]

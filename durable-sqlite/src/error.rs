@@ -1,13 +1,18 @@
 //! What can be wrong with a database file, and what became of a call to it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use durable_core::db::{Cause, DbError};
 
 use crate::schema::VERSION;
 
 /// Why a database file cannot be used.
-#[derive(Debug, thiserror::Error)]
+///
+/// `{:?}` is the message, as a `main` that returns it prints it: it names the kind and all that is known.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {
     /// The directory that the file would be in is not there.
@@ -58,7 +63,7 @@ pub enum SqliteError {
     /// The file has no system tables yet, or not all of them.
     #[error(
         "{path:?} is not migrated: its system tables are not there, or not all of them; run `cargo xtask migrate --database-url \
-         sqlite:{}`, or launch with migrations on", path.display()
+         sqlite:{}` in a checkout of durable, or launch with migrations on", path.display()
     )]
     NotMigrated {
         /// The file.
@@ -93,6 +98,12 @@ pub enum SqliteError {
         /// What the driver said.
         source: Cause,
     },
+}
+
+impl fmt::Debug for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl SqliteError {
@@ -226,6 +237,19 @@ impl From<SqliteError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_main_prints_of_an_error_is_its_message() {
+        let error = SqliteError::NotMigrated {
+            path: "shop.db".into(),
+        };
+        let shown = format!("{error:?}");
+        assert!(
+            shown.starts_with(r#""shop.db" is not migrated"#)
+                && shown.contains("in a checkout of durable"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn a_full_pool_passes_and_a_missing_column_does_not() {

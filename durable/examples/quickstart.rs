@@ -4,8 +4,8 @@
 //!     cargo run --example quickstart -- --crash-after "charge card"  # dies right after that checkpoint
 //!     cargo run --example quickstart -- --help
 //!
-//! Everything is in one SQLite file, `quickstart.db`; or in the Postgres database that `DATABASE_URL` names, if it is built with a
-//! backend for it:
+//! Everything is in one SQLite file, `quickstart.db`; or in the Postgres database that `DATABASE_URL` names, built with a backend for
+//! it:
 //!
 //!     DATABASE_URL=postgres://localhost/shop cargo run --example quickstart --features pg-sqlx     # or pg-diesel
 //!
@@ -157,18 +157,23 @@ const USAGE: &str = "\
 quickstart: fulfils an order, durably
 
     --order ID           the order's id, which is its idempotency key [order-1001]
-    --db FILE|URL        the SQLite file, or the URL of a Postgres database
-                         [DATABASE_URL, if built with pg-sqlx or pg-diesel and that names one; else quickstart.db]
+    --db FILE|URL        the SQLite file, or the URL of a Postgres database, if built with pg-sqlx or pg-diesel
+                         [DATABASE_URL if that is set; else quickstart.db]
     --driver NAME        sqlx or diesel, if built with both [sqlx]
     --effects FILE       what the steps did to the world [quickstart.effects]
     --crash-after STEP   kill this process right after STEP is recorded, for example \"charge card\"
     --pace MS            how long each step takes, in milliseconds [700]
     --help               this text";
 
+/// Where the orders are.
+enum Database {
+    File(PathBuf),
+    Postgres { url: String, driver: &'static str },
+}
+
 struct Args {
     order: String,
-    db: String,
-    driver: Option<String>,
+    database: Database,
     effects: PathBuf,
     crash_after: Option<String>,
     pace: Duration,
@@ -177,10 +182,10 @@ struct Args {
 impl Args {
     /// The arguments; `Err` holds what is wrong with them, empty for `--help`.
     fn parse() -> Result<Self, String> {
+        let (mut db, mut driver) = (None, None);
         let mut args = Self {
             order: "order-1001".to_owned(),
-            db: default_database(),
-            driver: None,
+            database: Database::File(FILE.into()),
             effects: "quickstart.effects".into(),
             crash_after: None,
             pace: Duration::from_millis(700),
@@ -195,8 +200,8 @@ impl Args {
                 .ok_or_else(|| format!("{name} needs a value, or is unknown"))?;
             match name.as_str() {
                 "--order" => args.order = value,
-                "--db" => args.db = value,
-                "--driver" if ["sqlx", "diesel"].contains(&&*value) => args.driver = Some(value),
+                "--db" => db = Some(value),
+                "--driver" if ["sqlx", "diesel"].contains(&&*value) => driver = Some(value),
                 "--effects" => args.effects = value.into(),
                 "--crash-after" if STEPS.contains(&value.as_str()) => {
                     args.crash_after = Some(value);
@@ -215,6 +220,7 @@ impl Args {
                 _ => return Err(format!("{name} is unknown")),
             }
         }
+        args.database = Database::choose(db, driver.as_deref())?;
         Ok(args)
     }
 }
@@ -228,7 +234,7 @@ async fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
-            eprintln!("{wrong}\n\n{USAGE}");
+            eprintln!("quickstart: {wrong}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -241,50 +247,121 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The database that the environment names, if this program has a backend for it.
-fn default_database() -> String {
-    let named = std::env::var("DATABASE_URL").unwrap_or_default();
-    if cfg!(any(feature = "pg-sqlx", feature = "pg-diesel")) && is_postgres(&named) {
-        return named;
+/// The file of those who name none.
+const FILE: &str = "quickstart.db";
+
+/// The drivers for Postgres that this program is built with.
+const DRIVERS: &[&str] = &[
+    #[cfg(feature = "pg-sqlx")]
+    "sqlx",
+    #[cfg(feature = "pg-diesel")]
+    "diesel",
+];
+
+impl Database {
+    /// The database that the call or else the environment names. What is named and cannot be used is refused: another one in its place
+    /// would look like success.
+    fn choose(db: Option<String>, driver: Option<&str>) -> Result<Self, String> {
+        let (what, name) = match (db, std::env::var("DATABASE_URL")) {
+            (Some(db), _) => ("--db", db),
+            (None, Ok(url)) => ("DATABASE_URL", url),
+            (None, Err(std::env::VarError::NotPresent)) => return Ok(Self::File(FILE.into())),
+            (None, Err(_)) => return Err("DATABASE_URL is not UTF-8".to_owned()),
+        };
+        let ways = format!("unset it, or name a file by --db {FILE}");
+        if name.is_empty() {
+            return Err(format!("{what} is set, and empty: {ways}"));
+        }
+        let Some((scheme, _)) = name.split_once("://") else {
+            // A mistyped URL must not become the name of a file.
+            let path = name.strip_prefix("sqlite:");
+            if what == "--db" || path.is_some() {
+                return Ok(Self::File(path.unwrap_or(&name).into()));
+            }
+            return Err(format!("{what} is no URL of a database: {ways}"));
+        };
+        if !["postgres", "postgresql"].contains(&scheme) {
+            return Err(format!(
+                "{what} begins with {scheme}://, which names no database that this program knows: it begins with postgres://"
+            ));
+        }
+        let built = driver.map_or(DRIVERS.first(), |wanted| {
+            DRIVERS.iter().find(|built| **built == wanted)
+        });
+        let driver = built.ok_or_else(|| {
+            let driver = driver.unwrap_or("sqlx");
+            format!(
+                "{what} names a Postgres database, and this program is built without pg-{driver}: build it with --features \
+                 pg-{driver}, or {ways}"
+            )
+        })?;
+        Ok(Self::Postgres { url: name, driver })
     }
-    "quickstart.db".to_owned()
+
+    /// What removes everything.
+    fn from_scratch(&self, effects: &Path) -> String {
+        let effects = effects.display();
+        match self {
+            Self::File(path) => format!("rm -r {}* {effects}", path.display()),
+            Self::Postgres { .. } => format!(
+                "DROP SCHEMA dbos CASCADE in that database (all that `durable` keeps there), and rm {effects}"
+            ),
+        }
+    }
 }
 
-fn is_postgres(database: &str) -> bool {
-    database.starts_with("postgres://") || database.starts_with("postgresql://")
+/// As a person may see it: without the user and the password.
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (url, driver) = match self {
+            Self::File(path) => return write!(f, "{} (SQLite)", path.display()),
+            Self::Postgres { url, driver } => (url, driver),
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let place = rest.rsplit_once('@');
+        let shown = match place {
+            // Part of a password, if it has an `@` or a `?` that should have been encoded.
+            Some((secret, _)) if secret.contains('?') => "...".to_owned(),
+            Some((_, place)) => format!("...@{place}"),
+            None => rest.to_owned(),
+        };
+        let shown = shown.split('?').next().unwrap_or_default();
+        write!(f, "{scheme}://{shown} ({driver})")
+    }
 }
 
 /// The backend is chosen here, and nowhere else.
-async fn with_database(builder: AppBuilder, args: &Args) -> Result<AppBuilder, AnyError> {
-    if !is_postgres(&args.db) {
-        return Ok(builder.backend(Sqlite::open(&args.db).await?));
+async fn with_database(builder: AppBuilder, database: &Database) -> Result<AppBuilder, AnyError> {
+    match database {
+        Database::File(path) => Ok(builder.backend(Sqlite::open(path).await?)),
+        #[cfg(feature = "pg-sqlx")]
+        Database::Postgres {
+            url,
+            driver: "sqlx",
+        } => Ok(builder.backend(durable::pg_sqlx::Postgres::connect(url).await?)),
+        #[cfg(feature = "pg-diesel")]
+        Database::Postgres {
+            url,
+            driver: "diesel",
+        } => Ok(builder.backend(durable::pg_diesel::Postgres::connect(url).await?)),
+        // No other is chosen.
+        Database::Postgres { driver, .. } => {
+            Err(AnyError::msg(format!("built without pg-{driver}")))
+        }
     }
-    #[cfg(feature = "pg-sqlx")]
-    if args.driver.as_deref() != Some("diesel") {
-        let postgres = durable::pg_sqlx::Postgres::connect(&args.db).await?;
-        return Ok(builder.backend(postgres));
-    }
-    #[cfg(feature = "pg-diesel")]
-    if args.driver.as_deref() != Some("sqlx") {
-        let postgres = durable::pg_diesel::Postgres::connect(&args.db).await?;
-        return Ok(builder.backend(postgres));
-    }
-    let driver = args.driver.as_deref().unwrap_or("sqlx");
-    Err(AnyError::msg(format!(
-        "a Postgres database is named and this program is built without pg-{driver}: add --features pg-{driver}, or name a file by --db"
-    )))
 }
 
 async fn run(args: &Args) -> Result<ExitCode, AnyError> {
-    let crash_after = args.crash_after.clone();
-    let app = with_database(App::builder("quickstart"), args)
+    println!("on {}", args.database);
+    let (crash_after, mine) = (args.crash_after.clone(), args.order.clone());
+    let app = with_database(App::builder("quickstart"), &args.database)
         .await?
         .state(World {
             effects: args.effects.clone(),
             pace: args.pace,
         })
         .workflow(fulfil)
-        .observe(move |event| show(event, crash_after.as_deref()))
+        .observe(move |event| show(event, crash_after.as_deref().map(|step| (&*mine, step))))
         .launch()
         .await?;
     // What else there is to report has been written to standard error: this program has no log.
@@ -315,16 +392,18 @@ async fn run(args: &Args) -> Result<ExitCode, AnyError> {
     }
     println!(
         "{}",
-        dim(
-            "run it again: nothing is repeated. Another order: --order order-1002. From scratch: rm -r quickstart.*"
-        )
+        dim(&format!(
+            "run it again: nothing is repeated. Another order: --order order-1002. From scratch: {}",
+            args.database.from_scratch(&args.effects)
+        ))
     );
     app.shutdown(Duration::from_secs(5)).await;
     Ok(ExitCode::from(u8::from(result.is_err())))
 }
 
-/// One line for what happens; the moment after a checkpoint is where `--crash-after` dies.
-fn show(event: &Event<'_>, crash_after: Option<&str>) {
+/// One line for what happens, also to other orders, which a launch takes up again; the moment after a checkpoint is where
+/// `--crash-after` dies: `crash_after` has the order and the step.
+fn show(event: &Event<'_>, crash_after: Option<(&str, &str)>) {
     match event {
         Event::WorkflowStarted {
             workflow,
@@ -336,31 +415,36 @@ fn show(event: &Event<'_>, crash_after: Option<&str>) {
         } => {
             println!("{workflow} goes on (execution {attempt})");
         }
-        Event::StepReplayed { number, name, .. } => {
+        Event::StepReplayed {
+            workflow,
+            number,
+            name,
+        } => {
             println!(
-                "  {number:>2}  {name:<16} {}",
+                "  {workflow} {number:>2}  {name:<16} {}",
                 dim("replayed: its checkpoint answered, nothing ran")
             );
         }
         Event::StepStarted {
-            number,
-            name,
-            attempt: 1,
-            ..
-        } => {
-            println!("  {number:>2}  {name:<16} running");
-        }
-        Event::StepStarted {
+            workflow,
             number,
             name,
             attempt,
+        } => {
+            let again = match attempt {
+                1 => String::new(),
+                attempt => format!(", attempt {attempt}"),
+            };
+            println!("  {workflow} {number:>2}  {name:<16} running{again}");
+        }
+        Event::StepRecorded {
+            workflow,
+            number,
+            name,
             ..
         } => {
-            println!("  {number:>2}  {name:<16} running, attempt {attempt}");
-        }
-        Event::StepRecorded { number, name, .. } => {
-            println!("  {number:>2}  {name:<16} recorded");
-            if crash_after == Some(*name) {
+            println!("  {workflow} {number:>2}  {name:<16} recorded");
+            if crash_after == Some((workflow.as_str(), *name)) {
                 println!("\ncrash, as asked: run it again without --crash-after");
                 // No unwinding, no cleaning up: as a kill would.
                 std::process::abort();

@@ -109,7 +109,7 @@ pub mod prelude {
     pub use crate::{AnyError, App, Ctx, Handle, Queue, RetryPolicy, StepCtx};
 }
 
-/// The README's example, compiled and run with the others.
-#[cfg(all(doctest, feature = "sqlite"))]
+/// The README's examples, compiled and run with the others.
+#[cfg(all(doctest, feature = "sqlite", feature = "pg-sqlx"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -58,9 +58,9 @@ The others are for Postgres:
 --schema SCHEMA      the schema that holds the system tables, dbos if not given; created if there is none
 --app-role ROLE      grant this role all that an application needs, so that it runs without the right to create anything
 --create-database    create the database if there is none
---dry-run            change nothing, and print the SQL that a run would run
+--dry-run            change nothing, and print the SQL that a run would run, with --create-database also that which makes the database
 --check              change nothing, and fail if anything is missing, saying what
-Run it as a role that may create and alter the tables. It may be run while the database is in use, more than once, and again
+The database (unless it is to be created) and the role are there before. Run it as a role that may create and alter the tables. It may be run while the database is in use, more than once, and again
 after it was interrupted.",
     ),
     (
@@ -68,7 +68,8 @@ after it was interrupted.",
         "up|down|url [--version N]",
         "Have a Postgres server run for the tests, on 127.0.0.1 with its data below target/pg
 up starts it and prints its URL, url prints that URL again, down stops the server and removes its data.
-If DATABASE_URL names a Postgres server, that one is used as it is, and nothing is started or stopped.
+Everybody on the machine may connect to it, as its superuser: it is for tests, and for trying things.
+If DATABASE_URL names another Postgres server, that one is used as it is, and nothing is started or stopped.
 Otherwise it is the server that is installed (on PATH or below /usr/lib/postgresql), or is installed by apt-get if
 that can be done; with --version N (13 to 18) one of that version is downloaded instead.
 `cargo xtask test` does all this by itself if there are tests that need a server.",

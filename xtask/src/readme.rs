@@ -35,6 +35,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
             Step::Run { line, command } => {
                 screen::line(format_args!("{FILE}:{line}: $ {command}"));
                 let mut shell = workspace.shell(&command);
+                if is_for_no_database(&command) {
+                    shell.env_remove("DATABASE_URL");
+                }
                 process::finish(&command, shell.stdin(Stdio::null()))
                     .map_err(|failure| Failure::failed(format!("{FILE}:{line}: {failure}")))?;
                 ran += 1;
@@ -148,6 +151,11 @@ fn is_stage(command: &str) -> bool {
         && !command.contains(['&', '|', ';'])
 }
 
+/// Whether the command is one of a newcomer who has named no database: what the environment of `ci` names would change what it does.
+fn is_for_no_database(command: &str) -> bool {
+    !command.contains("DATABASE_URL") && !command.contains("xtask pg")
+}
+
 /// The line that opens a fenced block.
 struct Fence<'a> {
     mark: char,
@@ -248,6 +256,17 @@ $ not a command
         let text = "```sh\n$ cargo xtask test\n```\n";
         let command = "cargo xtask test".to_owned();
         assert_eq!(plan(text), Ok(vec![Step::Stage { line: 2, command }]));
+    }
+
+    #[test]
+    fn only_a_command_that_is_about_a_database_sees_which_is_named() {
+        for (command, blind) in [
+            ("cargo run --example quickstart", true),
+            ("DATABASE_URL=$(cargo xtask pg up) cargo run", false),
+            ("cargo xtask pg down", false),
+        ] {
+            assert_eq!(is_for_no_database(command), blind, "{command}");
+        }
     }
 
     #[test]

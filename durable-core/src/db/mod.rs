@@ -64,7 +64,9 @@ pub trait SystemDb:
 pub type Result<T, E = DbError> = std::result::Result<T, E>;
 
 /// Why a call to the database failed.
-#[derive(Clone, Debug, thiserror::Error)]
+///
+/// `{:?}` is the message and the kind in one line, as a `main` that returns it prints it; `{:#?}` shows the fields.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DbError {
     /// It could not be reached, was busy too long or broke off. The call may have happened; asking again is safe.
@@ -113,6 +115,25 @@ impl DbError {
         Self::Unavailable {
             doing,
             source: Cause::new(source),
+        }
+    }
+}
+
+impl fmt::Debug for DbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, fields) = match self {
+            Self::Unavailable { doing, source } => ("Unavailable", Ok((doing, source))),
+            Self::Broken { doing, source } => ("Broken", Ok((doing, source))),
+            Self::Refused(why) => ("Refused", Err(why)),
+        };
+        match fields {
+            _ if !f.alternate() => write!(f, "{self} [{kind}]"),
+            Ok((doing, source)) => f
+                .debug_struct(kind)
+                .field("doing", doing)
+                .field("source", source)
+                .finish(),
+            Err(why) => f.debug_tuple(kind).field(why).finish(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use durable_core::db::SystemDb as _;
 use durable_pg::FoundSchema;
+use durable_testkit::pg::APP_ROLE;
 
 use crate::common::{Db, assert_current, migrate, migration, version};
 
@@ -39,6 +40,33 @@ async fn a_dry_run_changes_nothing_and_its_statements_are_those_of_a_run() {
     }
     assert_current(&mut bare, "dbos").await;
     assert!(migration(&other).dry_run().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_script_for_a_new_database_is_what_a_run_does_there() {
+    let database = Db::empty().await;
+    // Makes the role.
+    drop(database.app_role_options().await);
+    for (schema, listen) in [("dbos", true), ("two words", false)] {
+        let options = database.options().schema(schema).listen_notify(listen);
+        let script = options.migration().unwrap().app_role(APP_ROLE).script();
+        let options = database.options().schema(schema).listen_notify(listen);
+        let migration = options.migration().unwrap().app_role(APP_ROLE);
+        assert_eq!(migration.dry_run().await.unwrap(), script);
+    }
+}
+
+#[tokio::test]
+async fn a_check_of_an_empty_database_says_what_to_do() {
+    let database = Db::empty().await;
+    let options = database.options().schema("jobs");
+    let check = options.migration().unwrap().check().await;
+    let error = check.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "schema \"jobs\" holds no DBOS system tables; run `cargo xtask migrate --database-url URL --schema jobs` in a checkout of \
+         durable, or `Postgres::options(URL).schema(\"jobs\").migration()?.run()` in a program of your own"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +137,8 @@ async fn what_is_missing_in_a_current_database_is_made_again() {
     .await;
     let error = migration(&database).check().await.unwrap_err().to_string();
     assert!(
-        error.contains("a run would do this:")
+        error.contains("of version 125, but not complete; run `cargo xtask migrate")
+            && error.contains("a run would do this:")
             && error.contains("CREATE TABLE IF NOT EXISTS dbos.queues"),
         "{error}"
     );

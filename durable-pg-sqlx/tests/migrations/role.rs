@@ -92,6 +92,40 @@ async fn a_role_without_the_rights_is_told_who_must_run_what() {
 }
 
 #[tokio::test]
+async fn who_may_not_even_look_is_told_by_name_and_the_schema_is_in_every_hint() {
+    let database = Db::empty().await;
+    let as_role = || async { database.app_role_options().await.schema("jobs") };
+    let handle = as_role().await.connect().await.unwrap();
+    let error = handle.verify().await.unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "run `cargo xtask migrate --database-url URL --schema jobs` in a checkout of durable"
+        ) && error.contains("or `Postgres::options(URL).schema(\"jobs\").migration()?.run()`"),
+        "{error}"
+    );
+    let owner = database.options().schema("jobs").migration().unwrap();
+    owner.run().await.unwrap();
+    let verify = handle.verify().await.unwrap_err().to_string();
+    let migrate = handle.migrate().await.unwrap_err().to_string();
+    let itself = as_role().await.migration().unwrap().check().await;
+    let check = itself.unwrap_err().to_string();
+    let by_owner = database.options().schema("jobs").migration().unwrap();
+    let by_owner = by_owner.app_role(APP_ROLE).check().await.unwrap_err();
+    for (error, begin) in [
+        (verify, "may not look into schema \"jobs\""),
+        (migrate, "may not migrate schema \"jobs\""),
+        (check, "may not look into schema \"jobs\""),
+        (by_owner.to_string(), "lacks rights"),
+    ] {
+        assert!(
+            error.contains(&format!("role \"{APP_ROLE}\" {begin}"))
+                && error.contains(&format!("--schema jobs --app-role {APP_ROLE}")),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_launch_finds_a_grant_that_is_missing() {
     let database = Db::migrated_for_app_role().await;
     let as_role = database.app_role_options().await;
@@ -117,20 +151,35 @@ async fn a_launch_finds_a_grant_that_is_missing() {
         .unwrap_err()
         .to_string();
     assert!(
-        check.contains("GRANT SELECT, INSERT, UPDATE, DELETE ON \"dbos\".notifications"),
+        check.contains(&format!("role \"{APP_ROLE}\" lacks rights; have a role that owns"))
+            && check.contains(&format!(
+                "does this:\n  GRANT SELECT, INSERT, UPDATE, DELETE ON \"dbos\".notifications TO \"{APP_ROLE}\""
+            )),
         "{check}"
+    );
+    // The tables are as they are to be.
+    assert!(!check.contains("needed"), "{check}");
+    // A launch that may migrate has nothing to migrate, and finds it too.
+    let error = handle.migrate().await.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("role \"{APP_ROLE}\" may not read and write")),
+        "{error}"
     );
 }
 
 #[tokio::test]
 async fn a_role_that_is_not_there_is_named_before_anything_is_done() {
     let database = Db::empty().await;
+    let alone = migration(&database).app_role("nobody \"x\"");
+    let alone = alone.check_role().await.unwrap_err().to_string();
     let error = migration(&database)
         .app_role("nobody \"x\"")
         .run()
         .await
         .unwrap_err()
         .to_string();
+    assert_eq!(alone, error);
+    migration(&database).check_role().await.unwrap();
     assert!(
         error.contains("CREATE ROLE \"nobody \"\"x\"\"\" LOGIN"),
         "{error}"

@@ -4,8 +4,10 @@
 //! - `target`: one server, as a driver is told it
 //! - `servers`: all of them, tried in their order until one takes writes
 //! - `pool`: sessions of our own
+//! - `advice`: what to do where none answers, or refuses
 //! - `probe`: whether what answers gives whole sessions
 
+pub(crate) mod advice;
 mod defaults;
 mod keys;
 mod pool;

@@ -51,35 +51,67 @@ pub(super) async fn missing<C: Connection>(
     role: &str,
     found: &Catalog,
 ) -> Result<Vec<String>, Failure> {
-    let rows = connection.query(&Arc::from(ROLE), params![role]).await?;
-    if rows.is_empty() {
-        return Err(Failure::Refused(format!(
-            "there is no role {role:?} to grant anything to; make it first, as in CREATE ROLE {} LOGIN",
-            quote(role)
-        )));
-    }
-    let (to, within) = (quote(role), schema.quoted());
+    must_exist(connection, role).await?;
     let mut grants = entering(connection, schema, role).await?;
     let written = lacking(connection, schema, role, found, &target::WRITTEN).await?;
-    if !written.is_empty() {
-        let tables = listed(&within, &written);
-        grants.push(format!(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {to}"
-        ));
-    }
     let read = lacking(connection, schema, role, found, &[target::MIGRATIONS]).await?;
-    if !read.is_empty() {
-        grants.push(format!(
-            "GRANT SELECT ON {} TO {to}",
-            listed(&within, &read)
-        ));
-    }
     let functions = uncallable(connection, schema, role).await?;
-    if !functions.is_empty() {
-        let functions = listed(&within, &functions);
-        grants.push(format!("GRANT EXECUTE ON FUNCTION {functions} TO {to}"));
-    }
+    grants.extend(statements(schema, role, &written, &read, &functions));
     Ok(grants)
+}
+
+/// The statements that grant the role what it needs in a schema that is made anew, in a database that all may connect to.
+pub(super) fn all(schema: &SchemaName, role: &str) -> Vec<String> {
+    let (written, read) = (target::WRITTEN, [target::MIGRATIONS]);
+    let mut grants = vec![on_schema(schema, role)];
+    grants.extend(statements(schema, role, &written, &read, &target::CALLED));
+    grants
+}
+
+/// Refuses a role that is not there. Any database of the server knows.
+pub(super) async fn must_exist<C: Connection>(
+    connection: &mut C,
+    role: &str,
+) -> Result<(), Failure> {
+    let rows = connection.query(&Arc::from(ROLE), params![role]).await?;
+    if !rows.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "there is no role {role:?} to grant anything to; make it first, as in CREATE ROLE {} LOGIN",
+        quote(role)
+    )))
+}
+
+fn on_schema(schema: &SchemaName, role: &str) -> String {
+    format!(
+        "GRANT USAGE ON SCHEMA {} TO {}",
+        schema.quoted(),
+        quote(role)
+    )
+}
+
+/// The grants on these tables and functions.
+fn statements(
+    schema: &SchemaName,
+    role: &str,
+    written: &[&str],
+    read: &[&str],
+    functions: &[&str],
+) -> Vec<String> {
+    let (to, within) = (quote(role), schema.quoted());
+    let on = |rights: &str, names: &[&str]| {
+        let names = (!names.is_empty()).then(|| listed(&within, names));
+        names.map(|names| format!("GRANT {rights} {names} TO {to}"))
+    };
+    [
+        on("SELECT, INSERT, UPDATE, DELETE ON", written),
+        on("SELECT ON", read),
+        on("EXECUTE ON FUNCTION", functions),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn entering<C: Connection>(
@@ -101,8 +133,7 @@ async fn entering<C: Connection>(
             ));
         }
         if !usage {
-            let schema = schema.quoted();
-            grants.push(format!("GRANT USAGE ON SCHEMA {schema} TO {}", quote(role)));
+            grants.push(on_schema(schema, role));
         }
     }
     Ok(grants)

@@ -1,25 +1,18 @@
 //! Bringing a database to the tables that this library needs: for applications, and for the command.
 
-use std::{
-    fmt::{self, Write as _},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use durable_core::db::{DbError, Result};
 
-use crate::{
-    Connection as _, Driver, DriverError,
-    error::{Failure, code},
-    text::{SchemaName, quote},
-    value::params,
-};
+use crate::{Connection as _, Driver, DriverError, error::Failure, text::SchemaName};
 
 use super::{
+    LOOKING,
     catalog::{self, Catalog},
-    grants, lock,
-    plan::{FoundSchema, How, Planner, Step},
+    check, grants, lock,
+    plan::{FoundSchema, How, Plan, Planner, Step},
     refuse, run,
-    target::{MIGRATIONS, VERSION},
+    target::MIGRATIONS,
     verify,
 };
 
@@ -88,86 +81,98 @@ impl<D: Driver> Migration<D> {
     /// Interrupted, it is finished by the next run. Errors: the tables cannot be migrated without guessing or losing something
     /// (nothing is changed then), or the role may not do it; retryable, if another process takes longer, or holds a table's lock.
     pub async fn run(self) -> Result<MigrationReport> {
-        let mut session = self.session().await?;
+        let mut session = self.session(DOING).await?;
         let answer = self.run_in(&mut session).await;
         match answer {
             Ok(report) => Ok(report),
-            Err(failure) => Err(self.explained(&mut session, failure).await),
+            Err(failure) => {
+                let explained =
+                    verify::denied(&mut session, &self.schema, "migrate", failure).await;
+                Err(explained.into_error(DOING))
+            }
         }
     }
 
     /// Gives the statements that a run would run now, and changes nothing.
+    ///
+    /// Errors: those of a run, and the role may not look.
     pub async fn dry_run(self) -> Result<MigrationReport> {
-        let mut session = self.session().await?;
-        let plan = self.plan(&mut session).await;
-        match plan {
-            Ok(plan) => Ok(plan.report()),
-            Err(failure) => Err(self.explained(&mut session, failure).await),
-        }
+        self.looked().await.map(|plan| report(&plan))
     }
 
-    /// Gives nothing if a run would do nothing. Errors: what is missing, as `Refused`.
+    /// Gives nothing if a run would do nothing. Errors: what is missing and what to do about it, as `Refused`.
     pub async fn check(self) -> Result<()> {
-        const SHOWN: usize = 5;
-        let schema = self.schema.clone();
-        let report = self.dry_run().await?;
-        let of = match report.found {
-            FoundSchema::Nothing => {
-                let schema = schema.as_str();
-                return Err(DbError::Refused(format!(
-                    "schema {schema:?} holds no DBOS system tables"
-                )));
-            }
-            FoundSchema::Unnumbered => "another SDK's".to_owned(),
-            FoundSchema::Version(version) => format!("of version {version}"),
-        };
-        let missing: Vec<_> = report
-            .statements
-            .iter()
-            .filter(|sql| !["BEGIN", "COMMIT"].contains(&sql.as_str()))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut shown = String::new();
-        for line in missing
-            .iter()
-            .filter_map(|sql| sql.lines().next())
-            .take(SHOWN)
-        {
-            let _ = write!(shown, "\n  {line}");
-        }
-        if let Some(more) = missing.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            let _ = write!(shown, "\n  and {more} more");
-        }
-        Err(DbError::Refused(format!(
-            "the system tables in schema {:?} are {of}, and version {VERSION} is needed; a run would do this:{shown}",
-            schema.as_str()
-        )))
+        let plan = self.looked().await?;
+        check::missing(&self.schema, self.app_role.as_deref(), &plan)
+            .map_or(Ok(()), |missing| Err(DbError::Refused(missing)))
     }
 
-    async fn session(&self) -> Result<D::Connection> {
+    /// Gives the statements that a run would run in a database that is made anew. Connects to nothing.
+    pub fn script(&self) -> MigrationReport {
+        let found = FoundSchema::Nothing;
+        let planner = Planner {
+            schema: &self.schema,
+            listen_notify: self.listen_notify,
+            schema_exists: false,
+            state: found,
+            found: &Catalog::default(),
+        };
+        let grants = self.app_role.as_deref();
+        report(&Plan {
+            found,
+            changes: planner.make_all(),
+            grants: granting(grants.map_or_else(Vec::new, |role| grants::all(&self.schema, role))),
+            version: planner.version(),
+        })
+    }
+
+    /// Sees that the role is there that is to be granted something, if one is: any database of the server will do, so also before
+    /// another is made. Errors: it is not there.
+    pub async fn check_role(&self) -> Result<()> {
+        let Some(role) = &self.app_role else {
+            return Ok(());
+        };
+        let mut session = self.session(LOOKING).await?;
+        let found = grants::must_exist(&mut session, role).await;
+        found.map_err(|failure| failure.into_error(LOOKING))
+    }
+
+    /// What a run would do now.
+    async fn looked(&self) -> Result<Plan> {
+        let mut session = self.session(LOOKING).await?;
+        match self.plan(&mut session).await {
+            Ok(plan) => Ok(plan),
+            Err(failure) => {
+                let explained =
+                    verify::denied(&mut session, &self.schema, "look into", failure).await;
+                Err(explained.into_error(LOOKING))
+            }
+        }
+    }
+
+    async fn session(&self, doing: &'static str) -> Result<D::Connection> {
         let session = async {
             let mut connection = self.driver.dedicated().await?;
             connection.batch(run::SET_UP).await?;
             Ok::<_, DriverError>(connection)
         };
-        session.await.map_err(|error| error.into_error(DOING))
+        session.await.map_err(|error| error.into_error(doing))
     }
 
     async fn run_in(&self, session: &mut D::Connection) -> Result<MigrationReport, Failure> {
         lock::take(session, &self.schema, self.patience).await?;
         let plan = self.plan(session).await?;
-        if !plan.steps.is_empty() {
+        let steps: Vec<Step> = plan.steps().cloned().collect();
+        if !steps.is_empty() {
             tracing::info!(
                 schema = self.schema.as_str(),
                 found = ?plan.found,
-                steps = plan.steps.len(),
+                steps = steps.len(),
                 "migrating the system tables"
             );
         }
-        run::steps(session, &self.schema, &plan.steps).await?;
-        Ok(plan.report())
+        run::steps(session, &self.schema, &steps).await?;
+        Ok(report(&plan))
     }
 
     async fn plan(&self, session: &mut D::Connection) -> Result<Plan, Failure> {
@@ -183,7 +188,7 @@ impl<D: Driver> Migration<D> {
             state: found,
             found: &catalog,
         };
-        let mut steps = if found.is_newer() {
+        let changes = if found.is_newer() {
             planner.make_own(&catalog::wanted(session).await?)
         } else if found == FoundSchema::Nothing {
             planner.make_all()
@@ -192,15 +197,16 @@ impl<D: Driver> Migration<D> {
             self.accept(session, &catalog, &wanted).await?;
             planner.converge(&wanted)
         };
-        if let Some(role) = &self.app_role {
-            let grants = grants::missing(session, schema, role, &catalog).await?;
-            steps.extend(grants.into_iter().map(|sql| Step {
-                sql,
-                how: How::Together,
-            }));
-        }
-        steps.extend(planner.version());
-        Ok(Plan { found, steps })
+        let grants = match &self.app_role {
+            Some(role) => grants::missing(session, schema, role, &catalog).await?,
+            None => Vec::new(),
+        };
+        Ok(Plan {
+            found,
+            changes,
+            grants: granting(grants),
+            version: planner.version(),
+        })
     }
 
     /// What the schema holds. Errors: tables of a newer version that are of no use.
@@ -250,44 +256,18 @@ impl<D: Driver> Migration<D> {
             ))),
         }
     }
-
-    /// The failure for whoever asked: one of missing rights names the role and what to run.
-    async fn explained(&self, session: &mut D::Connection, failure: Failure) -> DbError {
-        let denied = match &failure {
-            Failure::Driver(error) if error.code() == Some(code::INSUFFICIENT_PRIVILEGE) => error,
-            _ => return failure.into_error(DOING),
-        };
-        let who = session
-            .query(&"SELECT current_user::text".into(), params![])
-            .await
-            .ok()
-            .and_then(|mut rows| rows.pop()?.text().ok()?)
-            .unwrap_or_default();
-        DbError::Refused(format!(
-            "role {who:?} may not migrate schema {:?}: {denied}; have `cargo xtask migrate --database-url URL --app-role {}` run by a \
-             role that owns the database or the schema, and launch with migrations off",
-            self.schema.as_str(),
-            if who.contains(' ') {
-                quote(&who)
-            } else {
-                who.clone()
-            },
-        ))
-    }
 }
 
-/// What is to be done to what was found.
-struct Plan {
-    found: FoundSchema,
-    steps: Vec<Step>,
+fn granting(grants: Vec<String>) -> Vec<Step> {
+    let how = How::Together;
+    grants.into_iter().map(|sql| Step { sql, how }).collect()
 }
 
-impl Plan {
-    fn report(self) -> MigrationReport {
-        MigrationReport {
-            found: self.found,
-            statements: run::script(&self.steps),
-        }
+fn report(plan: &Plan) -> MigrationReport {
+    let steps: Vec<Step> = plan.steps().cloned().collect();
+    MigrationReport {
+        found: plan.found,
+        statements: run::script(&steps),
     }
 }
 

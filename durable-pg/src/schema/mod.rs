@@ -8,11 +8,14 @@
 //! - `grants`: what the application's role needs
 //! - `lock`, `run`: doing it, once
 //! - `migration`: all that together, as the library gives it
+//! - `check`: what is missing, in words; `hint`: and what to do about it
 //! - `verify`: the look at each launch, which changes nothing
 
 mod alter;
 mod catalog;
+mod check;
 mod grants;
+pub(crate) mod hint;
 mod lock;
 mod migration;
 mod plan;
@@ -23,15 +26,11 @@ mod verify;
 
 use durable_core::db::Result;
 
-use crate::{Driver, core::Core};
+use crate::{Driver, core::Core, error::Failure};
 
 pub use migration::{Migration, MigrationReport};
 pub use plan::FoundSchema;
 pub use target::NEEDED;
-
-/// What to do where the tables are missing or old.
-pub(crate) const HOW_TO_MIGRATE: &str =
-    "run `cargo xtask migrate --database-url URL`, or launch with migrations on";
 
 const LOOKING: &str = "look at the system tables";
 
@@ -39,12 +38,16 @@ const LOOKING: &str = "look at the system tables";
 pub(crate) async fn migrate<D: Driver>(core: &Core<D>) -> Result<()> {
     let current = async {
         let mut borrowed = core.borrow().await?;
-        verify::problem(&mut borrowed.connection, core.schema()).await
+        let problem = verify::problem(&mut borrowed.connection, core.schema()).await?;
+        let rights = match problem {
+            None => Some(verify::rights(&mut borrowed.connection, core.schema()).await),
+            Some(_) => None,
+        };
+        Ok::<_, Failure>(rights)
     };
-    let current = current.await;
     // What stands in the way of a look stands in the way of a migration, which says more of it.
-    if matches!(current, Ok(None)) {
-        return Ok(());
+    if let Ok(Some(rights)) = current.await {
+        return rights.map_err(|failure| failure.into_error(LOOKING));
     }
     let migration = Migration::new(
         core.driver.clone(),

@@ -57,6 +57,27 @@ impl FoundSchema {
     }
 }
 
+/// What is to be done to what was found, in the order of the fields.
+pub(super) struct Plan {
+    pub(super) found: FoundSchema,
+    pub(super) changes: Vec<Step>,
+    pub(super) grants: Vec<Step>,
+    /// The row that says that all is done.
+    pub(super) version: Vec<Step>,
+}
+
+impl Plan {
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+        let ends = self.grants.iter().chain(&self.version);
+        self.changes.iter().chain(ends)
+    }
+
+    /// Whether anything but a role's rights is missing.
+    pub(super) fn changes_tables(&self) -> bool {
+        !self.changes.is_empty() || !self.version.is_empty()
+    }
+}
+
 /// What the plan is made for.
 pub(super) struct Planner<'a> {
     pub(super) schema: &'a SchemaName,

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::{Connection, error::Failure, text::SchemaName, value::params};
+use crate::{
+    Connection, DriverError,
+    error::{Failure, code},
+    text::SchemaName,
+    value::params,
+};
 
 use super::{
-    HOW_TO_MIGRATE, grants,
+    grants, hint,
     target::{MIGRATIONS, NEEDED, OWN_TABLE, VERSION, WRITTEN},
 };
 
@@ -100,20 +105,23 @@ pub(super) async fn problem<C: Connection>(
     let missing = missing(connection, schema).await?;
     if missing.iter().any(|missing| missing.table == MIGRATIONS) {
         return Ok(Some(format!(
-            "schema {name:?} holds no DBOS system tables with a version; {HOW_TO_MIGRATE}"
+            "schema {name:?} holds no DBOS system tables with a version; {}",
+            hint::migrate(schema)
         )));
     }
     // That table is there, and has its column.
     let found = version(connection, schema).await?.unwrap_or_default();
     if found < VERSION {
         return Ok(Some(format!(
-            "the system tables in schema {name:?} are of version {found}, and {VERSION} is needed; {HOW_TO_MIGRATE}"
+            "the system tables in schema {name:?} are of version {found}, and {VERSION} is needed; {}",
+            hint::migrate(schema)
         )));
     }
     Ok(too_new(name, found, &missing).or_else(|| {
         let first = missing.first()?;
         Some(format!(
-            "the system tables in schema {name:?}, of version {found}, have no {first}; {HOW_TO_MIGRATE}"
+            "the system tables in schema {name:?}, of version {found}, have no {first}; {}",
+            hint::migrate(schema)
         ))
     }))
 }
@@ -134,13 +142,48 @@ pub(super) async fn verify<C: Connection>(
     connection: &mut C,
     schema: &SchemaName,
 ) -> Result<(), Failure> {
-    if let Some(problem) = problem(connection, schema).await? {
-        return Err(Failure::Refused(problem));
+    match problem(connection, schema).await {
+        Ok(None) => rights(connection, schema).await,
+        Ok(Some(problem)) => Err(Failure::Refused(problem)),
+        Err(failure) => Err(denied(connection, schema, "look into", failure).await),
     }
+}
+
+/// The role of the session.
+async fn role<C: Connection>(connection: &mut C) -> Result<String, Failure> {
     let mut rows = connection.query(&Arc::from(WHO), &[]).await?;
-    let Some(role) = rows.pop().map(|mut row| row.some_text()).transpose()? else {
-        return Ok(());
+    let row = rows.pop();
+    let mut row = row.ok_or_else(|| DriverError::unlike("a session has no role"))?;
+    Ok(row.some_text()?)
+}
+
+/// The failure; one of missing rights names the role and what to run. `doing` as in "look into".
+pub(super) async fn denied<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+    doing: &str,
+    failure: Failure,
+) -> Failure {
+    let denied = match &failure {
+        Failure::Driver(error) if error.code() == Some(code::INSUFFICIENT_PRIVILEGE) => error,
+        _ => return failure,
     };
+    let Ok(role) = role(connection).await else {
+        return failure;
+    };
+    Failure::Refused(format!(
+        "role {role:?} may not {doing} schema {:?}: {denied}; {}",
+        schema.as_str(),
+        hint::grant(schema, &role)
+    ))
+}
+
+/// Refuses a role that may not do what the library does.
+pub(super) async fn rights<C: Connection>(
+    connection: &mut C,
+    schema: &SchemaName,
+) -> Result<(), Failure> {
+    let role = role(connection).await?;
     let tables = WRITTEN.map(Some).to_vec();
     let rows = connection
         .query(
@@ -151,10 +194,10 @@ pub(super) async fn verify<C: Connection>(
     match rows.into_iter().next() {
         None => Ok(()),
         Some(mut row) => Err(Failure::Refused(format!(
-            "role {role:?} may not read and write table {}.{}; grant it what it needs by \
-             `cargo xtask migrate --database-url URL --app-role {role}`, run by a privileged role",
+            "role {role:?} may not read and write table {}.{}; {}",
             schema.as_str(),
-            row.some_text()?
+            row.some_text()?,
+            hint::grant(schema, &role)
         ))),
     }
 }

@@ -19,6 +19,7 @@ pub mod leases;
 pub mod local;
 pub mod plans;
 pub mod prepares;
+pub mod refusals;
 mod relay;
 
 pub use case::PgFactory;

@@ -19,10 +19,11 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// An example with these arguments, its output kept; it reads what is written to it.
+/// An example with these arguments, its output kept; it reads what is written to it. The environment names no database.
 pub fn start(name: &str, args: &[&str]) -> Child {
     Command::new(example(name))
         .args(args)
+        .env_remove("DATABASE_URL")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -30,8 +31,7 @@ pub fn start(name: &str, args: &[&str]) -> Child {
         .expect("the example starts")
 }
 
-/// The same, with these variables in its environment.
-#[cfg(all(unix, feature = "pg-sqlx"))]
+/// An example without arguments, with these variables in its environment.
 pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(example(name))
         .envs(variables.iter().copied())

@@ -9,7 +9,7 @@ use durable::{
     state::Status,
 };
 
-use crate::process::{Random, finish, kill, start};
+use crate::process::{Random, finish, kill, start, start_with};
 
 const STEPS: [&str; 5] = [
     "reserve stock",
@@ -150,7 +150,8 @@ async fn it_crashes_after_each_step_on_request_and_goes_on() {
     for step in STEPS {
         let crashed = kill_after(&files, step);
         assert!(
-            crashed.contains(&format!("{step:<16} recorded")),
+            crashed.lines().any(|line| line.starts_with("  order-1 ")
+                && line.ends_with(&format!("  {step:<16} recorded"))),
             "{crashed}"
         );
     }
@@ -165,6 +166,104 @@ fn kill_after(files: &Files, step: &str) -> String {
     let status = child.wait().expect("its status");
     assert!(!status.success(), "it did not crash after {step}");
     kill(child)
+}
+
+#[tokio::test]
+async fn it_says_whose_steps_it_runs_when_it_takes_up_another_order() {
+    let files = Files::new();
+    kill_after(&files, "charge card");
+    // It runs until the other order is done too: that has fewer steps to go.
+    let printed = finish(files.start("order-2", &["--pace", "60"]), PATIENCE);
+    let words = ["running", "recorded", "replayed"];
+    let mut lines = BTreeMap::<&str, usize>::new();
+    for line in printed.lines().filter(|line| line.starts_with("  ")) {
+        if words.iter().any(|word| line.contains(word)) {
+            let order = line.split_whitespace().next().unwrap_or_default();
+            *lines.entry(order).or_default() += 1;
+        }
+    }
+    let orders: Vec<_> = lines.keys().copied().collect();
+    assert_eq!(orders, ["order-1", "order-2"], "{printed}");
+}
+
+#[test]
+fn a_step_of_another_order_is_no_reason_to_crash() {
+    let files = Files::new();
+    kill_after(&files, "reserve stock");
+    let child = files.start(
+        "order-2",
+        &["--crash-after", "thank customer", "--pace", "60"],
+    );
+    let printed = kill(child_at_its_end(child));
+    assert!(
+        printed.contains("order-1  6  thank customer   recorded")
+            && printed.contains("order-2  6  thank customer   recorded"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn the_first_line_names_the_database_without_its_password() {
+    let files = Files::new();
+    let printed = finish(files.start("order-1", &[]), PATIENCE);
+    let first = printed.lines().next().unwrap_or_default();
+    assert_eq!(first, format!("on {} (SQLite)", files.path("shop.db")));
+    if cfg!(feature = "pg-sqlx") {
+        for (url, shown) in [
+            (
+                "postgres://ann:hunter2@127.0.0.1:1/shop?x=hunter2",
+                "...@127.0.0.1:1/shop",
+            ),
+            (
+                "postgres://127.0.0.1:1/shop?password=hunter2",
+                "127.0.0.1:1/shop",
+            ),
+            ("postgres://ann@127.0.0.1:1/shop?password=hunter2@x", "..."),
+        ] {
+            let printed = kill(child_at_its_end(start_with(
+                "quickstart",
+                &[("DATABASE_URL", url)],
+            )));
+            let first = printed.lines().next().unwrap_or_default();
+            assert_eq!(first, format!("on postgres://{shown} (sqlx)"));
+            assert!(!printed.contains("hunter2"), "{printed}");
+        }
+    }
+}
+
+/// Waits for a process to end, however it does.
+fn child_at_its_end(mut child: std::process::Child) -> std::process::Child {
+    child.wait().expect("its status");
+    child
+}
+
+#[test]
+fn a_database_that_is_named_and_cannot_be_used_is_refused() {
+    for (url, words) in [
+        ("", "DATABASE_URL is set, and empty: unset it"),
+        (
+            "postgre://ann:hunter2@db/shop",
+            "DATABASE_URL begins with postgre://",
+        ),
+        ("mysql://ann:hunter2@db/shop", "begins with mysql://"),
+        ("ann:hunter2@db/shop", "DATABASE_URL is no URL"),
+        ("postgres:/db/shop", "DATABASE_URL is no URL"),
+    ] {
+        let output = start_with("quickstart", &[("DATABASE_URL", url)]).wait_with_output();
+        let output = output.expect("its output");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(output.status.code(), Some(2), "{url}: {text}");
+        assert!(text.contains(words) && !text.contains("hunter2"), "{text}");
+    }
+    if cfg!(not(feature = "pg-sqlx")) {
+        let url = "postgres://127.0.0.1:1/shop";
+        let printed = kill(child_at_its_end(start_with(
+            "quickstart",
+            &[("DATABASE_URL", url)],
+        )));
+        assert!(printed.contains("--features pg-sqlx"), "{printed}");
+    }
 }
 
 #[tokio::test]

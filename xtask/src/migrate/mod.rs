@@ -107,9 +107,9 @@ fn fits(options: &Options, database: &Database) -> Result<(), Failure> {
             "--data-source makes one table in a database of the application, which is there: it goes with --schema and --app-role only",
         ));
     }
-    if options.create_database && options.mode != Mode::Run {
+    if options.create_database && options.mode == Mode::Check {
         return Err(Failure::usage(
-            "--dry-run and --check change nothing, so they do not go with --create-database",
+            "--check changes nothing, so it does not go with --create-database; --dry-run shows what would be created",
         ));
     }
     Ok(())
@@ -190,10 +190,12 @@ mod tests {
             ..dry.clone()
         };
         assert!(fits(&source, &postgres).is_err());
-        let both = Options {
+        let mut both = Options {
             create_database: true,
             ..dry
         };
+        assert_eq!(fits(&both, &postgres), Ok(()));
+        both.mode = Mode::Check;
         assert!(fits(&both, &postgres).is_err());
     }
 

@@ -27,9 +27,19 @@ pub(super) fn migrate(url: &str, options: &Options) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the async runtime: {error}")))?;
     runtime.block_on(async {
-        reach(url, options.create_database).await?;
         let migration = prepared(url, options)?;
         let place = place(url, options);
+        if !reach(url, options).await? {
+            let report = migration.script();
+            let count = report.statements.len();
+            let database = quoted(&super::url::database_name(url));
+            screen::line(format_args!(
+                "{place}: there is no such database; a run would create it and run these {count} statements in it"
+            ));
+            screen::print(&format!("CREATE DATABASE {database};\n\\connect {database}"));
+            print(&report);
+            return Ok(());
+        }
         match options.mode {
             Mode::Run => {
                 screen::line(format_args!("Migrating {place} …"));
@@ -125,14 +135,24 @@ fn print(report: &MigrationReport) {
     }
 }
 
-/// Sees that the database is there.
-async fn reach(url: &str, create: bool) -> Result<(), Failure> {
+/// Whether the database is there, after it was made if that is asked for.
+///
+/// Errors: there is none and none is to be made, the server is not reached, or what is to be made cannot be.
+async fn reach(url: &str, options: &Options) -> Result<bool, Failure> {
     let Err(error) = connect(url).await else {
-        return Ok(());
+        return Ok(true);
     };
     let shown = without_password(url);
     match error.code() {
-        Some(NO_DATABASE) if create => make(url).await,
+        Some(NO_DATABASE) if options.create_database => {
+            let beside = beside(url).await?;
+            let role = prepared(&beside, options)?.check_role().await;
+            role.map_err(|error| Failure::failed(format!("{shown}: {error}")))?;
+            if options.mode == Mode::DryRun {
+                return Ok(false);
+            }
+            make(url, &beside).await.map(|()| true)
+        }
         Some(NO_DATABASE) => Err(Failure::failed(format!(
             "{shown}: {error}; --create-database makes it"
         ))),
@@ -148,27 +168,26 @@ async fn connect(url: &str) -> Result<<SqlxDriver as durable_pg::Driver>::Connec
         .await
 }
 
-/// Makes the database that the URL names.
-async fn make(url: &str) -> Result<(), Failure> {
-    let name = super::url::database_name(url);
-    let failed =
-        |error: DriverError| Failure::failed(format!("cannot create the database {name}: {error}"));
-    let mut other = None;
+/// The URL of a database of the same server that is there.
+async fn beside(url: &str) -> Result<String, Failure> {
     let mut refusal = None;
     for always in ALWAYS {
-        match connect(&super::url::with_database(url, always)).await {
-            Ok(connection) => {
-                other = Some(connection);
-                break;
-            }
+        let other = super::url::with_database(url, always);
+        match connect(&other).await {
+            Ok(_) => return Ok(other),
             Err(error) => refusal = Some(error),
         }
     }
-    let Some(mut connection) = other else {
-        let why = refusal.unwrap_or_else(|| DriverError::lost("no database to connect to"));
-        return Err(failed(why));
-    };
-    let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
+    let why = refusal.unwrap_or_else(|| DriverError::lost("no database to connect to"));
+    Err(not_created(url, &why))
+}
+
+/// Makes the database that the URL names, connected to the one `beside` it.
+async fn make(url: &str, beside: &str) -> Result<(), Failure> {
+    let name = super::url::database_name(url);
+    let failed = |error: DriverError| not_created(url, &error);
+    let mut connection = connect(beside).await.map_err(failed)?;
+    let statement = format!("CREATE DATABASE {}", quoted(&name));
     match connection.batch(&statement).await {
         Ok(()) => screen::line(format_args!("Created the database {name}")),
         // Somebody else was faster.
@@ -176,4 +195,13 @@ async fn make(url: &str) -> Result<(), Failure> {
         Err(error) => return Err(failed(error)),
     }
     Ok(())
+}
+
+fn not_created(url: &str, error: &DriverError) -> Failure {
+    let name = super::url::database_name(url);
+    Failure::failed(format!("cannot create the database {name}: {error}"))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

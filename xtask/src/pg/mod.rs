@@ -11,7 +11,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -73,6 +73,8 @@ enum Wanted {
     Installed,
     /// A private one, of this version.
     Downloaded(Major),
+    /// The private one of this name.
+    Named(Name),
 }
 
 impl Wanted {
@@ -81,6 +83,7 @@ impl Wanted {
         match (self, name) {
             (Self::Installed, Name::Installed(_)) => true,
             (Self::Downloaded(wanted), Name::Downloaded(major)) => *wanted == major,
+            (Self::Named(wanted), name) => *wanted == name,
             _ => false,
         }
     }
@@ -88,8 +91,12 @@ impl Wanted {
     /// The call of `cargo xtask pg` that does this with it.
     fn call(&self, action: &str) -> String {
         match self {
-            Self::Downloaded(major) => format!("cargo xtask pg {action} --version {major}"),
-            Self::Given(_) | Self::Installed => format!("cargo xtask pg {action}"),
+            Self::Downloaded(major) | Self::Named(Name::Downloaded(major)) => {
+                format!("cargo xtask pg {action} --version {major}")
+            }
+            Self::Given(_) | Self::Installed | Self::Named(Name::Installed(_)) => {
+                format!("cargo xtask pg {action}")
+            }
         }
     }
 }
@@ -100,7 +107,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     if options.action == Action::Guard {
         return guard::run(&state);
     }
-    let wanted = wanted(options.version, env::var_os(VARIABLE))?;
+    let environment = env::var_os(VARIABLE);
+    if options.action == Action::Down
+        && let Some(name) = environment.as_deref().and_then(|url| own(&state, url))
+    {
+        // The call says more than what the environment happens to name.
+        let wanted = options
+            .version
+            .map_or(Wanted::Named(name), Wanted::Downloaded);
+        down(&state, &wanted)?;
+        if wanted.includes(name) {
+            screen::line(format_args!("{VARIABLE} still names it: unset {VARIABLE}"));
+        }
+        return Ok(());
+    }
+    let wanted = wanted(options.version, environment)?;
     match (options.action, &wanted) {
         (Action::Up | Action::Url, Wanted::Given(url)) => {
             screen::line(format_args!("The server that {VARIABLE} names:"));
@@ -138,6 +159,22 @@ fn wanted(version: Option<Major>, database_url: Option<OsString>) -> Result<Want
     }
 }
 
+/// The private server that runs and has this URL.
+fn own(state: &Path, url: &OsStr) -> Option<Name> {
+    let clusters = Home::known(state).clusters();
+    let running = clusters
+        .iter()
+        .map(|cluster| (cluster.name(), cluster.state()));
+    named_by(url.to_str()?, running)
+}
+
+/// The one among these servers that has this URL.
+fn named_by(url: &str, mut servers: impl Iterator<Item = (Name, State)>) -> Option<Name> {
+    let port = url::port_of(url)?;
+    let found = servers.find(|(_, state)| *state == State::Running { port });
+    found.map(|(name, _)| name)
+}
+
 /// Has the private server run, and gives its URL.
 fn up(state: &Path, wanted: &Wanted, lifetime: Lifetime) -> Result<String, Failure> {
     if !cfg!(unix) {
@@ -162,7 +199,7 @@ fn up(state: &Path, wanted: &Wanted, lifetime: Lifetime) -> Result<String, Failu
             })?;
             (Name::Downloaded(*major), binaries)
         }
-        Wanted::Installed | Wanted::Given(_) => {
+        Wanted::Installed | Wanted::Given(_) | Wanted::Named(_) => {
             let binaries = installed_server(&mut account)?;
             (Name::Installed(binaries.major), binaries)
         }
@@ -313,6 +350,28 @@ mod tests {
         let fifteen = Wanted::Downloaded(major("15"));
         assert!(fifteen.includes(name("15-npm")));
         assert!(!fifteen.includes(name("15")) && !fifteen.includes(name("16-npm")));
+    }
+
+    #[test]
+    fn a_server_of_ours_is_known_by_its_url_while_it_runs() {
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        let servers = || {
+            [
+                (name("15"), State::Running { port: 5001 }),
+                (name("15-npm"), State::Stopped),
+                (name("18-npm"), State::Running { port: 5002 }),
+            ]
+            .into_iter()
+        };
+        let named = |port| named_by(&url::of_port(port), servers());
+        assert_eq!(named(5001), Some(name("15")));
+        assert_eq!(named(5002), Some(name("18-npm")));
+        assert_eq!(named(5003), None);
+        let elsewhere = "postgres://postgres@db:5001/postgres";
+        assert_eq!(named_by(elsewhere, servers()), None);
+        // It alone is meant, and not another of the same kind.
+        let wanted = Wanted::Named(name("15"));
+        assert!(wanted.includes(name("15")) && !wanted.includes(name("16")));
     }
 
     #[test]

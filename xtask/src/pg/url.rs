@@ -13,6 +13,13 @@ pub(super) fn of_port(port: u16) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
 }
 
+/// The port of a server of this workspace, if the URL can be that of one: as [`of_port`] gives it, perhaps with another database.
+pub(super) fn port_of(url: &str) -> Option<u16> {
+    let rest = url.strip_prefix("postgres://postgres@127.0.0.1:")?;
+    let port = rest.split('/').next()?;
+    port.parse().ok()
+}
+
 /// The text as it may be shown: if it is the URL of a Postgres server, without its password.
 pub(crate) fn without_password(text: &str) -> String {
     if !is_postgres(text) {
@@ -79,6 +86,22 @@ mod tests {
             "é",
         ] {
             assert!(!is_postgres(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_server_of_this_workspace_is_known_again() {
+        assert_eq!(port_of(&of_port(38_249)), Some(38_249));
+        assert_eq!(
+            port_of("postgres://postgres@127.0.0.1:5433/shop?x=y"),
+            Some(5433)
+        );
+        for url in [
+            "postgres://postgres@db:5433/postgres",
+            "postgres://ann@127.0.0.1:5433/postgres",
+            "postgres://postgres@127.0.0.1/postgres",
+        ] {
+            assert_eq!(port_of(url), None, "{url}");
         }
     }
 

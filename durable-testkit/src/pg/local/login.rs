@@ -83,7 +83,7 @@ pub async fn wrong_urls<D: Driver>() {
         let begun = Instant::now();
         let said = match PgSystemDb::<D>::connect(&url).await {
             Ok(_) => "it is opened".to_owned(),
-            Err(error) => format!("{error} {error:?}"),
+            Err(error) => format!("{error} {error:#?}"),
         };
         let (_, place) = url.split_once('@').unwrap_or(("", &url));
         println!(
