@@ -299,7 +299,7 @@ impl Database {
     }
 
     /// What removes everything.
-    fn from_scratch(&self, effects: &Path) -> String {
+    fn how_to_begin_anew(&self, effects: &Path) -> String {
         let effects = effects.display();
         match self {
             Self::File(path) => format!("rm -r {}* {effects}", path.display()),
@@ -394,7 +394,7 @@ async fn run(args: &Args) -> Result<ExitCode, AnyError> {
         "{}",
         dim(&format!(
             "run it again: nothing is repeated. Another order: --order order-1002. From scratch: {}",
-            args.database.from_scratch(&args.effects)
+            args.database.how_to_begin_anew(&args.effects)
         ))
     );
     app.shutdown(Duration::from_secs(5)).await;

@@ -64,7 +64,7 @@ mod tests {
         );
         assert_eq!(
             ways(&schema("my jobs"), Some("o'hara")),
-            r#"`cargo xtask migrate --database-url URL --schema 'my jobs' --app-role 'o'\''hara'` in a checkout of durable, or "#.to_owned()
+            r"`cargo xtask migrate --database-url URL --schema 'my jobs' --app-role 'o'\''hara'` in a checkout of durable, or ".to_owned()
                 + r#"`Postgres::options(URL).schema("my jobs").migration()?.app_role("o'hara").run()` in a program of your own"#
         );
     }
