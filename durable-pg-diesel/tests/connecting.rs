@@ -9,6 +9,11 @@ async fn the_mode_of_a_pooler_is_seen_in_every_case() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_slow_to_take_connections_is_not_taken_for_a_pooler() {
+    local::slow_server::<DieselDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_is_as_encrypted_as_the_url_says() {
     local::tls_matrix::<DieselDriver>().await;
 }

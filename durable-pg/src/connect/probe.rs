@@ -9,13 +9,20 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use crate::{Connection as _, Driver, DriverError, Row, value::params};
 
 /// How long the second connection, and the second question of the first, may wait for a server process.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(950);
+
+/// How often the second connection must have had to wait for the end of the first.
+const WAITS: usize = 2;
+
+/// How long a lock may outlive its connection: a server that is busy sees late that a client has gone.
+const GOES: Duration = Duration::from_secs(5);
 
 /// The time between two looks at a lock that should go.
 const LOOK: Duration = Duration::from_millis(5);
@@ -57,7 +64,7 @@ pub(crate) async fn check<D: Driver>(driver: &D) -> Result<(), DriverError> {
              Postgres itself. There is no mode of `durable` that works without"
         ))),
         Mode::OneOnly => Err(DriverError::pool_too_small(format!(
-            "DURABLE_POOL_TOO_SMALL: {place} gave a first connection and no second one within {PATIENCE:?}: a pooler in session mode whose \
+            "DURABLE_POOL_TOO_SMALL: {place} gave a first connection and no second one beside it: a pooler in session mode whose \
              `default_pool_size` (or `max_db_connections`) is 1, or whose sessions are all taken. A process needs one for each \
              connection of its pool, one for each lane and three more; raise it in the pooler, or connect past it, to Postgres itself"
         ))),
@@ -65,35 +72,49 @@ pub(crate) async fn check<D: Driver>(driver: &D) -> Result<(), DriverError> {
 }
 
 async fn mode<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
+    for _ in 0..WAITS {
+        if let Some(mode) = look(driver).await? {
+            return Ok(mode);
+        }
+    }
+    Ok(Mode::OneOnly)
+}
+
+/// One look. `None`: the second connection got a server process only when the first had gone, which a server that is slow just now could have
+/// come to by chance.
+async fn look<D: Driver>(driver: &D) -> Result<Option<Mode>, DriverError> {
     let begun = Instant::now();
     let Some(mut first) = connected(driver).await? else {
-        return shared(driver).await;
+        return shared(driver).await.map(Some);
     };
     // A server that is far away answers no sooner the second time.
     let patience = PATIENCE.max(begun.elapsed() * 2);
     let Some(alone) = number::<D>(&mut first).await? else {
-        return shared(driver).await;
+        return shared(driver).await.map(Some);
     };
-    let second = tokio::time::timeout(patience, second(driver)).await;
-    let (mut second, inside) = match second {
-        Err(_) => return Ok(Mode::OneOnly),
-        Ok(found) => match found? {
-            Second::Has(connection, number) => (connection, number),
-            Second::Is(mode) => return Ok(mode),
-        },
+    let mut waiting = pin!(second(driver));
+    let Ok(found) = tokio::time::timeout(patience, &mut waiting).await else {
+        drop(first);
+        // Bounded by the connect_timeout, and by the pooler's own patience with those who wait.
+        waiting.await?;
+        return Ok(None);
+    };
+    let (mut second, inside) = match found? {
+        Second::Has(connection, number) => (connection, number),
+        Second::Is(mode) => return Ok(Some(mode)),
     };
     if inside == alone {
-        return Ok(Mode::Transaction);
+        return Ok(Some(Mode::Transaction));
     }
     // If nothing answers, its server process serves the second now.
     let again = tokio::time::timeout(patience, number::<D>(&mut first)).await;
     if again.unwrap_or(Ok(None))? != Some(alone) {
-        return Ok(Mode::Transaction);
+        return Ok(Some(Mode::Transaction));
     }
     second.batch("ROLLBACK").await?;
     match keeps_a_lock::<D>(first, &mut second).await {
-        Err(error) if error.is_mixed_up() => Ok(Mode::Transaction),
-        mode => mode,
+        Err(error) if error.is_mixed_up() => Ok(Some(Mode::Transaction)),
+        mode => mode.map(Some),
     }
 }
 
@@ -115,7 +136,7 @@ async fn keeps_a_lock<D: Driver>(
     drop(first);
     let begun = Instant::now();
     while is_locked::<D>(second, key).await? {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > GOES {
             return Ok(Mode::Transaction);
         }
         tokio::time::sleep(LOOK).await;

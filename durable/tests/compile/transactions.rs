@@ -60,7 +60,7 @@ async fn by_sqlx(ctx: Ctx, order: Order) -> Result<u64, BankError> {
         .retry_if(|error| matches!(error, BankError::Database(_)))
         .await?;
     // Built before they are awaited, as steps are.
-    let (a, b) = futures_util::join!(
+    let (a, b) = tokio::join!(
         bank.transaction(&ctx, "a", async |tx| Ok::<_, BankError>(credit(tx, &order).await?)),
         bank.transaction(&ctx, format!("b {first}"), async |_tx| Ok::<_, BankError>(note.len() as u64)).read_only(),
     );

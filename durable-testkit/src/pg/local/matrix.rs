@@ -10,7 +10,11 @@ use std::{
 
 use durable_pg::{Driver, DriverError, PgSystemDb};
 
-use super::pooler::{Mode, Pooler, PoolerOptions};
+use super::{
+    pooler::{Mode, Pooler, PoolerOptions},
+    proxy::Proxy,
+    server::Server,
+};
 use crate::pg::{Bare, TestDb, driver};
 
 /// How many other clients keep a pooler busy.
@@ -127,6 +131,18 @@ async fn cell<D: Driver>(database: &TestDb<D>, options: PoolerOptions, busy: boo
         wrong.push(format!("{cell}: it takes {check:?} to see that"));
     }
     wrong
+}
+
+/// Opens a database on a server that is slow to take connections, from its second one on. Panics where that is taken for a pooler.
+pub async fn slow_server<D: Driver>() {
+    let server = Server::options().start().await;
+    let proxy = Proxy::to(server.port()).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    let opening = tokio::spawn(async move { PgSystemDb::<D>::connect(&url).await.map(drop) });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    proxy.delay(Duration::from_millis(1_500));
+    let opened = opening.await.expect("no panic");
+    opened.unwrap_or_else(|error| panic!("{error}"));
 }
 
 async fn direct<D: Driver>(database: &TestDb<D>) -> Vec<String> {

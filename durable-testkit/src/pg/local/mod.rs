@@ -14,7 +14,7 @@ mod server;
 mod tls;
 
 pub use login::wrong_urls;
-pub use matrix::session_mode_matrix;
+pub use matrix::{session_mode_matrix, slow_server};
 pub use pooler::{Mode, Pooler, PoolerOptions};
 pub use proxy::{Lost, Proxy};
 pub use server::{Server, ServerOptions};

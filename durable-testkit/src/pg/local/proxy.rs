@@ -29,6 +29,7 @@ pub enum Lost {
 pub struct Proxy {
     port: u16,
     cut: watch::Sender<Option<Lost>>,
+    delay: watch::Sender<Duration>,
     accepting: JoinHandle<()>,
 }
 
@@ -39,19 +40,30 @@ impl Proxy {
         let here = listener.local_addr().expect("it is bound").port();
         let there = SocketAddr::from(([127, 0, 0, 1], port));
         let (cut, cuts) = watch::channel(None);
+        let (delay, delays) = watch::channel(Duration::ZERO);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // Cuts of before are none of its.
                 let mut cuts = cuts.clone();
                 cuts.mark_unchanged();
-                tokio::spawn(pass(client, there, cuts));
+                let delay = *delays.borrow();
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    pass(client, there, cuts).await;
+                });
             }
         });
         Self {
             port: here,
             cut,
+            delay,
             accepting,
         }
+    }
+
+    /// Lets every connection that is made from now on wait so long before anything passes: a server that is slow to take connections.
+    pub fn delay(&self, delay: Duration) {
+        self.delay.send_replace(delay);
     }
 
     /// Its port on 127.0.0.1.
