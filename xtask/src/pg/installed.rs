@@ -40,6 +40,15 @@ impl Binaries {
         })
     }
 
+    /// Where they really are: a directory on PATH may have links to a few of them only.
+    pub(super) fn home(&self) -> PathBuf {
+        let program = self.program("postgres").canonicalize();
+        let home = program
+            .ok()
+            .and_then(|program| Some(program.parent()?.to_owned()));
+        home.unwrap_or_else(|| self.directory.clone())
+    }
+
     /// One of the programs.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         program(&self.directory, name)
@@ -119,6 +128,23 @@ mod tests {
         let versions = ["17", "13", "9"].map(|version| root.join(version).join("bin"));
         assert_eq!(found[0], first);
         assert_eq!(found[1..], versions);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_some_of_the_programs_lead_to_all_of_them() {
+        let scratch = Scratch::new("pg-links");
+        scratch.file("real/postgres", "");
+        scratch.file("links/other", "");
+        let root = scratch.path().canonicalize().expect("it is there");
+        let link = root.join("links/postgres");
+        std::os::unix::fs::symlink(root.join("real/postgres"), link).expect("a link can be made");
+        let binaries = |directory| Binaries {
+            directory,
+            major: 15,
+        };
+        assert_eq!(binaries(root.join("links")).home(), root.join("real"));
+        assert_eq!(binaries(root.join("none")).home(), root.join("none"));
     }
 
     #[test]

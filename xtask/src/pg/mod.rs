@@ -226,10 +226,10 @@ fn installed_server(account: &mut Account) -> Result<Binaries, Failure> {
     })
 }
 
-/// The directory of the installed server's programs; it is installed if need be.
+/// The directory of the installed server's programs, all of them; it is installed if need be.
 fn binaries() -> Result<PathBuf, Failure> {
     let mut account = Account::find()?;
-    Ok(installed_server(&mut account)?.directory)
+    Ok(installed_server(&mut account)?.home())
 }
 
 /// How to come by a server.
