@@ -158,14 +158,17 @@ async fn is_locked<D: Driver>(
     Ok(first_integer(rows)? > 0)
 }
 
-/// Which mode it is that shares sessions.
+/// Which mode it is that shares sessions: statement mode refuses to begin a transaction.
 async fn shared<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
-    for _ in 0..ATTEMPTS {
+    let begun = Instant::now();
+    // A driver that prepares something to set a connection up may fail at it many times.
+    while begun.elapsed() < GOES {
         let Some(mut connection) = connected(driver).await? else {
             continue;
         };
         match connection.batch("BEGIN").await {
             Err(error) if error.is_about_statement_mode() => return Ok(Mode::Statement),
+            Err(error) if error.is_mixed_up() => continue,
             begun => begun?,
         }
         connection.batch("ROLLBACK").await?;
