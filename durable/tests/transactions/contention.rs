@@ -111,7 +111,8 @@ on_every_server! {
         let mut results = both(&place, &tally, &acts).await;
         results.sort_by_key(Result::is_err);
         assert_eq!(results, [Ok(200), Err(BankError::Poor)]);
-        assert_eq!(tally.count("a") + tally.count("b"), 3, "{:?}", tally.order());
+        // Once more at least: the one that runs again may meet the end of the other, too.
+        assert!(tally.count("a") + tally.count("b") >= 3, "{:?}", tally.order());
         let left = place.number("SELECT CAST(SUM(cents) AS BIGINT) AS number FROM accounts").await;
         assert_eq!(left, 50);
     }
