@@ -96,13 +96,22 @@ async fn listen<D: Driver>(driver: D, hub: HintHub) {
     let mut warned = HashSet::new();
     loop {
         let Err(error) = listen_once(&driver, &hub).await;
-        // Said once for each reason: until it is back, polling finds everything. That the server went away the engine says.
-        if error.is_lost() {
-            tracing::debug!(%error, "notifications are not heard until the database is back");
-        } else if warned.insert(error.to_string()) {
-            tracing::warn!(%error, "notifications are not heard; polling goes on, and listening is tried again");
-        }
+        tell_once(&mut warned, &error);
         tokio::time::sleep(RETRY).await;
+        // It may come back on another server, or behind another pooler; the first time whoever opened the database has looked.
+        while let Err(error) = probe::check(&driver).await {
+            tell_once(&mut warned, &error);
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// Said once for each reason: until it is back, polling finds everything. That the server went away the engine says.
+fn tell_once(warned: &mut HashSet<String>, error: &DriverError) {
+    if error.is_lost() {
+        tracing::debug!(%error, "notifications are not heard until the database is back");
+    } else if warned.insert(error.to_string()) {
+        tracing::warn!(%error, "notifications are not heard; polling goes on, and listening is tried again");
     }
 }
 
@@ -110,8 +119,6 @@ async fn listen_once<D: Driver>(
     driver: &D,
     hub: &HintHub,
 ) -> Result<std::convert::Infallible, DriverError> {
-    // Also when it comes back: it may be another server, or behind another pooler.
-    probe::check(driver).await?;
     let mut listener = driver.listen(&[MESSAGES, EVENTS, OWN]).await?;
     prove(driver, &mut listener).await?;
     // What was told before nobody heard.

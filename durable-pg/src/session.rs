@@ -337,17 +337,28 @@ macro_rules! dead {
     };
 }
 
-/// Whether nobody holds the lock on executor `e.id`.
-macro_rules! lock_is_free {
+/// Whether lock `l` is one that is held on the number that follows.
+macro_rules! is_held_on {
     () => {
-        "NOT EXISTS (
-        SELECT 1
-        FROM pg_catalog.pg_locks AS l
-        WHERE l.locktype = 'advisory'
+        "l.locktype = 'advisory'
           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
           AND l.objsubid = 1
           AND l.granted
-          AND (l.classid::bigint << 32) | l.objid::bigint = e.key)"
+          AND (l.classid::bigint << 32) | l.objid::bigint = "
+    };
+}
+
+/// Whether nobody holds the lock on executor `e.id`.
+macro_rules! lock_is_free {
+    () => {
+        concat!(
+            "NOT EXISTS (
+        SELECT 1
+        FROM pg_catalog.pg_locks AS l
+        WHERE ",
+            is_held_on!(),
+            "e.key)"
+        )
     };
 }
 
@@ -358,13 +369,9 @@ pub(crate) const LIVING: &str = concat!(
         count(*)
     FROM dbos.durable_executors AS w
     JOIN pg_catalog.pg_locks AS l
-        ON (l.classid::bigint << 32) | l.objid::bigint = ",
+        ON ",
+    is_held_on!(),
     lock_key!("w.executor_id"),
-    "
-    WHERE l.locktype = 'advisory'
-      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
-      AND l.objsubid = 1
-      AND l.granted"
 );
 
 /// Those of the executors that do not live. `$1` the schema, `$2` their ids.

@@ -4,6 +4,7 @@
 //! - [`ManualClock`]: a database clock that only tests move.
 //! - [`conformance`]: what every backend must do, one named case per promise.
 //! - [`dbos`]: the real package for Python, to compare with.
+//! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
@@ -11,6 +12,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod dbos;
+pub mod effort;
 pub mod faults;
 pub mod memory;
 #[cfg(feature = "pg")]

@@ -4,6 +4,7 @@
 //! [`sequence`] gives the numbers and sees misplaced operations, [`operation`] is the future that all share; each kind of
 //! operation has a file of its own.
 
+mod body;
 mod child;
 mod events;
 mod mailbox;

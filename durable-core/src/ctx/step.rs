@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Ctx,
+    body::InBody,
     operation::{Flight, Ticket},
 };
 use crate::{
@@ -26,7 +27,6 @@ use crate::{
     engine::{
         Event,
         execution::{Call, Execution},
-        panic_message,
     },
     ids::WorkflowId,
     payload::Encoded,
@@ -358,13 +358,8 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
         token: token.clone(),
     };
     let _running = execution.interrupt.body();
-    let body = InBody {
-        execution,
-        step: call.name,
-        body: &mut plan.body,
-        argument: Some(step),
-        future: None,
-    };
+    let body = &mut plan.body;
+    let body = InBody::new(execution, call.name, move || body(step));
     let Some(timeout) = plan.timeout else {
         return body
             .await
@@ -377,8 +372,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
         }
         Either::Right(((), body)) => {
             token.cancel();
-            // Dropping the body runs user code, which may panic; the timeout is the result either way.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+            drop(body);
             Err(E::from_durable(Error::StepTimeout {
                 workflow: execution.id().to_string(),
                 number: call.number,
@@ -400,38 +394,4 @@ pub(super) fn panicked<E: WorkflowError>(
         step: call.name.to_owned(),
         message,
     })
-}
-
-/// A body being called and polled: durable operations inside it are refused, and a panic is a value.
-struct InBody<'e, 'a, T, E> {
-    execution: &'e Execution,
-    step: &'e str,
-    body: &'e mut Body<'a, T, E>,
-    argument: Option<StepCtx>,
-    future: Option<BoxFuture<'a, Result<T, E>>>,
-}
-
-impl<T, E> Unpin for InBody<'_, '_, T, E> {}
-
-impl<T, E> Future for InBody<'_, '_, T, E> {
-    type Output = Result<Result<T, E>, String>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let _inside = this.execution.sequence.enter_body(this.step);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(step) = this.argument.take() {
-                this.future = Some((this.body)(step));
-            }
-            match &mut this.future {
-                Some(future) => future.as_mut().poll(cx),
-                None => Poll::Pending,
-            }
-        }));
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
-        }
-    }
 }

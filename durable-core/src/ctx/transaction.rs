@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     any_error::WorkflowError,
-    engine::{execution::Execution, panic_message},
     runtime::BoxFuture,
     source::{DataSource, Isolation, TransactionOptions},
     state::retry::RetryPolicy,
@@ -188,40 +187,5 @@ where
 impl<C, T, E> fmt::Debug for Transaction<'_, C, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Transaction({:?})", self.name)
-    }
-}
-
-/// A closure being called and polled: durable operations inside it are refused, and a panic is a value.
-struct InBody<'e, T> {
-    execution: &'e Execution,
-    step: &'e str,
-    future: Option<BoxFuture<'e, T>>,
-}
-
-impl<T> Unpin for InBody<'_, T> {}
-
-impl<T> Future for InBody<'_, T> {
-    type Output = Result<T, String>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let _inside = this.execution.sequence.enter_body(this.step);
-        let Some(future) = &mut this.future else {
-            return Poll::Pending;
-        };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
-        }
-    }
-}
-
-impl<T> Drop for InBody<'_, T> {
-    fn drop(&mut self) {
-        // Dropping a body runs user code, which may panic; what the body came to is known by then.
-        let future = self.future.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }

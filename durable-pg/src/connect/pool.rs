@@ -3,6 +3,8 @@
 use std::{
     fmt,
     future::Future,
+    marker::PhantomData,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -40,7 +42,7 @@ impl<C: Connect> OwnPool<C> {
         let maker = Maker {
             servers,
             script: format!("{MUST_WRITE}{}", settings.prepare).into(),
-            driver: std::marker::PhantomData,
+            driver: PhantomData,
         };
         let pool = bb8::Pool::builder()
             .max_size(settings.size)
@@ -63,11 +65,9 @@ impl<C: Connect> OwnPool<C> {
                 self.settings.size, self.settings.acquire_timeout
             )),
         })?;
-        let session = Checkout(taken);
-        match &session.0.session {
-            Ok(_) => Ok(session),
-            Err(error) => Err(error.clone()),
-        }
+        let mut checkout = Checkout(taken);
+        checkout.session()?;
+        Ok(checkout)
     }
 
     /// A session outside the pool, in which nothing is set.
@@ -134,8 +134,8 @@ impl<C: Connect> Checkout<C> {
 
 struct Maker<C> {
     servers: Servers,
-    script: std::sync::Arc<str>,
-    driver: std::marker::PhantomData<fn() -> C>,
+    script: Arc<str>,
+    driver: PhantomData<fn() -> C>,
 }
 
 impl<C> Clone for Maker<C> {
@@ -143,7 +143,7 @@ impl<C> Clone for Maker<C> {
         Self {
             servers: self.servers.clone(),
             script: self.script.clone(),
-            driver: std::marker::PhantomData,
+            driver: PhantomData,
         }
     }
 }
@@ -184,10 +184,17 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
     }
 
     async fn is_valid(&self, member: &mut Self::Connection) -> Result<(), Never> {
-        if let Ok(session) = &mut member.session
-            && member.used.elapsed() > FRESH
-            && C::batch(session, "SELECT 1").await.is_err()
-        {
+        let Ok(session) = &mut member.session else {
+            return Ok(());
+        };
+        if member.used.elapsed() <= FRESH {
+            return Ok(());
+        }
+        // Until it has answered: where the caller's patience ends first, it does not go back with an answer on its way.
+        member.broken = true;
+        if C::batch(session, "SELECT 1").await.is_ok() {
+            member.broken = false;
+        } else {
             // A new one in its place, or the reason why there is none.
             *member = self.connect().await?;
         }

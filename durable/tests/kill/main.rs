@@ -10,4 +10,5 @@ mod pooler;
 mod process;
 mod queue;
 mod quickstart;
+mod random;
 mod transfer;

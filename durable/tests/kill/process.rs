@@ -21,24 +21,19 @@ fn example(name: &str) -> PathBuf {
 
 /// An example with these arguments, its output kept; it reads what is written to it. The environment names no database.
 pub fn start(name: &str, args: &[&str]) -> Child {
-    Command::new(example(name))
-        .args(args)
-        .env_remove("DATABASE_URL")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the example starts")
+    let mut command = Command::new(example(name));
+    command.args(args).env_remove("DATABASE_URL");
+    spawn(command.stdin(Stdio::piped()))
 }
 
 /// An example without arguments, with these variables in its environment.
 pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Child {
-    Command::new(example(name))
-        .envs(variables.iter().copied())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the example starts")
+    spawn(Command::new(example(name)).envs(variables.iter().copied()))
+}
+
+fn spawn(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the example starts")
 }
 
 /// Kills a process as the operating system does, and gives what it had printed.
@@ -68,28 +63,4 @@ pub fn finish(mut child: Child, patience: Duration) -> String {
 fn text(output: &Output) -> String {
     let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&both).into_owned()
-}
-
-/// Random numbers from a seed that is printed, so that a failure can be looked at again with `DURABLE_SEED`.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new() -> Self {
-        let seed = match std::env::var("DURABLE_SEED") {
-            Ok(seed) => seed.parse().expect("DURABLE_SEED is a number"),
-            Err(_) => std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs(),
-        };
-        println!("DURABLE_SEED={seed}");
-        Self(seed)
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::process::{Random, finish, kill, start};
+use crate::{
+    process::{finish, kill, start},
+    random::Random,
+};
 
 const COUNT: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -9,7 +9,10 @@ use durable::{
     state::Status,
 };
 
-use crate::process::{Random, finish, kill, start, start_with};
+use crate::{
+    process::{finish, kill, start, start_with},
+    random::Random,
+};
 
 const STEPS: [&str; 5] = [
     "reserve stock",

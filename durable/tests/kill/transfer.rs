@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    io::Write as _,
     time::{Duration, Instant},
 };
 
 use durable::{db::SystemDb, sqlite::Sqlite, state::Status};
-use durable_testkit::pg::TestDb;
+use durable_testkit::{effort, pg::TestDb};
 
-use crate::process::{Random, finish, kill, start};
+use crate::{
+    process::{finish, kill, start},
+    random::Random,
+};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -48,10 +50,12 @@ async fn killed<Make, Made>(
     Make: AsyncFnMut() -> (Bank, Made),
     Made: fmt::Debug,
 {
-    let full = std::env::var_os("DURABLE_FULL").is_some();
+    let full = effort::is_full();
     let kills = if full { KILLS } else { FEW };
     if !full {
-        left_out(name);
+        effort::left_out(format_args!(
+            "transfer killed on {name}: {FEW} times instead of {KILLS}"
+        ));
     }
     let mut random = Random::new();
     // How long a run takes that nobody kills, so that random moments lie in it.
@@ -108,19 +112,6 @@ async fn killed<Make, Made>(
         u64::from(died) > kills / 2,
         "{name}: most runs came to their end before the kill"
     );
-}
-
-fn left_out(name: &str) {
-    let Some(path) = std::env::var_os("DURABLE_LEFT_OUT") else {
-        return;
-    };
-    let file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path);
-    let line = format!("transfer killed on {name}: {FEW} times instead of {KILLS}\n");
-    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
-    written.expect("the file that DURABLE_LEFT_OUT names can be written");
 }
 
 async fn on_sqlite(name: &str, other: bool) {

@@ -8,6 +8,8 @@ mod bench;
 mod capture;
 mod faults;
 mod load;
+#[path = "../kill/random.rs"]
+mod random;
 mod room;
 mod soak;
 mod standby;

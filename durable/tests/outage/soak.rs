@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeMap,
-    hash::{BuildHasher as _, RandomState},
-    io::Write as _,
     time::{Duration, Instant},
 };
 
 use durable_pg::{Driver, PgSystemDb};
-use durable_testkit::pg::local::{Lost, Proxy, Server};
+use durable_testkit::{
+    effort,
+    pg::local::{Lost, Proxy, Server},
+};
 
 use crate::{
     bench::{admin, is_whole, migrated},
     faults::{FILL_DISK, FREE_DISK, TERMINATE},
     load::Load,
     on_both_drivers,
+    random::Random,
 };
 
 /// How long faults come, in the quick run and in the full one.
@@ -33,10 +35,10 @@ const FAULTS: [&str; 8] = [
 ];
 
 async fn a_random_fault_every_few_seconds<D: Driver>() {
-    let full = std::env::var_os("DURABLE_FULL").is_some();
+    let full = effort::is_full();
     let lasting = if full { FULL } else { QUICK };
     if !full {
-        left_out(&format!("soak through {}: 280 s of 300 s", D::NAME));
+        effort::left_out(format_args!("soak through {}: 280 s of 300 s", D::NAME));
     }
     let mut random = Random::new();
     let mut server = Server::options().start().await;
@@ -102,41 +104,6 @@ async fn meet<D: Driver>(fault: &str, server: &mut Server, proxy: &Proxy) {
             tokio::time::sleep(second).await;
             admin.batch(FREE_DISK).await;
         }
-    }
-}
-
-/// Says what a run leaves out, where the tests are asked to.
-fn left_out(what: &str) {
-    if let Some(path) = std::env::var_os("DURABLE_LEFT_OUT") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path);
-        let written = file.and_then(|mut file| writeln!(file, "{what}"));
-        written.expect("the file that DURABLE_LEFT_OUT names can be written");
-    }
-}
-
-/// Random numbers from a seed that is printed.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = match std::env::var("DURABLE_SEED") {
-            Ok(seed) => seed.parse().expect("DURABLE_SEED is a number"),
-            Err(_) => RandomState::new().hash_one(0),
-        };
-        println!("DURABLE_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        // Of a linear congruential generator the upper bits.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
     }
 }
 

@@ -5,8 +5,11 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc};
 use futures_util::future::{Either, select};
 
 use super::{
-    super::step::{encode, panicked, recorded_result},
-    InBody, Plan,
+    super::{
+        body::InBody,
+        step::{encode, panicked, recorded_result},
+    },
+    Plan,
 };
 use crate::{
     Error,
@@ -195,11 +198,7 @@ where
         });
         let _running = execution.interrupt.body();
         execution.swap_outbox_trouble(None);
-        let body = InBody {
-            execution,
-            step: call.name,
-            future: Some(self.plan.body.call(connection)),
-        };
+        let body = InBody::new(execution, call.name, || self.plan.body.call(connection));
         let ended = match self.plan.timeout {
             None => body.await,
             Some(timeout) => {

@@ -9,18 +9,16 @@
 //! - `gate`, `paused`: the driver that stops; `side`: a process on it; `model`: the same calls on the model
 //! - `bench`: one order of statements; here: all of them
 
-use std::{
-    io::Write as _,
-    sync::{
-        Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use durable_pg::Driver;
 use tokio::sync::Semaphore;
 
 use super::TestDb;
+use crate::effort;
 
 mod bench;
 mod call;
@@ -80,7 +78,7 @@ impl Report {
 /// Of orders that differ only in statements that cannot see each other one is played; if `DURABLE_FULL` is set, a sample of the others too.
 pub async fn run<D: Driver>() -> Report {
     let report = play::<D>(PAIRS.iter().collect(), Reach::Distinct).await;
-    if is_full() {
+    if effort::is_full() {
         play::<D>(PAIRS.iter().collect(), Reach::Sample(SAMPLE)).await;
     } else {
         left_out::<D>(
@@ -92,7 +90,7 @@ pub async fn run<D: Driver>() -> Report {
 
 /// The same, of a few pairs unless `DURABLE_FULL` is set: for a driver beside one that plays them all, as the statements are the same.
 pub async fn run_few<D: Driver>() -> Report {
-    if is_full() {
+    if effort::is_full() {
         return run::<D>().await;
     }
     left_out::<D>("all but a few pairs of operations");
@@ -304,24 +302,9 @@ impl Work {
     }
 }
 
-/// Whether the long tests are run whole.
-fn is_full() -> bool {
-    static FULL: LazyLock<bool> = LazyLock::new(|| std::env::var_os("DURABLE_FULL").is_some());
-    *FULL
-}
-
-/// Says what a run leaves out, where the tests are asked to.
+/// Says what a run leaves out.
 fn left_out<D: Driver>(what: &str) {
-    let Some(path) = std::env::var_os("DURABLE_LEFT_OUT") else {
-        return;
-    };
-    let file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path);
-    let line = format!("interleavings through {}: {what}\n", D::NAME);
-    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
-    written.expect("the file that DURABLE_LEFT_OUT names can be written");
+    effort::left_out(format_args!("interleavings through {}: {what}", D::NAME));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

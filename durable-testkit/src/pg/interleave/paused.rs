@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
 
 use super::gate::Gate;
+use crate::effort;
 
 /// Nothing here has to outlive the server.
 const NO_DISK: &str = "SET synchronous_commit = off";
@@ -104,7 +105,7 @@ fn is_step(statement: &str) -> bool {
     let starts = |word: &&str| statement.starts_with(word);
     statement.contains("dbos.")
         || ["COMMIT", "ROLLBACK"].iter().any(starts)
-        || (statement.starts_with("BEGIN") && super::is_full())
+        || (statement.starts_with("BEGIN") && effort::is_full())
 }
 
 impl<C: Connection> PausedConnection<C> {

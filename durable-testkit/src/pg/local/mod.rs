@@ -3,6 +3,9 @@
 //!
 //! `cargo xtask test` finds or installs the programs, and names them in the environment. As root they run as another user, as they
 //! refuse to run as root.
+//!
+//! - `server`, `pooler`, `proxy`: what a test starts; `account`, `directory`: who it runs as, and where
+//! - `matrix`, `tls`, `login`: what every driver must see in front of them, as tables that are printed
 
 mod account;
 mod directory;
