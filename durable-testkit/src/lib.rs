@@ -18,6 +18,7 @@ pub mod memory;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;
+pub mod sim;
 
 pub use clock::ManualClock;
 pub use dbos::Dbos;

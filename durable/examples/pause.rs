@@ -40,7 +40,9 @@ async fn main() -> Result<ExitCode, AnyError> {
         .recovery_interval(Duration::from_millis(500))
         .observe(|event| match event {
             Event::WorkflowFinished { workflow, .. } => println!("{workflow}: finished here"),
-            Event::WorkflowStopped { workflow, reason } => {
+            Event::WorkflowStopped {
+                workflow, reason, ..
+            } => {
                 println!("{workflow}: goes on elsewhere ({reason})");
             }
             _ => {}

@@ -419,6 +419,7 @@ fn show(event: &Event<'_>, crash_after: Option<(&str, &str)>) {
             workflow,
             number,
             name,
+            ..
         } => {
             println!(
                 "  {workflow} {number:>2}  {name:<16} {}",
@@ -430,6 +431,7 @@ fn show(event: &Event<'_>, crash_after: Option<(&str, &str)>) {
             number,
             name,
             attempt,
+            ..
         } => {
             let again = match attempt {
                 1 => String::new(),

@@ -7,7 +7,10 @@ use crate::{
     Error,
     codec::PORTABLE_JSON,
     db::{StepRecord, StepResult},
-    engine::execution::{Call, Execution},
+    engine::{
+        Event,
+        execution::{Call, Execution},
+    },
     payload::Encoded,
     runtime::Timer,
     time::Timestamp,
@@ -33,6 +36,11 @@ impl Ctx {
             };
             let wake = wake_time(&execution, call, duration).await?;
             sleep_until(&execution, wake).await;
+            execution.engine.observe(&Event::Slept {
+                workflow: execution.id(),
+                execution: &execution.owner.token,
+                number: call.number,
+            });
             Ok(())
         })
     }

@@ -325,6 +325,7 @@ async fn attempts<T: Payload, E: WorkflowError>(
         let wait = plan.retry.wait_after(attempt, runtime.random());
         execution.engine.observe(&Event::StepRetried {
             workflow: execution.id(),
+            execution: &execution.owner.token,
             number: call.number,
             name: call.name,
             attempt,
@@ -345,6 +346,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
 ) -> Result<T, E> {
     execution.engine.observe(&Event::StepStarted {
         workflow: execution.id(),
+        execution: &execution.owner.token,
         number: call.number,
         name: call.name,
         attempt,

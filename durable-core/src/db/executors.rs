@@ -13,7 +13,8 @@ use crate::{
 pub trait Executors: Send + Sync {
     /// Takes an executor id for this process, until [`leave`](Self::leave) or the process's death.
     ///
-    /// Errors: `Refused` when a given id is in use by a living executor. A default id in use is suffixed (`local-2`) instead.
+    /// Errors: `Refused` when a given id is in use by a living executor. A default id in use is suffixed (`local-2`) instead. A join that
+    /// fails holds nothing, so that asking again does not meet itself.
     async fn join(&self, wanted: &WantedExecutor) -> Result<Joined>;
 
     /// Gives the id back: from now on its unended workflows are abandoned. Does nothing if it is not held.

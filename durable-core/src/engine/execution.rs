@@ -107,6 +107,7 @@ impl Execution {
         }
         self.engine.observe(&Event::StepReplayed {
             workflow: self.id(),
+            execution: &self.owner.token,
             number: call.number,
             name: call.name,
         });
@@ -171,6 +172,7 @@ impl Execution {
     pub(crate) fn observe_recorded(&self, stamp: &StepStamp, success: bool) {
         self.engine.observe(&Event::StepRecorded {
             workflow: self.id(),
+            execution: &self.owner.token,
             number: stamp.number,
             name: &stamp.name,
             success,

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{ids::WorkflowId, payload::Outcome};
+use crate::{
+    Error,
+    ids::{OwnerToken, WorkflowId},
+    payload::Outcome,
+};
 
 /// Something that happened in this process; given to the builder's `.observe(…)`, and a `tracing` event.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub enum Event<'a> {
     WorkflowStarted {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// Its name.
         name: &'a str,
         /// How many executions were dispatched, this one included.
@@ -25,6 +31,8 @@ pub enum Event<'a> {
     WorkflowFinished {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// How.
         outcome: &'a Outcome,
     },
@@ -32,13 +40,19 @@ pub enum Event<'a> {
     WorkflowStopped {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// Why.
         reason: &'a str,
+        /// What is wrong with the code, its history or the database, if that is why: the workflow is not tried again by this process.
+        error: Option<&'a Error>,
     },
     /// A step's body begins.
     StepStarted {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// The step's number.
         number: i32,
         /// Its name.
@@ -50,6 +64,8 @@ pub enum Event<'a> {
     StepRetried {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// The step's number.
         number: i32,
         /// Its name.
@@ -65,6 +81,8 @@ pub enum Event<'a> {
     StepRecorded {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// The operation's number.
         number: i32,
         /// Its name.
@@ -72,10 +90,21 @@ pub enum Event<'a> {
         /// Whether it recorded a value rather than an error.
         success: bool,
     },
+    /// A durable sleep is over.
+    Slept {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
+        /// The operation's number.
+        number: i32,
+    },
     /// An operation was answered from its record; nothing ran.
     StepReplayed {
         /// The workflow.
         workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
         /// The operation's number.
         number: i32,
         /// Its name.
@@ -92,12 +121,17 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
             workflow,
             name,
             attempt,
+            ..
         } => tracing::debug!(%workflow, name, attempt, "workflow started"),
-        Event::WorkflowFinished { workflow, outcome } => {
+        Event::WorkflowFinished {
+            workflow, outcome, ..
+        } => {
             let success = matches!(outcome, Outcome::Success(_));
             tracing::debug!(%workflow, success, "workflow finished");
         }
-        Event::WorkflowStopped { workflow, reason } => {
+        Event::WorkflowStopped {
+            workflow, reason, ..
+        } => {
             tracing::debug!(%workflow, reason, "workflow stopped");
         }
         Event::StepStarted {
@@ -105,6 +139,7 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
             number,
             name,
             attempt,
+            ..
         } => tracing::trace!(%workflow, number, name, attempt, "step started"),
         Event::StepRetried {
             workflow,
@@ -113,18 +148,24 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
             attempt,
             error,
             wait,
+            ..
         } => tracing::debug!(%workflow, number, name, attempt, error, ?wait, "step attempt failed"),
         Event::StepRecorded {
             workflow,
             number,
             name,
             success,
+            ..
         } => tracing::trace!(%workflow, number, name, success, "step recorded"),
         Event::StepReplayed {
             workflow,
             number,
             name,
+            ..
         } => tracing::trace!(%workflow, number, name, "step replayed"),
+        Event::Slept {
+            workflow, number, ..
+        } => tracing::trace!(%workflow, number, "sleep over"),
     }
     if let Some(observer) = observer
         && catch_unwind(AssertUnwindSafe(|| observer(event))).is_err()

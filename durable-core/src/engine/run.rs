@@ -136,6 +136,7 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
     }
     engine.observe(&Event::WorkflowStarted {
         workflow: execution.id(),
+        execution: &execution.owner.token,
         name: &execution.key.name,
         attempt: execution.attempt,
     });
@@ -243,6 +244,7 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
         Ok(Write::Written) => {
             engine.observe(&Event::WorkflowFinished {
                 workflow: execution.id(),
+                execution: &execution.owner.token,
                 outcome: &outcome,
             });
             SlotState::Ended(Ended::Outcome(outcome))
@@ -272,7 +274,9 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
         Interruption::Lost(lost) => {
             execution.engine.observe(&Event::WorkflowStopped {
                 workflow: execution.id(),
+                execution: &execution.owner.token,
                 reason: &Interruption::Lost(lost).reason(),
+                error: None,
             });
             match lost.status {
                 Some(Status::Cancelled) => SlotState::Ended(Ended::Cancelled),
@@ -301,7 +305,9 @@ fn refused(execution: &Execution, error: Error) -> SlotState {
 fn stopped(execution: &Execution, error: Error) -> SlotState {
     execution.engine.observe(&Event::WorkflowStopped {
         workflow: execution.id(),
+        execution: &execution.owner.token,
         reason: &error.to_string(),
+        error: Some(&error).filter(|error| !matches!(error, Error::Stopped { .. })),
     });
     SlotState::Stopped(error)
 }

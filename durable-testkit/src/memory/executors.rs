@@ -127,7 +127,7 @@ fn abandoned(store: &Store, query: &AbandonedQuery, row: &WorkflowRow) -> Option
     let left = if *executor == claimant.executor {
         query.own
     } else {
-        store.executors.contains_key(executor) && store.living(executor).is_none()
+        store.executors.contains_key(executor) && !store.is_heard(executor)
     };
     let ours = row.version.as_deref() == Some(&claimant.version) && claimant.can_run(row);
     (row.status == Status::Pending && left && ours).then(|| Abandoned {
@@ -155,6 +155,12 @@ fn requeue(store: &mut Store, abandoned: &Abandoned, now: Timestamp) -> bool {
 }
 
 impl Store {
+    /// Whether an executor lives and does not stand still.
+    fn is_heard(&self, id: &ExecutorId) -> bool {
+        let holder = self.living(id).and_then(|executor| executor.holder);
+        holder.is_some_and(|process| !self.is_silent(process))
+    }
+
     fn living(&self, id: &ExecutorId) -> Option<&Executor> {
         self.executors
             .get(id)

@@ -21,6 +21,7 @@ use crate::clock::{Clock, ManualClock};
 mod dump;
 mod events;
 mod executors;
+mod look;
 mod messages;
 mod process;
 mod queues;

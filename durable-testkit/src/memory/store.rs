@@ -30,6 +30,8 @@ pub(super) struct Store {
     pub(super) versions: Vec<(String, String)>,
     pub(super) executors: BTreeMap<ExecutorId, Executor>,
     processes: BTreeSet<u64>,
+    /// Processes that stand still: their executors may be taken for dead.
+    silent: BTreeSet<u64>,
     admitted: u64,
     /// The `created_at` that was given last on each queue.
     last_enqueued: BTreeMap<String, Timestamp>,
@@ -153,8 +155,22 @@ impl Store {
         self.admitted
     }
 
+    /// Says whether a process shows no life.
+    pub(super) fn fall_silent(&mut self, process: u64, silent: bool) {
+        if silent {
+            self.silent.insert(process);
+        } else {
+            self.silent.remove(&process);
+        }
+    }
+
+    pub(super) fn is_silent(&self, process: u64) -> bool {
+        self.silent.contains(&process)
+    }
+
     pub(super) fn end_process(&mut self, process: u64) {
         self.processes.remove(&process);
+        self.silent.remove(&process);
         for executor in self.executors.values_mut() {
             if executor.holder == Some(process) {
                 executor.holder = None;

@@ -192,6 +192,7 @@ where
         let (execution, call) = (self.execution, self.call);
         execution.engine.observe(&Event::StepStarted {
             workflow: execution.id(),
+            execution: &execution.owner.token,
             number: call.number,
             name: call.name,
             attempt: self.attempt,
@@ -483,6 +484,7 @@ where
         let wait = self.plan.retry.wait_after(attempt, engine.runtime.random());
         engine.observe(&Event::StepRetried {
             workflow: self.execution.id(),
+            execution: &self.execution.owner.token,
             number: self.call.number,
             name: self.call.name,
             attempt,

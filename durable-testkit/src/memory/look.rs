@@ -1,0 +1,77 @@
+//! What a simulation sees of the database besides the answers to calls, and how it makes processes fall silent.
+
+use durable_core::{
+    ids::{ExecutorId, OwnerToken, WorkflowId},
+    state::{Status, WorkflowRow},
+    time::Timestamp,
+};
+
+use super::Memory;
+
+impl Memory {
+    /// Makes this process show no life, as one does that stands still: its executors may be taken for dead, until it is heard again.
+    pub(crate) fn fall_silent(&self, silent: bool) {
+        let process = self.process.id();
+        self.commit(|store, _| store.fall_silent(process, silent));
+    }
+
+    /// How a workflow's row stands: its status and its token.
+    pub(crate) fn standing(&self, id: &WorkflowId) -> Option<(Status, Option<OwnerToken>)> {
+        self.commit(|store, _| store.row(id).map(|row| (row.status, row.owner.clone())))
+    }
+
+    /// Whose a workflow is.
+    pub(crate) fn executor_of(&self, id: &WorkflowId) -> Option<ExecutorId> {
+        self.commit(|store, _| store.row(id).and_then(|row| row.executor.clone()))
+    }
+
+    /// Whether a message of this id was ever sent.
+    pub(crate) fn has_message(&self, id: &str) -> bool {
+        self.commit(|store, _| store.message_ids.contains(id))
+    }
+
+    /// The message that a workflow took with an operation.
+    pub(crate) fn taken_by(&self, workflow: &WorkflowId, number: i32) -> Option<String> {
+        self.commit(|store, _| {
+            let mut mailbox = store.mailboxes.get(workflow)?.iter();
+            let mail = mailbox.find(|mail| mail.consumed_by == Some(number))?;
+            Some(mail.id.clone())
+        })
+    }
+
+    /// The rows of all workflows that have not ended.
+    pub(crate) fn unended(&self) -> Vec<WorkflowRow> {
+        self.commit(|store, _| {
+            let unended = store.rows().filter(|row| !row.status.is_terminal());
+            unended.cloned().collect()
+        })
+    }
+
+    /// Whether every workflow has ended.
+    pub(crate) fn is_all_ended(&self) -> bool {
+        self.commit(|store, _| store.rows().all(|row| row.status.is_terminal()))
+    }
+
+    /// The next instant at which a workflow is due for something that no timer in a process may be set for.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.commit(|store, _| {
+            let unended = store.rows().filter(|row| !row.status.is_terminal());
+            unended
+                .filter_map(|row| match (row.deadline, row.delay_until) {
+                    (Some(deadline), Some(delay)) => Some(deadline.min(delay)),
+                    (deadline, delay) => deadline.or(delay),
+                })
+                .min()
+        })
+    }
+
+    /// The recorded steps of a workflow, as text.
+    pub(crate) fn recorded_steps(&self, id: &WorkflowId) -> Vec<String> {
+        self.commit(|store, _| {
+            let steps = store.steps.get(id).into_iter().flatten();
+            steps
+                .map(|(number, step)| format!("{number} {:?}", step.name))
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! A message is taken once, and in its turn.
+
+use std::collections::BTreeMap;
+
+use durable_core::ids::WorkflowId;
+
+use super::Invariant;
+use crate::sim::fact::{Fact, Moment, Written};
+
+/// A message is taken by one operation of the workflow that it was sent to, and each topic's messages in the order in which they came.
+#[derive(Debug, Default)]
+pub struct MessagesAreTakenOnce {
+    next: u64,
+    sent: BTreeMap<String, Mail>,
+}
+
+#[derive(Debug)]
+struct Mail {
+    nth: u64,
+    to: WorkflowId,
+    topic: String,
+    taken_by: Option<i32>,
+}
+
+impl Invariant for MessagesAreTakenOnce {
+    fn name(&self) -> &'static str {
+        "messages_are_taken_once"
+    }
+
+    fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        match moment.fact {
+            Fact::Sent { message, to, topic } => {
+                self.next += 1;
+                let mail = Mail {
+                    nth: self.next,
+                    to: to.clone(),
+                    topic: topic.clone(),
+                    taken_by: None,
+                };
+                if self.sent.insert(message.clone(), mail).is_some() {
+                    return Err(format!("message {message} was put into the mailbox of {to} twice"));
+                }
+                Ok(())
+            }
+            Fact::Written { owner, what: Written::Receive { number, message: Some(message) }, .. } => {
+                self.take(&owner.workflow, *number, message)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl MessagesAreTakenOnce {
+    fn take(&mut self, workflow: &WorkflowId, number: i32, message: &str) -> Result<(), String> {
+        let Some(mail) = self.sent.get(message).filter(|mail| mail.to == *workflow) else {
+            return Err(format!("{workflow} took message {message}, which nobody sent it"));
+        };
+        match mail.taken_by {
+            Some(before) if before == number => return Ok(()),
+            Some(before) => {
+                return Err(format!(
+                    "message {message} was taken by operation {before} of {workflow}, and again by operation {number}"
+                ));
+            }
+            None => {}
+        }
+        let mut before = self.sent.iter().filter(|(_, other)| {
+            other.to == mail.to && other.topic == mail.topic && other.nth < mail.nth
+        });
+        if let Some((first, _)) = before.find(|(_, other)| other.taken_by.is_none()) {
+            return Err(format!("{workflow} took message {message} before {first}, which came first"));
+        }
+        if let Some(mail) = self.sent.get_mut(message) {
+            mail.taken_by = Some(number);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::*, *};
+
+    fn sent(message: &str) -> Fact {
+        Fact::Sent {
+            message: message.to_owned(),
+            to: WorkflowId::from("a"),
+            topic: "t".to_owned(),
+        }
+    }
+
+    fn taken(message: &str, number: i32) -> Fact {
+        let message = Some(message.to_owned());
+        written("a", "1", Written::Receive { number, message })
+    }
+
+    #[test]
+    fn a_message_that_is_taken_twice_or_was_not_sent_or_overtakes_is_found() {
+        let twice = [sent("m"), taken("m", 1), taken("m", 3)];
+        let not_sent = [sent("m"), taken("n", 1), taken("m", 3)];
+        let overtakes = [sent("m"), sent("n"), taken("n", 1)];
+        for facts in [twice, not_sent, overtakes] {
+            assert!(judge(MessagesAreTakenOnce::default(), &facts).is_err());
+        }
+    }
+
+    #[test]
+    fn each_message_once_in_its_turn_is_right_also_where_an_answer_comes_twice() {
+        let facts = [sent("m"), sent("n"), taken("m", 1), taken("m", 1), taken("n", 3)];
+        assert_eq!(judge(MessagesAreTakenOnce::default(), &facts), Ok(()));
+    }
+}

@@ -1,0 +1,86 @@
+//! A durable sleep ends when its time has come, and not before.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use durable_core::ids::WorkflowId;
+
+use super::Invariant;
+use crate::sim::{
+    fact::{Fact, Moment, Written},
+    world::EPOCH,
+};
+
+/// A durable sleep does not end before the time that is recorded for it.
+///
+/// That it ends at all is asked by the end of its workflow.
+#[derive(Debug, Default)]
+pub struct TimersFireInTime(BTreeMap<(WorkflowId, i32), i64>);
+
+impl Invariant for TimersFireInTime {
+    fn name(&self) -> &'static str {
+        "timers_fire_in_time"
+    }
+
+    fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        match moment.fact {
+            Fact::Written { owner, what: Written::Step { number, until: Some(until), .. }, .. } => {
+                let place = (owner.workflow.clone(), *number);
+                let recorded = *self.0.entry(place).or_insert(*until);
+                if recorded != *until {
+                    return Err(format!(
+                        "the wake time of sleep {number} of {} has changed",
+                        owner.workflow
+                    ));
+                }
+            }
+            Fact::Woke { owner, number } => {
+                let place = (owner.workflow.clone(), *number);
+                let now = EPOCH.saturating_add(moment.at).as_millis();
+                let Some(until) = self.0.get(&place) else {
+                    return Err(format!(
+                        "sleep {number} of {} ended, and is not recorded",
+                        owner.workflow
+                    ));
+                };
+                if let Ok(early) = u64::try_from(until - now)
+                    && early > 0
+                {
+                    let early = Duration::from_millis(early);
+                    return Err(format!("sleep {number} of {} ended {early:?} early", owner.workflow));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::*, *};
+
+    /// In the second second.
+    fn slept(lasting_ms: i64) -> [Fact; 3] {
+        let sleep = Written::Step {
+            number: 1,
+            name: "DBOS.sleep".to_owned(),
+            child: None,
+            until: Some(EPOCH.as_millis() + 1000 + lasting_ms),
+        };
+        let woke = Fact::Woke {
+            owner: owner("a", "1"),
+            number: 1,
+        };
+        [started("a", "1"), written("a", "1", sleep), woke]
+    }
+
+    #[test]
+    fn a_sleep_that_ends_early_is_found() {
+        assert!(judge(TimersFireInTime::default(), &slept(1001)).is_err());
+    }
+
+    #[test]
+    fn one_that_ends_in_time_is_right() {
+        assert_eq!(judge(TimersFireInTime::default(), &slept(1000)), Ok(()));
+    }
+}

@@ -1,0 +1,24 @@
+//! Deterministic simulation: the engine, any number of executors and the database under one seed.
+//!
+//! A [`Scenario`] is run in a simulated world with a clock of its own. Everything that could go one way or another (which task goes on,
+//! who crashes when, which answer is lost) is decided by a [`Chooser`], so a run can be repeated byte for byte, and shrunk to the few
+//! decisions that matter. After the faults of a [`Plan`] everything must end, and the [invariants](invariant) must have held throughout.
+
+pub mod choice;
+pub mod fact;
+mod hash;
+pub mod invariant;
+mod network;
+pub mod plan;
+mod record;
+mod run;
+mod runtime;
+mod seat;
+mod tasks;
+mod timers;
+mod world;
+
+pub use choice::Chooser;
+pub use plan::Plan;
+pub use run::{Outcome, Scenario};
+pub use seat::Seat;

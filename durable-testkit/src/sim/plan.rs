@@ -1,0 +1,280 @@
+//! What may happen in one run: drawn first, and printed.
+//!
+//! Which kinds of faults a run has at all is drawn anew for each ("swarm testing": Groce et al., ISSTA 2012), because a run that has
+//! all of them hides what only a few of them show.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    choice::Chooser,
+    world::{State, World},
+};
+
+/// What one run may have in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How many executors there are.
+    pub executors: usize,
+    /// Whose turn it is.
+    pub order: Order,
+    /// Crashes and pauses, in the order of the polls at which they happen.
+    pub strikes: Vec<Strike>,
+    /// What happens to requests and answers.
+    pub network: Network,
+    /// From when and for how long the database refuses everything.
+    pub away: Option<(Duration, Duration)>,
+    /// What happens to hints.
+    pub hints: Hints,
+    /// How far each executor's wall clock is off, in milliseconds.
+    pub skew: Vec<i64>,
+    /// How long an executor may stand still before others take what it runs.
+    pub lease: Duration,
+    /// The engine's poll interval.
+    pub poll: Duration,
+    /// The engine's recovery interval.
+    pub recovery: Duration,
+    /// How long there are faults. After that, everything must end.
+    pub faults: Duration,
+    /// Whether idle time is skipped.
+    pub skip: bool,
+    /// Details of the scenario: how it uses these is its own business.
+    pub variant: u32,
+}
+
+/// How the next task is picked among those that are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The one that was woken first.
+    Fifo,
+    /// So many times in a thousand any of them, otherwise the first.
+    Sometimes(u32),
+    /// Any of them.
+    Uniform,
+    /// Any of them, but this process's only when no other is ready.
+    Starve(usize),
+}
+
+/// Something that happens to a process before a certain poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// Before which poll, counted from the beginning.
+    pub at: u64,
+    /// The executor, from 1.
+    pub executor: usize,
+    /// What.
+    pub blow: Blow,
+}
+
+/// What happens to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It dies.
+    Crash {
+        /// How long until it is started again.
+        down: Duration,
+        /// How long the database takes to see that it is gone.
+        lock_kept: Duration,
+    },
+    /// It stands still for so long, and goes on as if nothing had been.
+    Pause(Duration),
+}
+
+/// How many requests in a thousand meet which trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The request does not arrive.
+    pub refused: u32,
+    /// It is served, and its answer is lost.
+    pub lost: u32,
+    /// It, or its answer, takes its time.
+    pub slow: u32,
+    /// At most so long.
+    pub slowest: Duration,
+}
+
+/// How many hints in a thousand meet which fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// It is lost.
+    pub lost: u32,
+    /// It comes late, and so do those behind it.
+    pub late: u32,
+    /// It comes twice.
+    pub doubled: u32,
+}
+
+const RATES: [u32; 5] = [0, 20, 100, 400, 1000];
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+const S: fn(u64) -> Duration = Duration::from_secs;
+
+impl Plan {
+    /// One executor, the first woken first, no faults.
+    pub fn calm() -> Self {
+        Self {
+            executors: 1,
+            order: Order::Fifo,
+            strikes: Vec::new(),
+            network: Network::default(),
+            away: None,
+            hints: Hints::default(),
+            skew: vec![0],
+            lease: S(15),
+            poll: S(1),
+            recovery: S(5),
+            faults: Duration::ZERO,
+            skip: true,
+            variant: 0,
+        }
+    }
+
+    /// Draws a plan.
+    pub fn draw(chooser: &mut Chooser) -> Self {
+        let executors = 1 + chooser.choose(3) as usize;
+        let order = match chooser.choose(6) {
+            0 => Order::Fifo,
+            1 => Order::Sometimes(100),
+            2 | 3 => Order::Uniform,
+            4 => Order::Sometimes(500),
+            _ => Order::Starve(1 + chooser.choose(u32::try_from(executors).unwrap_or(1)) as usize),
+        };
+        let strikes = draw_strikes(chooser, executors);
+        let network = if chooser.choose(2) == 0 {
+            Network::default()
+        } else {
+            Network {
+                refused: chooser.one_of(&[0, 20, 100, 300]),
+                lost: chooser.one_of(&[0, 20, 100, 300]),
+                slow: chooser.one_of(&[0, 100, 500]),
+                slowest: chooser.one_of(&[MS(1), MS(20), MS(500), S(5)]),
+            }
+        };
+        let away = (chooser.choose(6) == 5).then(|| {
+            let from = chooser.one_of(&[MS(0), MS(3), MS(200), S(3)]);
+            (from, chooser.one_of(&[MS(100), S(2), S(20)]))
+        });
+        let hints = if chooser.choose(2) == 0 {
+            Hints::default()
+        } else {
+            Hints {
+                lost: chooser.one_of(&RATES),
+                late: chooser.one_of(&RATES[..3]),
+                doubled: chooser.one_of(&RATES[..3]),
+            }
+        };
+        let skew = (0..executors)
+            .map(|_| chooser.one_of(&[0, 0, 40, -3_000, 600_000]))
+            .collect();
+        Self {
+            executors,
+            order,
+            strikes,
+            network,
+            away,
+            hints,
+            skew,
+            lease: chooser.one_of(&[S(15), S(3)]),
+            poll: chooser.one_of(&[S(1), MS(50), S(5)]),
+            recovery: chooser.one_of(&[S(5), MS(200)]),
+            faults: chooser.one_of(&[S(40), S(8), S(100)]),
+            skip: chooser.choose(50) != 49,
+            variant: chooser.choose(1 << 16),
+        }
+    }
+
+    /// The next strike that is due.
+    pub(super) fn strike_at(&self, next: usize, polls: u64) -> Option<Strike> {
+        self.strikes.get(next).filter(|strike| strike.at <= polls).copied()
+    }
+
+    /// Whether the database refuses everything now.
+    pub(super) fn is_away(&self, state: &State) -> bool {
+        !state.calm
+            && self
+                .away
+                .is_some_and(|(from, lasting)| from <= state.now && state.now < from + lasting)
+    }
+}
+
+fn draw_strikes(chooser: &mut Chooser, executors: usize) -> Vec<Strike> {
+    let count = chooser.one_of(&[0, 1, 1, 2, 3]);
+    let mut strikes: Vec<_> = (0..count)
+        .map(|_| {
+            let span = chooser.one_of(&[200, 60, 600, 3_000]);
+            Strike {
+                at: u64::from(chooser.choose(span)),
+                executor: 1 + chooser.choose(u32::try_from(executors).unwrap_or(1)) as usize,
+                blow: draw_blow(chooser),
+            }
+        })
+        .collect();
+    strikes.sort_by_key(|strike| strike.at);
+    strikes
+}
+
+fn draw_blow(chooser: &mut Chooser) -> Blow {
+    if chooser.choose(3) == 2 {
+        return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)]));
+    }
+    Blow::Crash {
+        down: chooser.one_of(&[MS(1), MS(300), S(6), S(28)]),
+        lock_kept: chooser.one_of(&[MS(0), MS(5), S(2)]),
+    }
+}
+
+impl Strike {
+    /// Has it happen.
+    pub(super) fn happen(self, world: &Arc<World>) {
+        match self.blow {
+            Blow::Crash { down, lock_kept } => world.crash(self.executor, down, lock_kept),
+            Blow::Pause(lasting) => world.pause(self.executor, lasting),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.executors == 1 { "" } else { "s" };
+        write!(f, "{} executor{plural}, order {:?}", self.executors, self.order)?;
+        for strike in &self.strikes {
+            let executor = strike.executor;
+            match strike.blow {
+                Blow::Crash { down, lock_kept } => {
+                    write!(f, ", crash of E{executor} at poll {} for {down:?}", strike.at)?;
+                    if !lock_kept.is_zero() {
+                        write!(f, " (seen after {lock_kept:?})")?;
+                    }
+                }
+                Blow::Pause(lasting) => {
+                    write!(f, ", pause of E{executor} at poll {} for {lasting:?}", strike.at)?;
+                }
+            }
+        }
+        let Network { refused, lost, slow, slowest } = self.network;
+        if self.network != Network::default() {
+            write!(
+                f,
+                ", network (in 1000) refused {refused} answers lost {lost} slow {slow} up to {slowest:?}"
+            )?;
+        }
+        if let Some((from, lasting)) = self.away {
+            write!(f, ", database away from {from:?} for {lasting:?}")?;
+        }
+        let Hints { lost, late, doubled } = self.hints;
+        if self.hints != Hints::default() {
+            write!(f, ", hints (in 1000) lost {lost} late {late} doubled {doubled}")?;
+        }
+        if self.skew.iter().any(|skew| *skew != 0) {
+            write!(f, ", clocks off by {:?} ms", self.skew)?;
+        }
+        write!(
+            f,
+            ", lease {:?}, poll {:?}, recovery {:?}, faults until {:?}, variant {}",
+            self.lease, self.poll, self.recovery, self.faults, self.variant
+        )?;
+        if !self.skip {
+            f.write_str(", idle time not skipped")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! What is kept of a run while it goes: a digest of everything, what the invariants found, and on demand the timeline.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt::Write as _,
+    hash::{Hash as _, Hasher as _},
+    time::Duration,
+};
+
+use durable_core::ids::{Owner, WorkflowId};
+
+use super::{
+    fact::{Fact, Moment},
+    hash::Digest,
+    invariant::{Invariant, Violation},
+    tasks::TaskId,
+};
+
+/// How many lines a timeline keeps when the run is long: the last ones.
+const LINES: usize = 2_000;
+
+/// The record of one run.
+pub(super) struct Record {
+    pub(super) digest: Digest,
+    invariants: Vec<Box<dyn Invariant>>,
+    pub(super) violation: Option<Violation>,
+    landmarks: BTreeMap<&'static str, u64>,
+    timeline: Option<VecDeque<String>>,
+    dropped_lines: usize,
+    /// How many step bodies run now: timers of a user's in them are not skipped.
+    pub(super) bodies: usize,
+    running: BTreeSet<(usize, Owner, i32)>,
+    /// What workflows were found waiting for last.
+    pub(super) waits: BTreeMap<WorkflowId, String>,
+}
+
+impl Record {
+    /// A record that these invariants watch; with `timeline`, one line is kept for each thing that happens.
+    pub(super) fn new(invariants: Vec<Box<dyn Invariant>>, timeline: bool) -> Self {
+        Self {
+            digest: Digest::default(),
+            invariants,
+            violation: None,
+            landmarks: BTreeMap::new(),
+            timeline: timeline.then(VecDeque::new),
+            dropped_lines: 0,
+            bodies: 0,
+            running: BTreeSet::new(),
+            waits: BTreeMap::new(),
+        }
+    }
+
+    /// A task was polled.
+    pub(super) fn polled(&mut self, now: Duration, process: usize, task: TaskId) {
+        let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.digest.write_u64(at << 8 ^ process as u64);
+        self.digest.write_u64(task);
+    }
+
+    /// Something happened.
+    pub(super) fn tell(&mut self, at: Duration, process: usize, name: &str, fact: Fact) {
+        fact.hash(&mut self.digest);
+        self.follow(process, &fact);
+        if let Some(landmark) = fact.landmark() {
+            *self.landmarks.entry(landmark).or_default() += 1;
+        }
+        if let Some(timeline) = &mut self.timeline {
+            if timeline.len() == LINES {
+                timeline.pop_front();
+                self.dropped_lines += 1;
+            }
+            timeline.push_back(line(at, name, &fact));
+        }
+        if self.violation.is_some() {
+            return;
+        }
+        let moment = Moment { at, process, fact: &fact };
+        for invariant in &mut self.invariants {
+            if let Err(what) = invariant.see(&moment) {
+                let violation = Violation { invariant: invariant.name(), what };
+                self.fail_with(at, violation);
+                return;
+            }
+        }
+    }
+
+    /// Keeps which bodies run and who waits for what.
+    fn follow(&mut self, process: usize, fact: &Fact) {
+        match fact {
+            Fact::Body { owner, number, .. } => {
+                self.running.insert((process, owner.clone(), *number));
+            }
+            Fact::Acknowledged { owner, number } => {
+                self.running.remove(&(process, owner.clone(), *number));
+            }
+            Fact::Stopped { owner, .. } | Fact::Finished(owner) => {
+                self.running.retain(|(_, of, _)| of != owner);
+            }
+            Fact::Crashed { .. } => self.running.retain(|(of, ..)| *of != process),
+            Fact::Waits { workflow, what } => {
+                self.waits.insert(workflow.clone(), what.clone());
+            }
+            Fact::Written { owner, .. } => {
+                self.waits.remove(&owner.workflow);
+            }
+            _ => {}
+        }
+        self.bodies = self.running.len();
+    }
+
+    /// Something is wrong.
+    pub(super) fn fail(&mut self, invariant: &'static str, what: impl Into<String>) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { invariant, what: what.into() });
+        }
+    }
+
+    fn fail_with(&mut self, at: Duration, violation: Violation) {
+        if let Some(timeline) = &mut self.timeline {
+            let mut text = stamp(at);
+            let _ = write!(text, "  --   FAILED {}: {}", violation.invariant, violation.what);
+            timeline.push_back(text);
+        }
+        self.violation = Some(violation);
+    }
+
+    /// The run is over: what must have happened by now?
+    pub(super) fn end(&mut self) {
+        for invariant in &mut self.invariants {
+            if self.violation.is_some() {
+                return;
+            }
+            if let Err(what) = invariant.end() {
+                self.violation = Some(Violation { invariant: invariant.name(), what });
+            }
+        }
+    }
+
+    pub(super) fn landmarks(&mut self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.landmarks)
+    }
+
+    /// The timeline, if one was kept.
+    pub(super) fn timeline(&mut self) -> Vec<String> {
+        let lines = self.timeline.take().unwrap_or_default();
+        let dropped = (self.dropped_lines > 0)
+            .then(|| format!("     … {} earlier lines left out", self.dropped_lines));
+        dropped.into_iter().chain(lines).collect()
+    }
+}
+
+fn stamp(at: Duration) -> String {
+    format!("{:>12.3}", at.as_secs_f64())
+}
+
+fn line(at: Duration, process: &str, fact: &Fact) -> String {
+    let mark = if fact.is_fault() { '!' } else { ' ' };
+    format!("{mark}{}  {process:<4} {fact}", stamp(at))
+}

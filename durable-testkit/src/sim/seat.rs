@@ -1,0 +1,167 @@
+//! A simulated process's place in the world: what it runs its application with.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use durable_core::{App, AppBuilder, Error, Event, ids::Owner, runtime::Runtime};
+
+use super::{
+    fact::Fact, network::SimDb, plan::Plan, runtime::SimRuntime, world::World,
+};
+use crate::Memory;
+
+/// One life of a simulated process.
+#[derive(Clone)]
+pub struct Seat {
+    world: Arc<World>,
+    db: SimDb,
+    runtime: Arc<SimRuntime>,
+    process: usize,
+    life: u32,
+    name: String,
+}
+
+impl Seat {
+    pub(super) fn new(world: Arc<World>, memory: Memory, process: usize, life: u32) -> Self {
+        let name = world.lock().processes[process].name.clone();
+        Self {
+            db: SimDb::new(Arc::clone(&world), memory, process, life),
+            runtime: Arc::new(SimRuntime::new(Arc::clone(&world), process, life)),
+            world,
+            process,
+            life,
+            name,
+        }
+    }
+
+    /// Which process this is: the executors are 1, 2, ….
+    pub fn process(&self) -> usize {
+        self.process
+    }
+
+    /// Which life of it, from 1.
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// What may happen in this run.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.world.lock().plan)
+    }
+
+    /// Time, tasks and ids of this process.
+    pub fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::clone(&self.runtime) as Arc<dyn Runtime>
+    }
+
+    /// Begins an application of this process.
+    pub fn builder(&self, application: &str) -> AppBuilder {
+        let plan = self.plan();
+        let (world, process) = (Arc::clone(&self.world), self.process);
+        App::builder(application)
+            .backend(self.db.clone())
+            .runtime(self.runtime())
+            .executor_id(self.name.as_str())
+            .version("simulated")
+            .poll_interval(plan.poll)
+            .recovery_interval(plan.recovery)
+            .observe(move |event| observe(&world, process, event))
+    }
+
+    /// Launches an application, again and again while the database or an earlier life of this process is in the way.
+    pub async fn launch(
+        &self,
+        application: &str,
+        build: impl Fn(AppBuilder) -> AppBuilder,
+    ) -> App {
+        loop {
+            match build(self.builder(application)).launch().await {
+                Ok(app) => return app,
+                Err(Error::Database { .. }) => {}
+                Err(error) => self.fail("launch", error.to_string()),
+            }
+            self.sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Waits, by the world's clock.
+    pub async fn sleep(&self, lasting: Duration) {
+        self.world.sleep(lasting).await;
+    }
+
+    /// Says something in the timeline.
+    pub fn note(&self, text: impl Into<String>) {
+        self.tell(Fact::Note(text.into()));
+    }
+
+    /// Says that something happened in this process.
+    pub fn tell(&self, fact: Fact) {
+        self.world.tell(self.process, fact);
+    }
+
+    /// Says that something is wrong: the run ends here.
+    pub fn fail(&self, invariant: &'static str, what: impl Into<String>) {
+        self.world.lock().record.fail(invariant, what);
+    }
+
+    /// A decision of this run, below `n`.
+    pub fn choose(&self, n: u32) -> u32 {
+        self.world.lock().chooser.choose(n)
+    }
+
+    /// The database, past the network: for looking at the end.
+    pub fn memory(&self) -> &Memory {
+        &self.world.memory
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seat({}.{})", self.name, self.life)
+    }
+}
+
+/// Tells the world what an engine says.
+fn observe(world: &World, process: usize, event: &Event<'_>) {
+    let owner = |workflow: &durable_core::ids::WorkflowId, token: &durable_core::ids::OwnerToken| Owner {
+        workflow: workflow.clone(),
+        token: token.clone(),
+    };
+    let fact = match *event {
+        Event::WorkflowStarted { workflow, execution, attempt, .. } => Fact::Execution {
+            owner: owner(workflow, execution),
+            attempt,
+        },
+        Event::WorkflowFinished { workflow, execution, .. } => {
+            Fact::Finished(owner(workflow, execution))
+        }
+        Event::WorkflowStopped { workflow, execution, reason, error } => {
+            if let Some(error) = error {
+                world.lock().record.fail("code_fits_its_history", error.to_string());
+            }
+            Fact::Stopped {
+                owner: owner(workflow, execution),
+                reason: reason.to_owned(),
+            }
+        }
+        Event::StepStarted { workflow, execution, number, name, attempt } => Fact::Body {
+            owner: owner(workflow, execution),
+            number,
+            name: name.to_owned(),
+            attempt,
+        },
+        Event::StepReplayed { workflow, execution, number, .. } => Fact::Replayed {
+            owner: owner(workflow, execution),
+            number,
+        },
+        Event::StepRecorded { workflow, execution, number, .. } => Fact::Acknowledged {
+            owner: owner(workflow, execution),
+            number,
+        },
+        Event::Slept { workflow, execution, number, .. } => Fact::Woke {
+            owner: owner(workflow, execution),
+            number,
+        },
+        _ => return,
+    };
+    world.tell(process, fact);
+}

@@ -1,0 +1,488 @@
+//! A simulated world: processes whose tasks run one poll at a time, in an order and with faults that a [`Chooser`] decides.
+//!
+//! It knows processes, tasks and time, and nothing of workflows. All of it runs inside one task of a paused tokio runtime, whose clock is
+//! the world's: user code may use `tokio::time`, and when nothing is ready tokio jumps to whatever comes first.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Context,
+    time::Duration,
+};
+
+use durable_core::{
+    runtime::{BoxFuture, Timer},
+    time::Timestamp,
+};
+
+use super::{
+    Seat,
+    choice::{Chooser, mix},
+    fact::Fact,
+    plan::{Order, Plan},
+    record::Record,
+    tasks::{Ready, Task, TaskId, Tasks},
+    timers::Timers,
+};
+use crate::{ManualClock, Memory};
+
+/// The process of the database: it never crashes, and requests are tasks of it, so that they outlive whoever sent them.
+pub(super) const DATABASE: usize = 0;
+
+/// What a process runs when it starts.
+pub(super) type Main = Arc<dyn Fn(Seat) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Names of tasks that only look around: polled alone, they are no sign of progress.
+const HOUSEKEEPING: &[&str] = &[
+    "hints", "waiters", "deadlines", "clock", "queue", "recovery", "request", "delivery",
+];
+
+/// Instant zero of every world, of the database's clock: the first second of 2026.
+pub(super) const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// A simulated world.
+pub(super) struct World {
+    pub(super) memory: Memory,
+    clock: ManualClock,
+    pub(super) ready: Arc<Ready>,
+    state: Mutex<State>,
+}
+
+/// All that changes in a world.
+pub(super) struct State {
+    pub(super) now: Duration,
+    pub(super) chooser: Chooser,
+    pub(super) plan: Arc<Plan>,
+    pub(super) tasks: Tasks,
+    pub(super) timers: Timers,
+    pub(super) processes: Vec<Process>,
+    pub(super) record: Record,
+    /// Faults are over: from now on everything must end.
+    pub(super) calm: bool,
+    /// Requests that were sent and not answered.
+    pub(super) in_flight: usize,
+    /// Polls so far.
+    pub(super) polls: u64,
+    /// How many of the plan's strikes have happened.
+    struck: usize,
+    /// When something other than housekeeping was polled last.
+    pub(super) last_work: Duration,
+    /// Idle time that was skipped so far.
+    pub(super) skipped: Duration,
+    ids: u64,
+    randoms: u64,
+    salt: u64,
+}
+
+/// A process: its present life, and how it stands.
+pub(super) struct Process {
+    pub(super) name: String,
+    pub(super) life: u32,
+    pub(super) alive: bool,
+    pub(super) paused: bool,
+    /// What it was started for is done.
+    pub(super) done: bool,
+    /// How far its wall clock is off.
+    pub(super) skew: i64,
+    pub(super) main: Option<Main>,
+    /// The database as its present life is connected to it.
+    db: Option<Memory>,
+}
+
+impl World {
+    pub(super) fn new(plan: Arc<Plan>, mut chooser: Chooser, record: Record) -> Arc<Self> {
+        let clock = ManualClock::new(EPOCH);
+        let ready = Arc::new(Ready::default());
+        let salt = u64::from(chooser.choose(1 << 16));
+        let state = State {
+            now: Duration::ZERO,
+            chooser,
+            plan,
+            tasks: Tasks::new(Arc::clone(&ready)),
+            timers: Timers::default(),
+            processes: vec![Process::new("db".to_owned(), None, 0)],
+            record,
+            calm: false,
+            in_flight: 0,
+            polls: 0,
+            struck: 0,
+            last_work: Duration::ZERO,
+            skipped: Duration::ZERO,
+            ids: 0,
+            randoms: 0,
+            salt,
+        };
+        Arc::new(Self {
+            memory: Memory::with_clock(clock.clone()),
+            clock,
+            ready,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.lock().now
+    }
+
+    /// Moves all clocks to this time.
+    pub(super) fn set_now(&self, now: Duration) {
+        self.lock().now = now;
+        self.clock.set(EPOCH.saturating_add(now));
+    }
+
+    /// A process's wall clock.
+    pub(super) fn wall_clock(&self, process: usize) -> Timestamp {
+        let state = self.lock();
+        let skew = state.processes[process].skew;
+        let now = EPOCH.saturating_add(state.now);
+        Timestamp::from_millis(now.as_millis().saturating_add(skew))
+    }
+
+    /// Says that something happened in a process.
+    pub(super) fn tell(&self, process: usize, fact: Fact) {
+        self.lock().tell(process, fact);
+    }
+
+    /// Adds a process, and starts it.
+    pub(super) fn add_process(self: &Arc<Self>, name: String, main: Main, skew: i64) {
+        let process = {
+            let mut state = self.lock();
+            state.processes.push(Process::new(name, Some(main), skew));
+            state.processes.len() - 1
+        };
+        self.start(process);
+    }
+
+    /// Starts a process, for the first time or again.
+    fn start(self: &Arc<Self>, process: usize) {
+        let db = self.memory.process();
+        let (main, life) = {
+            let mut state = self.lock();
+            let started = &mut state.processes[process];
+            started.life += 1;
+            started.alive = true;
+            started.done = false;
+            started.db = Some(db.clone());
+            let (main, life) = (started.main.clone(), started.life);
+            if life > 1 {
+                state.tell(process, Fact::Restarted);
+            }
+            (main, life)
+        };
+        let Some(main) = main else { return };
+        let seat = Seat::new(Arc::clone(self), db, process, life);
+        let world = Arc::clone(self);
+        self.spawn(process, "main", async move {
+            main(seat).await;
+            world.lock().processes[process].done = true;
+        });
+    }
+
+    /// Adds a task to a process.
+    pub(super) fn spawn(
+        &self,
+        process: usize,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> TaskId {
+        self.lock().tasks.add(process, name, task)
+    }
+
+    /// Ends a task. One that is being polled goes on to the end of its poll.
+    pub(super) fn abort(&self, task: TaskId) {
+        let task = self.lock().tasks.remove(task);
+        drop_task(task);
+    }
+
+    /// Kills a process: it does nothing more, not even in destructors, and what it asked of the database may still happen.
+    pub(super) fn crash(self: &Arc<Self>, process: usize, down: Duration, lock_kept: Duration) {
+        let (tasks, db) = {
+            let mut state = self.lock();
+            let crashed = &mut state.processes[process];
+            if !crashed.alive {
+                return;
+            }
+            crashed.alive = false;
+            crashed.paused = false;
+            let db = crashed.db.take();
+            state.tell(process, Fact::Crashed { down });
+            (state.tasks.take_of(process), db)
+        };
+        for task in tasks {
+            drop_task(Some(task));
+        }
+        let world = Arc::clone(self);
+        self.spawn(DATABASE, "lock", async move {
+            world.sleep(lock_kept).await;
+            if let Some(db) = db {
+                db.kill();
+            }
+        });
+        let world = Arc::clone(self);
+        self.spawn(DATABASE, "restart", async move {
+            world.sleep(down).await;
+            world.start(process);
+        });
+    }
+
+    /// Has a process stand still, and go on later as if nothing had been.
+    pub(super) fn pause(self: &Arc<Self>, process: usize, lasting: Duration) {
+        let (db, lease) = {
+            let mut state = self.lock();
+            let lease = state.plan.lease;
+            let paused = &mut state.processes[process];
+            if !paused.alive || paused.paused {
+                return;
+            }
+            paused.paused = true;
+            let db = paused.db.clone();
+            state.tell(process, Fact::Paused { lasting });
+            (db, lease)
+        };
+        let world = Arc::clone(self);
+        self.spawn(DATABASE, "pause", async move {
+            let silent = lasting > lease;
+            world.sleep(lasting.min(lease)).await;
+            if silent && let Some(db) = &db {
+                // Its lease has ended: others may take what it runs.
+                db.fall_silent(true);
+                world.sleep(lasting.saturating_sub(lease)).await;
+            }
+            world.wake_up(process, db.as_ref());
+        });
+    }
+
+    fn wake_up(&self, process: usize, db: Option<&Memory>) {
+        if let Some(db) = db {
+            db.fall_silent(false);
+        }
+        let mut state = self.lock();
+        let paused = std::mem::take(&mut state.processes[process].paused);
+        if paused {
+            state.tell(process, Fact::WokenUp);
+        }
+    }
+
+    /// Waits, by a timer that counts as work.
+    pub(super) fn sleep(self: &Arc<Self>, lasting: Duration) -> super::runtime::Sleep {
+        let at = self.now().saturating_add(lasting);
+        super::runtime::Sleep::new(Arc::clone(self), at, Timer::Work)
+    }
+
+    /// Wakes whose time has come.
+    pub(super) fn fire_timers(&self) {
+        loop {
+            let (kind, waker) = {
+                let mut state = self.lock();
+                let now = state.now;
+                let Some(due) = state.timers.due(now) else { return };
+                due
+            };
+            if kind == Timer::Work {
+                let mut state = self.lock();
+                state.last_work = state.now;
+            }
+            waker.wake();
+        }
+    }
+
+    /// Polls one of the tasks that are ready; whether there was one.
+    pub(super) fn poll_one(self: &Arc<Self>) -> bool {
+        self.strike();
+        let Some((id, mut task, waker, name)) = self.take_ready() else {
+            return false;
+        };
+        let mut cx = Context::from_waker(&waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)));
+        match polled {
+            Ok(poll) if poll.is_pending() => {
+                let dropped = match self.lock().tasks.get_mut(id) {
+                    Some(slot) => {
+                        slot.future = Some(task);
+                        None
+                    }
+                    // It was aborted by what it did itself.
+                    None => Some(task),
+                };
+                drop_future(dropped);
+            }
+            Ok(_) => {
+                let ended = self.lock().tasks.remove(id);
+                drop_task(ended);
+                drop_future(Some(task));
+            }
+            Err(panic) => {
+                let words = panic_words(panic.as_ref());
+                let mut state = self.lock();
+                state.tasks.remove(id);
+                state.record.fail("no_task_panics", format!("task {name:?} panicked: {words}"));
+                drop(state);
+                drop_future(Some(task));
+            }
+        }
+        true
+    }
+
+    /// Takes a ready task out, as the plan's order says.
+    fn take_ready(
+        &self,
+    ) -> Option<(TaskId, BoxFuture<'static, ()>, std::task::Waker, &'static str)> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        loop {
+            let id = {
+                let mut list = self.ready.lock();
+                let index = state.pick(&list)?;
+                list.remove(index)?
+            };
+            let now = state.now;
+            let Some(task) = state.tasks.get_mut(id) else { continue };
+            task.taken();
+            let Some(future) = task.future.take() else { continue };
+            let (name, process, waker) = (task.name, task.process, task.waker.clone());
+            state.polls += 1;
+            if !HOUSEKEEPING.contains(&name) {
+                state.last_work = now;
+            }
+            state.record.polled(now, process, id);
+            return Some((id, future, waker, name));
+        }
+    }
+
+    /// Has happen what the plan has for this moment.
+    fn strike(self: &Arc<Self>) {
+        loop {
+            let strike = {
+                let mut state = self.lock();
+                if state.calm {
+                    return;
+                }
+                let due = state.plan.strike_at(state.struck, state.polls);
+                state.struck += usize::from(due.is_some());
+                due
+            };
+            let Some(strike) = strike else { return };
+            strike.happen(self);
+        }
+    }
+
+    /// Ends all tasks, so that nothing keeps the world.
+    pub(super) fn clear(&self) {
+        let (tasks, timers) = {
+            let mut state = self.lock();
+            for process in &mut state.processes {
+                process.alive = false;
+                process.main = None;
+                process.db = None;
+            }
+            (state.tasks.take_all(), state.timers.take_all())
+        };
+        for task in tasks {
+            drop_task(Some(task));
+        }
+        drop(timers);
+    }
+}
+
+impl State {
+    pub(super) fn tell(&mut self, process: usize, fact: Fact) {
+        let name = &self.processes[process].name;
+        self.record.tell(self.now, process, name, fact);
+    }
+
+    /// Which of the ready tasks goes on.
+    fn pick(&mut self, ready: &std::collections::VecDeque<TaskId>) -> Option<usize> {
+        let any_paused = self.processes.iter().any(|process| process.paused);
+        let starved = match self.plan.order {
+            Order::Starve(process) if !self.calm => Some(process),
+            _ => None,
+        };
+        if !any_paused && starved.is_none() {
+            return self.choose_of(ready.len());
+        }
+        let process_of = |id: &TaskId| self.tasks.get(*id).map(|task| task.process);
+        let runnable = |id: &TaskId| process_of(id).is_none_or(|of| !self.processes[of].paused);
+        let fed = |id: &TaskId| runnable(id) && (starved.is_none() || process_of(id) != starved);
+        let mut open: Vec<_> = (0..ready.len()).filter(|at| fed(&ready[*at])).collect();
+        if open.is_empty() {
+            open = (0..ready.len()).filter(|at| runnable(&ready[*at])).collect();
+        }
+        let chosen = self.choose_of(open.len())?;
+        Some(open[chosen])
+    }
+
+    fn choose_of(&mut self, n: usize) -> Option<usize> {
+        if n == 0 {
+            return None;
+        }
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        let uniform = match self.plan.order {
+            Order::Fifo => false,
+            Order::Sometimes(rate) => n > 1 && self.chooser.happens(rate),
+            Order::Uniform | Order::Starve(_) => true,
+        };
+        Some(if uniform { self.chooser.choose(n) as usize } else { 0 })
+    }
+
+    /// Whether this life of a process goes on.
+    pub(super) fn is_living(&self, process: usize, life: u32) -> bool {
+        let of = &self.processes[process];
+        of.alive && of.life == life
+    }
+
+    /// The next number that names something.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// A number for jitter, which is no decision.
+    pub(super) fn random(&mut self) -> u64 {
+        self.randoms += 1;
+        mix(self.randoms ^ (self.salt << 32))
+    }
+
+    /// Whether faults have left all processes running.
+    pub(super) fn is_whole(&self) -> bool {
+        self.processes
+            .iter()
+            .skip(1)
+            .all(|process| process.alive && !process.paused)
+    }
+}
+
+impl Process {
+    fn new(name: String, main: Option<Main>, skew: i64) -> Self {
+        Self {
+            name,
+            life: 0,
+            alive: main.is_none(),
+            paused: false,
+            done: false,
+            skew,
+            main,
+            db: None,
+        }
+    }
+}
+
+/// Drops a task; what its destructors do wrong is nobody's concern here.
+fn drop_task(task: Option<Task>) {
+    drop_future(task.and_then(|task| task.future));
+}
+
+fn drop_future(future: Option<BoxFuture<'static, ()>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+}
+
+/// What a panic says, if it says it in words.
+pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -1,0 +1,37 @@
+//! One workflow of five steps, which every executor starts under the same id: the measure of speed.
+
+use durable::prelude::*;
+use durable_testkit::sim::{Scenario, Seat, fact::Fact};
+
+/// Five steps, each of which depends on the one before.
+#[durable::workflow]
+async fn five(ctx: Ctx, start: u64) -> Result<u64, AnyError> {
+    let mut value = start;
+    for name in ["one", "two", "three", "four", "five"] {
+        value = ctx.step(name, || async { Ok::<_, AnyError>(value + 1) }).await?;
+    }
+    Ok(value)
+}
+
+async fn executor(seat: Seat) {
+    let app = seat.launch("steps", |builder| builder.workflow(five)).await;
+    loop {
+        let Ok(handle) = app.start(five, 1).id("order-1").await else { continue };
+        seat.tell(Fact::Started("order-1".into()));
+        match handle.result().await {
+            Ok(value) => {
+                seat.tell(Fact::Told { workflow: "order-1".into(), end: value.to_string() });
+                if value != 6 {
+                    seat.fail("the_result_is_right", format!("order-1 gave {value}, not 6"));
+                }
+                return;
+            }
+            Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+        }
+    }
+}
+
+/// The scenario.
+pub(super) fn scenario() -> Scenario {
+    Scenario::new(executor)
+}
