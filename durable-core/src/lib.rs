@@ -16,6 +16,8 @@ mod error;
 pub mod ids;
 pub mod payload;
 pub mod runtime;
+#[doc(hidden)]
+pub mod sabotage;
 pub mod source;
 pub mod state;
 pub mod time;

@@ -1,53 +1,54 @@
 //! Runs the engine under simulation: `cargo xtask sim`.
 
+mod batch;
+mod bugs;
+mod cli;
+mod report;
 mod scenario;
 
-use std::time::Instant;
+use std::process::ExitCode;
 
-use durable_testkit::sim::{Chooser, Plan, invariant};
+use cli::{Choices, Command};
 
-fn main() {
-    let seeds: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
-    let one: Option<u64> = std::env::args().nth(2).and_then(|n| n.parse().ok());
-    for named in scenario::ALL {
-        let begin = Instant::now();
-        let mut digest = 0u64;
-        let mut polls = 0;
-        let mut failed = 0;
-        let mut landmarks = std::collections::BTreeMap::new();
-        let range = one.map_or(0..seeds, |seed| seed..seed + 1);
-        for seed in range {
-            let scenario = (named.scenario)();
-            let mut chooser = Chooser::seeded(seed);
-            let plan = Plan::draw(&mut chooser);
-            let mut invariants = invariant::all();
-            invariants.extend((named.invariants)());
-            let outcome = scenario.run(plan, chooser, invariants, one.is_some());
-            digest = digest.rotate_left(7) ^ outcome.digest;
-            polls += outcome.polls;
-            for (name, count) in outcome.landmarks {
-                *landmarks.entry(name).or_insert(0) += u64::from(count > 0);
-            }
-            if let Some(violation) = &outcome.violation {
-                failed += 1;
-                if failed <= 3 {
-                    println!("seed {seed} plan: {}", outcome.plan);
-                    for line in &outcome.timeline {
-                        println!("{line}");
-                    }
-                    for line in &outcome.state {
-                        println!("  {line}");
-                    }
-                    println!("FAILED {violation}");
-                }
-            } else if one.is_some() {
-                for line in &outcome.timeline {
-                    println!("{line}");
-                }
-            }
+fn main() -> ExitCode {
+    // A panic of simulated code is caught and told as a violation; the default hook would print each as it happens.
+    std::panic::set_hook(Box::new(|_| {}));
+    let done = match cli::parse(lexopt::Parser::from_env()) {
+        Ok(Command::Help) => {
+            print!("{}", cli::HELP);
+            Ok(())
         }
-        let secs = begin.elapsed().as_secs_f64();
-        println!("{}: {seeds} seeds {secs:.2}s {:.0}/s {polls} polls, {failed} failed, digest {digest:016x}", named.name, seeds as f64 / secs);
-        println!("{landmarks:?}");
+        Ok(Command::Batch(batch)) => batch::run(&batch),
+        Ok(Command::One { scenario, choices }) => report::one(scenario, &choices),
+        Ok(Command::Bugs { seeds, only }) => bugs::run(seeds, only),
+        Ok(Command::Twice(seeds)) => batch::twice(seeds),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// A run's decisions from the beginning: of a seed, or of a list.
+fn chooser(choices: &Choices) -> durable_testkit::sim::Chooser {
+    match choices {
+        Choices::Seed(seed) => durable_testkit::sim::Chooser::seeded(*seed),
+        Choices::List(list) => durable_testkit::sim::Chooser::listed(list.clone()),
+    }
+}
+
+/// One run of a scenario.
+fn simulate(
+    named: &scenario::Named,
+    choices: &Choices,
+    timeline: bool,
+) -> durable_testkit::sim::Outcome {
+    let mut chooser = chooser(choices);
+    let mut plan = durable_testkit::sim::Plan::draw(&mut chooser);
+    let scenario = named.draw(&mut chooser, &mut plan);
+    scenario.run(plan, chooser, named.invariants(), timeline)
 }

@@ -13,6 +13,7 @@ use crate::{
     engine::execution::{Call, Execution},
     ids::WorkflowId,
     payload::Encoded,
+    sabotage::Bug,
     workflow::Payload,
 };
 
@@ -191,6 +192,13 @@ async fn take(
         Received::Empty => return None,
         Received::Lost(lost) => return execution.lost(lost).await,
     };
+    if Bug::ConsumesBeforeCheckpoint.is_planted()
+        && let Some(message) = &message
+    {
+        let result = StepResult::Output(message.clone());
+        execution.record(&stamp, result, None).await;
+        return Some(message.clone());
+    }
     execution.observe_recorded(&stamp, true);
     message
 }

@@ -66,6 +66,7 @@ impl Ticket {
         if self.begun {
             return sequence.check_place();
         }
+        self.number = sequence.number_at_poll(self.number);
         sequence.begin(self.number)?;
         self.begun = true;
         Ok(())

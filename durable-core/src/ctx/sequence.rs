@@ -1,10 +1,12 @@
 //! The order of one execution's operations: who gets which number, and who may ask for one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::ThreadId,
 };
+
+use crate::sabotage::Bug;
 
 /// Numbers operations when they are built, and sees what must not be built.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ struct State {
     ended: u64,
     /// The thread that polls the workflow right now.
     polled_by: Option<ThreadId>,
+    /// Numbers of operations that were not polled yet; kept only for [`Bug::NumbersAtPoll`].
+    unpolled: BTreeSet<i32>,
     /// The step whose body is polled right now.
     body: Option<String>,
 }
@@ -46,6 +50,9 @@ impl Sequence {
         }
         let first = state.last + 1;
         state.last += count;
+        if Bug::NumbersAtPoll.is_planted() {
+            state.unpolled.insert(first);
+        }
         Ok(first)
     }
 
@@ -56,6 +63,14 @@ impl Sequence {
         let ended = state.ended;
         state.running.insert(number, ended);
         Ok(())
+    }
+
+    /// The number of an operation that is polled for the first time: the one that it was built with.
+    pub(crate) fn number_at_poll(&self, number: i32) -> i32 {
+        if !Bug::NumbersAtPoll.is_planted() {
+            return number;
+        }
+        self.lock().unpolled.pop_first().unwrap_or(number)
     }
 
     /// Whether an operation may be polled here.

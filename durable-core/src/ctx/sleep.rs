@@ -13,6 +13,7 @@ use crate::{
     },
     payload::Encoded,
     runtime::Timer,
+    sabotage::Bug,
     time::Timestamp,
 };
 
@@ -54,6 +55,9 @@ pub(super) async fn wake_time(
 ) -> Result<Timestamp, Error> {
     if let Some(record) = execution.replay(call).await {
         return match parse(record) {
+            Some(_) if Bug::SleepStartsOver.is_planted() => {
+                Ok(execution.engine.clock.now().saturating_add(duration))
+            }
             Some(wake) => Ok(wake),
             None => execution.refuse(unreadable(execution, record)).await,
         };
@@ -70,6 +74,10 @@ pub(super) async fn wake_time(
 /// Waits until the database's clock, as this process knows it, shows `wake`.
 pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
     let engine = &execution.engine;
+    let wake = match Bug::SleepEndsEarly.is_planted() {
+        true => Timestamp::from_millis(wake.as_millis() - 1000),
+        false => wake,
+    };
     loop {
         let left = engine.clock.until(wake);
         if left.is_zero() {

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -15,11 +16,13 @@ use crate::{
     Error,
     db::{self, ClaimRequest, Claimed, History, StepRecord},
     ids::{Owner, WorkflowId},
+    sabotage::Bug,
     state::WorkflowRow,
 };
 
-/// The most workflows that one claim takes.
+/// The most workflows that one claim takes, and the most that one takes which may well find nothing.
 const MAX_CLAIM: usize = 100;
+const FIRST_CLAIM: usize = 8;
 
 /// This process's share in a queue.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Worker {
     /// How many of the queue's workflows may run here at once.
     places: usize,
     taken: AtomicUsize,
+    /// How many the next claim asks for: more while the queue gives all that is asked for.
+    appetite: AtomicUsize,
     /// The last claim left work behind, so a freed place is worth a claim.
     backlog: AtomicBool,
     wake: Notify,
@@ -39,14 +44,27 @@ impl Worker {
             queue,
             places,
             taken: AtomicUsize::new(0),
+            appetite: AtomicUsize::new(FIRST_CLAIM),
             backlog: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
 
     fn free(&self) -> usize {
+        if Bug::MiscountsPlaces.is_planted() {
+            return self.places;
+        }
         self.places
             .saturating_sub(self.taken.load(Ordering::SeqCst))
+    }
+
+    /// Says whether the queue gave all that was asked for.
+    fn fed(&self, full: bool) {
+        let appetite = match full {
+            true => self.appetite.load(Ordering::Relaxed).saturating_mul(4).min(MAX_CLAIM),
+            false => FIRST_CLAIM,
+        };
+        self.appetite.store(appetite, Ordering::Relaxed);
     }
 
     fn take(self: &Arc<Self>) -> Place {
@@ -94,7 +112,11 @@ impl Engine {
             .iter()
             .map(|claimed| claimed.row.id.clone())
             .collect();
-        let mut histories = match self.db.histories(&ids).await {
+        let read = match Bug::ForgetsHistory.is_planted() {
+            true => Ok(Vec::new()),
+            false => self.db.histories(&ids).await,
+        };
+        let mut histories = match read {
             Ok(histories) => {
                 let mut steps = steps_by_workflow(histories);
                 for id in ids {
@@ -178,7 +200,11 @@ pub(super) async fn serve(engine: Arc<Engine>, worker: Arc<Worker>) {
         if more && worker.free() > 0 {
             continue;
         }
-        let pause = Box::pin(engine.poll_pause(engine.settings.poll));
+        let interval = match Bug::QueueWithoutPoll.is_planted() {
+            true => Duration::from_secs(1_000_000_000),
+            false => engine.settings.poll,
+        };
+        let pause = Box::pin(engine.poll_pause(interval));
         let stopped = Box::pin(engine.stopping.cancelled());
         let wake = Box::pin(worker.wake.notified());
         futures_util::future::select(wake, futures_util::future::select(stopped, pause)).await;
@@ -187,7 +213,7 @@ pub(super) async fn serve(engine: Arc<Engine>, worker: Arc<Worker>) {
 
 /// Claims up to the free places and runs what it got; whether more may be waiting.
 async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bool> {
-    let limit = worker.free().min(MAX_CLAIM);
+    let limit = worker.free().min(worker.appetite.load(Ordering::Relaxed));
     if limit == 0 {
         worker.backlog.store(true, Ordering::SeqCst);
         return Ok(true);
@@ -204,6 +230,7 @@ async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bo
         tokens: reserved.tokens.clone(),
     };
     let claimed = match engine.db.claim(&request).await {
+        Err(error) if error.is_retryable() && Bug::ForgetsLostClaims.is_planted() => return Ok(false),
         // The claim may have happened: whatever holds one of these tokens is ours to run.
         Err(error) if error.is_retryable() => {
             tracing::debug!(queue = worker.queue, %error, "a claim's answer was lost; asking for it");
@@ -213,6 +240,7 @@ async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bo
         answer => answer?,
     };
     let full = claimed.len() == limit;
+    worker.fed(full);
     worker.backlog.store(full, Ordering::SeqCst);
     if !claimed.is_empty() {
         engine.run_claimed(claimed, Some(worker)).await?;

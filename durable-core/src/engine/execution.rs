@@ -16,6 +16,7 @@ use crate::{
     ctx::sequence::Sequence,
     db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
+    sabotage::Bug,
     state::WorkflowRow,
     time::Timestamp,
 };
@@ -139,8 +140,21 @@ impl Execution {
         child: Option<WorkflowId>,
     ) {
         let record = stamp.record(result, child);
+        if Bug::AcknowledgesEarly.is_planted() {
+            return self.record_later(stamp, record);
+        }
         let answer = self.engine.db.record_step(&self.owner, &record).await;
         self.recorded(stamp, &record.result, answer).await;
+    }
+
+    /// What no engine must do: see [`Bug::AcknowledgesEarly`].
+    fn record_later(&self, stamp: &StepStamp, record: StepRecord) {
+        let (db, owner) = (Arc::clone(&self.engine.db), self.owner.clone());
+        self.observe_recorded(stamp, true);
+        let later = async move {
+            let _ = db.record_step(&owner, &record).await;
+        };
+        self.engine.runtime.spawn("workflow", Box::pin(later)).detach();
     }
 
     /// Takes the answer to a recording write. Does not return unless it is written.
@@ -151,6 +165,9 @@ impl Execution {
         answer: Result<Recorded, DbError>,
     ) {
         match self.ok(answer).await {
+            Recorded::Lost(_) if Bug::TakesLostForWritten.is_planted() => {
+                self.observe_recorded(stamp, true);
+            }
             Recorded::Written => {
                 self.observe_recorded(stamp, !matches!(result, StepResult::Error(_)));
             }

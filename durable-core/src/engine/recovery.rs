@@ -6,6 +6,7 @@ use super::Engine;
 use crate::{
     db::{self, Abandoned, AbandonedQuery, Adoption, Claimed},
     ids::WorkflowId,
+    sabotage::Bug,
 };
 
 /// How many abandoned workflows are looked at and taken over at a time.
@@ -42,7 +43,8 @@ impl Engine {
             .into_iter()
             .filter(|abandoned| !self.is_running(abandoned));
         let (queued, direct): (Vec<_>, Vec<_>) =
-            orphans.partition(|abandoned| abandoned.queue.is_some());
+            orphans
+            .partition(|abandoned| abandoned.queue.is_some() && !Bug::RecoversPastPlaces.is_planted());
         let mut count = 0;
         if !queued.is_empty() {
             let requeued = self.db.requeue(&self.claimant, &queued).await?;
@@ -57,6 +59,9 @@ impl Engine {
 
     /// Whether an execution of this process holds the row, or is about to.
     fn is_running(&self, abandoned: &Abandoned) -> bool {
+        if Bug::ForgetsLostClaims.is_planted() && abandoned.executor == self.claimant.executor {
+            return abandoned.queue.is_some();
+        }
         abandoned.executor == self.claimant.executor
             && abandoned
                 .held
@@ -69,8 +74,11 @@ impl Engine {
             .into_iter()
             .map(|orphan| Adoption {
                 workflow: orphan.workflow,
+                token: match &orphan.held {
+                    Some(held) if Bug::AdoptsWithOldToken.is_planted() => held.clone(),
+                    _ => self.new_token(),
+                },
                 held: orphan.held,
-                token: self.new_token(),
             })
             .collect();
         let tokens = adoptions

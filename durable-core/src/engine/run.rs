@@ -29,6 +29,7 @@ use crate::{
     ids::Owner,
     payload::{Encoded, Ended, Outcome},
     runtime::{BoxFuture, TaskHandle, Timer},
+    sabotage::Bug,
     state::{Status, is_exhausted},
 };
 
@@ -131,7 +132,12 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
         // Claims and adoptions ask for registered names only, so this is a backend's mistake.
         return refused(execution, not_registered(execution));
     };
-    if is_exhausted(execution.attempt, registered.max_recovery_attempts) {
+    if Bug::DecodesBeforeDeadLetter.is_planted() {
+        drop(call(execution, &registered, input));
+    }
+    if is_exhausted(execution.attempt, registered.max_recovery_attempts)
+        && !Bug::NeverDeadLetters.is_planted()
+    {
         return dead_letter(execution).await;
     }
     engine.observe(&Event::WorkflowStarted {

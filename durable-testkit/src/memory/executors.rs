@@ -7,6 +7,7 @@ use durable_core::{
         WantedExecutor,
     },
     ids::{ExecutorId, WorkflowId},
+    sabotage::Bug,
     state::{Status, WorkflowRow, claim::Claimant, transition::Event},
     time::Timestamp,
 };
@@ -127,7 +128,9 @@ fn abandoned(store: &Store, query: &AbandonedQuery, row: &WorkflowRow) -> Option
     let left = if *executor == claimant.executor {
         query.own
     } else {
-        store.executors.contains_key(executor) && !store.is_heard(executor)
+        !Bug::OnlyOwnAreAbandoned.is_planted()
+            && store.executors.contains_key(executor)
+            && !store.is_heard(executor)
     };
     let ours = row.version.as_deref() == Some(&claimant.version) && claimant.can_run(row);
     (row.status == Status::Pending && left && ours).then(|| Abandoned {

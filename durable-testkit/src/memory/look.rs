@@ -25,9 +25,9 @@ impl Memory {
         self.commit(|store, _| store.row(id).and_then(|row| row.executor.clone()))
     }
 
-    /// Whether a message of this id was ever sent.
-    pub(crate) fn has_message(&self, id: &str) -> bool {
-        self.commit(|store, _| store.message_ids.contains(id))
+    /// How many messages a workflow was ever sent.
+    pub(crate) fn mailbox_size(&self, id: &WorkflowId) -> usize {
+        self.commit(|store, _| store.mailboxes.get(id).map_or(0, Vec::len))
     }
 
     /// The message that a workflow took with an operation.

@@ -7,6 +7,7 @@ use durable_core::{
     },
     ids::Owner,
     payload::Encoded,
+    sabotage::Bug,
     time::Timestamp,
 };
 
@@ -61,7 +62,7 @@ fn send(
 }
 
 fn deliver(store: &mut Store, message: &Message, now: Timestamp) {
-    if !store.message_ids.insert(message.id.clone()) {
+    if !store.message_ids.insert(message.id.clone()) && !Bug::SendsAgain.is_planted() {
         return;
     }
     let mailbox = store
@@ -108,6 +109,9 @@ fn receive(
         (Some(mail), _) => {
             mail.consumed_by = Some(step.number);
             let value = mail.payload.clone();
+            if Bug::ConsumesBeforeCheckpoint.is_planted() {
+                return Ok(Received::Message(value));
+            }
             (value.clone(), Received::Message(value))
         }
         (None, Some(otherwise)) => (otherwise.clone(), Received::Otherwise),

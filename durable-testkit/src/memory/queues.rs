@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{ClaimRequest, Claimed, Hint, Queues, Result},
     ids::{OwnerToken, WorkflowId},
+    sabotage::Bug,
     state::{
         WorkflowRow,
         claim::{Claimant, order},
@@ -52,6 +53,9 @@ fn candidates(store: &Store, request: &ClaimRequest) -> Vec<WorkflowId> {
         .filter(|row| claimant.may_claim(row, &request.queue, is_latest))
         .collect();
     rows.sort_by(|a, b| order(a, b));
+    if Bug::ClaimsNewestFirst.is_planted() {
+        rows.reverse();
+    }
     rows.into_iter().map(|row| row.id.clone()).collect()
 }
 
@@ -77,6 +81,8 @@ impl Store {
     pub(super) fn is_current(&self, claimant: &Claimant) -> bool {
         self.executors
             .get(&claimant.executor)
-            .is_some_and(|executor| executor.incarnation == claimant.incarnation)
+            .is_some_and(|executor| {
+                executor.incarnation == claimant.incarnation || Bug::DeadLivesClaim.is_planted()
+            })
     }
 }

@@ -40,6 +40,15 @@ pub enum Fact {
         queue: Option<String>,
         /// Whose it was before.
         from: Option<ExecutorId>,
+        /// The life that asked for it.
+        life: i64,
+    },
+    /// An executor's life began.
+    Joined {
+        /// The executor.
+        executor: ExecutorId,
+        /// Its life.
+        life: i64,
     },
     /// A workflow went back onto its queue.
     Requeued(WorkflowId),
@@ -298,7 +307,7 @@ impl fmt::Display for Fact {
                     None => Ok(()),
                 }
             }
-            Self::Taken { owner, executor, queue, from } => {
+            Self::Taken { owner, executor, queue, from, .. } => {
                 let (workflow, token) = (&owner.workflow, &owner.token);
                 match (queue, from) {
                     (Some(queue), _) => {
@@ -310,6 +319,7 @@ impl fmt::Display for Fact {
                     (None, None) => write!(f, "{executor} adopts {workflow}, token {token}"),
                 }
             }
+            Self::Joined { executor, life } => write!(f, "{executor} joins, life {life}"),
             Self::Requeued(workflow) => write!(f, "{workflow} put back onto its queue"),
             Self::Cancelled(workflow) => write!(f, "{workflow} cancelled"),
             Self::Resumed(workflow) => write!(f, "{workflow} resumed"),

@@ -7,6 +7,7 @@
 pub mod choice;
 pub mod fact;
 mod hash;
+pub mod here;
 pub mod invariant;
 mod network;
 pub mod plan;
@@ -14,7 +15,9 @@ mod record;
 mod run;
 mod runtime;
 mod seat;
+pub mod shrink;
 mod tasks;
+mod timeline;
 mod timers;
 mod world;
 

@@ -193,6 +193,16 @@ impl Db<'_> {
         self.world.tell(DATABASE, fact);
     }
 
+    /// Serves an insertion, and tells it unless the row was there.
+    fn insert<T>(&self, new: &NewWorkflow, serve: impl FnOnce(&Memory) -> T) -> T {
+        let was_there = self.memory.standing(&new.id).is_some();
+        let answer = serve(self.memory);
+        if !was_there && self.memory.standing(&new.id).is_some() {
+            self.tell(inserted(new));
+        }
+        answer
+    }
+
     /// Serves an owner's write; `what` it was, from its answer: nothing if it was refused.
     fn write<T>(
         &self,
@@ -303,11 +313,7 @@ impl Workflows for SimDb {
     async fn insert_workflow(&self, new: &NewWorkflow) -> Result<Inserted> {
         let new = new.clone();
         self.request("insert_workflow", move |db| {
-            let answer = at_once!(db.memory.insert_workflow(&new))?;
-            if let Inserted::Created { .. } = answer {
-                db.tell(inserted(&new));
-            }
-            Ok(answer)
+            db.insert(&new, |memory| at_once!(memory.insert_workflow(&new)))
         })
         .await
     }
@@ -321,7 +327,8 @@ impl Workflows for SimDb {
         let (new, parent, step) = (new.clone(), parent.clone(), step.clone());
         self.request("insert_child", move |db| {
             let serve = |memory: &Memory| at_once!(memory.insert_child(&new, &parent, &step));
-            let answer = db.write("insert_child", &parent, serve, |answer| match answer {
+            let serve = |memory: &Memory| db.insert(&new, |_| serve(memory));
+            db.write("insert_child", &parent, serve, |answer| match answer {
                 Ok(ChildInserted::Done(Inserted::Exists(existing))) if existing.key != new.key => {
                     Wrote::Nothing
                 }
@@ -331,11 +338,7 @@ impl Workflows for SimDb {
                 }),
                 Ok(ChildInserted::Lost(_)) => Wrote::Refused,
                 Err(_) => Wrote::Nothing,
-            })?;
-            if let ChildInserted::Done(Inserted::Created { .. }) = answer {
-                db.tell(inserted(&new));
-            }
-            Ok(answer)
+            })
         })
         .await
     }
@@ -472,6 +475,7 @@ impl Queues for SimDb {
                     executor: request.claimant.executor.clone(),
                     queue: Some(request.queue.clone()),
                     from: None,
+                    life: request.claimant.incarnation,
                 });
             }
             Ok(claimed)
@@ -500,7 +504,7 @@ impl Messages for SimDb {
         self.request("send", move |db| {
             let by = step.as_ref().map(|(owner, stamp)| (owner, stamp));
             let serve = |memory: &Memory| at_once!(memory.send(&message, by));
-            let is_new = !db.memory.has_message(&message.id);
+            let before = db.memory.mailbox_size(&message.destination);
             let answer = match by {
                 None => serve(db.memory),
                 Some((owner, stamp)) => db.write("send", owner, serve, |answer| match answer {
@@ -509,7 +513,7 @@ impl Messages for SimDb {
                     Ok(Sent::NoDestination) | Err(_) => Wrote::Nothing,
                 }),
             };
-            if is_new && matches!(answer, Ok(Sent::Delivered)) {
+            if db.memory.mailbox_size(&message.destination) > before {
                 db.tell(Fact::Sent {
                     message: message.id.clone(),
                     to: message.destination.clone(),
@@ -606,7 +610,16 @@ impl Executors for SimDb {
     async fn join(&self, wanted: &WantedExecutor) -> Result<Joined> {
         let id = wanted.id.clone();
         let wanted = wanted.clone();
-        let joined = self.request("join", move |db| at_once!(db.memory.join(&wanted))).await;
+        let joined = self
+            .request("join", move |db| {
+                let joined = at_once!(db.memory.join(&wanted))?;
+                db.tell(Fact::Joined {
+                    executor: joined.id.clone(),
+                    life: joined.incarnation,
+                });
+                Ok(joined)
+            })
+            .await;
         if joined.is_err() {
             // What shows that a process lives is the process's own, and a join that fails gives it back.
             at_once!(self.memory.leave(&id))?;
@@ -653,6 +666,7 @@ impl Executors for SimDb {
                     executor: claimant.executor.clone(),
                     queue: None,
                     from: nth.and_then(|nth| before[nth].clone()),
+                    life: claimant.incarnation,
                 });
             }
             Ok(adopted)

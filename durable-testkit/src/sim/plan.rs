@@ -75,6 +75,8 @@ pub enum Blow {
         /// How long the database takes to see that it is gone.
         lock_kept: Duration,
     },
+    /// It dies for good.
+    Death,
     /// It stands still for so long, and goes on as if nothing had been.
     Pause(Duration),
 }
@@ -204,7 +206,7 @@ fn draw_strikes(chooser: &mut Chooser, executors: usize) -> Vec<Strike> {
             Strike {
                 at: u64::from(chooser.choose(span)),
                 executor: 1 + chooser.choose(u32::try_from(executors).unwrap_or(1)) as usize,
-                blow: draw_blow(chooser),
+                blow: draw_blow(chooser, executors),
             }
         })
         .collect();
@@ -212,9 +214,11 @@ fn draw_strikes(chooser: &mut Chooser, executors: usize) -> Vec<Strike> {
     strikes
 }
 
-fn draw_blow(chooser: &mut Chooser) -> Blow {
-    if chooser.choose(3) == 2 {
-        return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)]));
+fn draw_blow(chooser: &mut Chooser, executors: usize) -> Blow {
+    match chooser.choose(8) {
+        6 if executors > 1 => return Blow::Death,
+        3 | 4 | 5 => return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)])),
+        _ => {}
     }
     Blow::Crash {
         down: chooser.one_of(&[MS(1), MS(300), S(6), S(28)]),
@@ -227,6 +231,9 @@ impl Strike {
     pub(super) fn happen(self, world: &Arc<World>) {
         match self.blow {
             Blow::Crash { down, lock_kept } => world.crash(self.executor, down, lock_kept),
+            // The first one stays, or nobody would end what is left.
+            Blow::Death if self.executor == 1 => world.crash(1, S(1), S(0)),
+            Blow::Death => world.crash_for_good(self.executor),
             Blow::Pause(lasting) => world.pause(self.executor, lasting),
         }
     }
@@ -245,6 +252,7 @@ impl fmt::Display for Plan {
                         write!(f, " (seen after {lock_kept:?})")?;
                     }
                 }
+                Blow::Death => write!(f, ", death of E{executor} at poll {}", strike.at)?,
                 Blow::Pause(lasting) => {
                     write!(f, ", pause of E{executor} at poll {} for {lasting:?}", strike.at)?;
                 }

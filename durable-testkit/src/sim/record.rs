@@ -1,8 +1,7 @@
 //! What is kept of a run while it goes: a digest of everything, what the invariants found, and on demand the timeline.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt::Write as _,
+    collections::{BTreeMap, BTreeSet},
     hash::{Hash as _, Hasher as _},
     time::Duration,
 };
@@ -14,10 +13,8 @@ use super::{
     hash::Digest,
     invariant::{Invariant, Violation},
     tasks::TaskId,
+    timeline::Timeline,
 };
-
-/// How many lines a timeline keeps when the run is long: the last ones.
-const LINES: usize = 2_000;
 
 /// The record of one run.
 pub(super) struct Record {
@@ -25,8 +22,7 @@ pub(super) struct Record {
     invariants: Vec<Box<dyn Invariant>>,
     pub(super) violation: Option<Violation>,
     landmarks: BTreeMap<&'static str, u64>,
-    timeline: Option<VecDeque<String>>,
-    dropped_lines: usize,
+    timeline: Option<Timeline>,
     /// How many step bodies run now: timers of a user's in them are not skipped.
     pub(super) bodies: usize,
     running: BTreeSet<(usize, Owner, i32)>,
@@ -42,8 +38,7 @@ impl Record {
             invariants,
             violation: None,
             landmarks: BTreeMap::new(),
-            timeline: timeline.then(VecDeque::new),
-            dropped_lines: 0,
+            timeline: timeline.then(Timeline::default),
             bodies: 0,
             running: BTreeSet::new(),
             waits: BTreeMap::new(),
@@ -65,11 +60,7 @@ impl Record {
             *self.landmarks.entry(landmark).or_default() += 1;
         }
         if let Some(timeline) = &mut self.timeline {
-            if timeline.len() == LINES {
-                timeline.pop_front();
-                self.dropped_lines += 1;
-            }
-            timeline.push_back(line(at, name, &fact));
+            timeline.push(at, line(name, &fact), fact.is_fault());
         }
         if self.violation.is_some() {
             return;
@@ -117,9 +108,7 @@ impl Record {
 
     fn fail_with(&mut self, at: Duration, violation: Violation) {
         if let Some(timeline) = &mut self.timeline {
-            let mut text = stamp(at);
-            let _ = write!(text, "  --   FAILED {}: {}", violation.invariant, violation.what);
-            timeline.push_back(text);
+            timeline.push(at, format!("--   FAILED {violation}"), false);
         }
         self.violation = Some(violation);
     }
@@ -142,18 +131,10 @@ impl Record {
 
     /// The timeline, if one was kept.
     pub(super) fn timeline(&mut self) -> Vec<String> {
-        let lines = self.timeline.take().unwrap_or_default();
-        let dropped = (self.dropped_lines > 0)
-            .then(|| format!("     … {} earlier lines left out", self.dropped_lines));
-        dropped.into_iter().chain(lines).collect()
+        self.timeline.take().unwrap_or_default().into_lines()
     }
 }
 
-fn stamp(at: Duration) -> String {
-    format!("{:>12.3}", at.as_secs_f64())
-}
-
-fn line(at: Duration, process: &str, fact: &Fact) -> String {
-    let mark = if fact.is_fault() { '!' } else { ' ' };
-    format!("{mark}{}  {process:<4} {fact}", stamp(at))
+fn line(process: &str, fact: &Fact) -> String {
+    format!("{process:<4} {fact}")
 }

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Context,
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use super::{
     Seat,
     choice::{Chooser, mix},
     fact::Fact,
+    here,
     plan::{Order, Plan},
     record::Record,
     tasks::{Ready, Task, TaskId, Tasks},
@@ -66,10 +67,10 @@ pub(super) struct State {
     pub(super) polls: u64,
     /// How many of the plan's strikes have happened.
     struck: usize,
-    /// When something other than housekeeping was polled last.
+    /// Processes that killed themselves, and how long they will be down.
+    crashing: Vec<(usize, Duration)>,
+    /// When something other than housekeeping was polled last, moved on by idle time that was skipped.
     pub(super) last_work: Duration,
-    /// Idle time that was skipped so far.
-    pub(super) skipped: Duration,
     ids: u64,
     randoms: u64,
     salt: u64,
@@ -81,6 +82,8 @@ pub(super) struct Process {
     pub(super) life: u32,
     pub(super) alive: bool,
     pub(super) paused: bool,
+    /// It will not be started again.
+    gone: bool,
     /// What it was started for is done.
     pub(super) done: bool,
     /// How far its wall clock is off.
@@ -107,8 +110,8 @@ impl World {
             in_flight: 0,
             polls: 0,
             struck: 0,
+            crashing: Vec::new(),
             last_work: Duration::ZERO,
-            skipped: Duration::ZERO,
             ids: 0,
             randoms: 0,
             salt,
@@ -160,10 +163,14 @@ impl World {
 
     /// Starts a process, for the first time or again.
     fn start(self: &Arc<Self>, process: usize) {
+        // Made outside the lock: dropping it goes to the database.
         let db = self.memory.process();
         let (main, life) = {
             let mut state = self.lock();
             let started = &mut state.processes[process];
+            if started.gone {
+                return;
+            }
             started.life += 1;
             started.alive = true;
             started.done = false;
@@ -201,7 +208,7 @@ impl World {
 
     /// Kills a process: it does nothing more, not even in destructors, and what it asked of the database may still happen.
     pub(super) fn crash(self: &Arc<Self>, process: usize, down: Duration, lock_kept: Duration) {
-        let (tasks, db) = {
+        let (tasks, db, is_gone) = {
             let mut state = self.lock();
             let crashed = &mut state.processes[process];
             if !crashed.alive {
@@ -209,9 +216,10 @@ impl World {
             }
             crashed.alive = false;
             crashed.paused = false;
+            let is_gone = crashed.gone;
             let db = crashed.db.take();
             state.tell(process, Fact::Crashed { down });
-            (state.tasks.take_of(process), db)
+            (state.tasks.take_of(process), db, is_gone)
         };
         for task in tasks {
             drop_task(Some(task));
@@ -223,11 +231,34 @@ impl World {
                 db.kill();
             }
         });
+        if is_gone {
+            return;
+        }
         let world = Arc::clone(self);
         self.spawn(DATABASE, "restart", async move {
             world.sleep(down).await;
             world.start(process);
         });
+    }
+
+    /// Kills a process that is never started again.
+    pub(super) fn crash_for_good(self: &Arc<Self>, process: usize) {
+        {
+            let mut state = self.lock();
+            let dying = &mut state.processes[process];
+            dying.main = None;
+            dying.done = true;
+            dying.gone = true;
+        }
+        self.crash(process, Duration::ZERO, Duration::ZERO);
+    }
+
+    /// Kills a process from inside: it does nothing more from here on, and is put away once its poll has ended.
+    pub(super) fn crash_from_inside(&self, process: usize, down: Duration) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.processes[process].alive) {
+            state.crashing.push((process, down));
+        }
     }
 
     /// Has a process stand still, and go on later as if nothing had been.
@@ -294,11 +325,13 @@ impl World {
     /// Polls one of the tasks that are ready; whether there was one.
     pub(super) fn poll_one(self: &Arc<Self>) -> bool {
         self.strike();
-        let Some((id, mut task, waker, name)) = self.take_ready() else {
+        let Some(Taken { id, process, name, mut task, waker }) = self.take_ready() else {
             return false;
         };
         let mut cx = Context::from_waker(&waker);
-        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)));
+        let polled = here::at(self, process, || {
+            catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut cx)))
+        });
         match polled {
             Ok(poll) if poll.is_pending() => {
                 let dropped = match self.lock().tasks.get_mut(id) {
@@ -329,9 +362,7 @@ impl World {
     }
 
     /// Takes a ready task out, as the plan's order says.
-    fn take_ready(
-        &self,
-    ) -> Option<(TaskId, BoxFuture<'static, ()>, std::task::Waker, &'static str)> {
+    fn take_ready(&self) -> Option<Taken> {
         let mut state = self.lock();
         let state = &mut *state;
         loop {
@@ -343,19 +374,24 @@ impl World {
             let now = state.now;
             let Some(task) = state.tasks.get_mut(id) else { continue };
             task.taken();
-            let Some(future) = task.future.take() else { continue };
             let (name, process, waker) = (task.name, task.process, task.waker.clone());
+            let Some(task) = task.future.take() else { continue };
             state.polls += 1;
             if !HOUSEKEEPING.contains(&name) {
                 state.last_work = now;
             }
             state.record.polled(now, process, id);
-            return Some((id, future, waker, name));
+            return Some(Taken { id, process, name, task, waker });
         }
     }
 
     /// Has happen what the plan has for this moment.
     fn strike(self: &Arc<Self>) {
+        let crashing = std::mem::take(&mut self.lock().crashing);
+        for (process, down) in crashing {
+            self.lock().processes[process].alive = true;
+            self.crash(process, down, Duration::ZERO);
+        }
         loop {
             let strike = {
                 let mut state = self.lock();
@@ -387,6 +423,15 @@ impl World {
         }
         drop(timers);
     }
+}
+
+/// A task that is about to be polled.
+struct Taken {
+    id: TaskId,
+    process: usize,
+    name: &'static str,
+    task: BoxFuture<'static, ()>,
+    waker: Waker,
 }
 
 impl State {
@@ -452,7 +497,7 @@ impl State {
         self.processes
             .iter()
             .skip(1)
-            .all(|process| process.alive && !process.paused)
+            .all(|process| process.gone || process.alive && !process.paused)
     }
 }
 
@@ -463,6 +508,7 @@ impl Process {
             life: 0,
             alive: main.is_none(),
             paused: false,
+            gone: false,
             done: false,
             skew,
             main,

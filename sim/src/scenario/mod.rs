@@ -1,20 +1,56 @@
 //! What is simulated.
 
+mod poison;
+mod program;
+mod programs;
 mod steps;
 
-use durable_testkit::sim::{Scenario, invariant::Invariant};
+use durable_testkit::sim::{
+    Chooser, Plan, Scenario,
+    invariant::{self, Invariant},
+};
 
 /// A scenario of the batch.
 pub(crate) struct Named {
     pub(crate) name: &'static str,
-    pub(crate) scenario: fn() -> Scenario,
-    /// What must hold in it, besides what always must.
-    pub(crate) invariants: fn() -> Vec<Box<dyn Invariant>>,
+    draw: fn(&mut Chooser, &mut Plan) -> Scenario,
+    invariants: fn() -> Vec<Box<dyn Invariant>>,
+}
+
+impl Named {
+    /// Draws what is run; the plan may be changed to fit.
+    pub(crate) fn draw(&self, chooser: &mut Chooser, plan: &mut Plan) -> Scenario {
+        (self.draw)(chooser, plan)
+    }
+
+    /// What must hold in it: what always must, and what is the scenario's own.
+    pub(crate) fn invariants(&self) -> Vec<Box<dyn Invariant>> {
+        let mut invariants = invariant::all();
+        invariants.extend((self.invariants)());
+        invariants
+    }
 }
 
 /// All scenarios.
-pub(crate) const ALL: &[Named] = &[Named {
-    name: "steps",
-    scenario: steps::scenario,
-    invariants: Vec::new,
-}];
+pub(crate) const ALL: &[Named] = &[
+    Named {
+        name: "steps",
+        draw: steps::draw,
+        invariants: Vec::new,
+    },
+    Named {
+        name: "programs",
+        draw: programs::draw,
+        invariants: programs::invariants,
+    },
+    Named {
+        name: "poison",
+        draw: poison::draw,
+        invariants: Vec::new,
+    },
+];
+
+/// The scenario of this name.
+pub(crate) fn by_name(name: &str) -> Option<&'static Named> {
+    ALL.iter().find(|named| named.name == name)
+}

@@ -1,7 +1,7 @@
 //! One workflow of five steps, which every executor starts under the same id: the measure of speed.
 
 use durable::prelude::*;
-use durable_testkit::sim::{Scenario, Seat, fact::Fact};
+use durable_testkit::sim::{Chooser, Plan, Scenario, Seat, fact::Fact};
 
 /// Five steps, each of which depends on the one before.
 #[durable::workflow]
@@ -32,6 +32,6 @@ async fn executor(seat: Seat) {
 }
 
 /// The scenario.
-pub(super) fn scenario() -> Scenario {
+pub(super) fn draw(_chooser: &mut Chooser, _plan: &mut Plan) -> Scenario {
     Scenario::new(executor)
 }

@@ -54,6 +54,7 @@ pub(super) fn claimed(workflow: &str, token: &str) -> Fact {
         executor: ExecutorId::from("E1"),
         queue: Some("q".to_owned()),
         from: None,
+        life: 1,
     }
 }
 
@@ -64,6 +65,7 @@ pub(super) fn adopted(workflow: &str, token: &str) -> Fact {
         executor: ExecutorId::from("E1"),
         queue: None,
         from: Some(ExecutorId::from("E2")),
+        life: 1,
     }
 }
 

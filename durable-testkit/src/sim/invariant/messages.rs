@@ -12,6 +12,8 @@ use crate::sim::fact::{Fact, Moment, Written};
 pub struct MessagesAreTakenOnce {
     next: u64,
     sent: BTreeMap<String, Mail>,
+    /// What each operation received.
+    received: BTreeMap<(WorkflowId, i32), Option<String>>,
 }
 
 #[derive(Debug)]
@@ -42,8 +44,16 @@ impl Invariant for MessagesAreTakenOnce {
                 }
                 Ok(())
             }
-            Fact::Written { owner, what: Written::Receive { number, message: Some(message) }, .. } => {
-                self.take(&owner.workflow, *number, message)
+            Fact::Written { owner, what: Written::Receive { number, message }, .. } => {
+                let place = (owner.workflow.clone(), *number);
+                let before = self.received.entry(place).or_insert_with(|| message.clone());
+                if before != message {
+                    return Err(format!(
+                        "operation {number} of {} received {before:?}, and then {message:?}",
+                        owner.workflow
+                    ));
+                }
+                message.as_ref().map_or(Ok(()), |message| self.take(&owner.workflow, *number, message))
             }
             _ => Ok(()),
         }
@@ -99,7 +109,12 @@ mod tests {
         let twice = [sent("m"), taken("m", 1), taken("m", 3)];
         let not_sent = [sent("m"), taken("n", 1), taken("m", 3)];
         let overtakes = [sent("m"), sent("n"), taken("n", 1)];
-        for facts in [twice, not_sent, overtakes] {
+        let lost = [
+            sent("m"),
+            taken("m", 1),
+            written("a", "2", Written::Receive { number: 1, message: None }),
+        ];
+        for facts in [twice, not_sent, overtakes, lost] {
             assert!(judge(MessagesAreTakenOnce::default(), &facts).is_err());
         }
     }

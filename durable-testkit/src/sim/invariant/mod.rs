@@ -9,6 +9,7 @@ mod children;
 mod fifo;
 #[cfg(test)]
 mod history;
+mod lives;
 mod messages;
 mod outcome;
 mod owner;
@@ -20,6 +21,7 @@ mod timers;
 pub use acknowledged::AcknowledgedIsKept;
 pub use children::ChildrenAreJoined;
 pub use fifo::FifoWithinPriority;
+pub use lives::OnlyPresentLivesTake;
 pub use messages::MessagesAreTakenOnce;
 pub use outcome::OneOutcome;
 pub use owner::OnlyOwnersWrite;
@@ -63,6 +65,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(AcknowledgedIsKept::default()),
         Box::new(RecordedStepsDoNotRun::default()),
         Box::new(OneOutcome::default()),
+        Box::new(OnlyPresentLivesTake::default()),
         Box::new(MessagesAreTakenOnce::default()),
         Box::new(ChildrenAreJoined::default()),
         Box::new(TimersFireInTime::default()),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use durable_core::ids::{Owner, OwnerToken};
+use durable_core::ids::{Owner, OwnerToken, WorkflowId};
 
 use super::Invariant;
 use crate::sim::fact::{Fact, Moment};
@@ -14,6 +14,8 @@ pub struct PlacesAreKept {
     /// The queue that an execution was claimed from.
     queues: BTreeMap<OwnerToken, String>,
     running: BTreeSet<(usize, String, Owner)>,
+    /// The queue that a workflow was put on: also one that is adopted takes a place.
+    homes: BTreeMap<WorkflowId, String>,
 }
 
 impl PlacesAreKept {
@@ -23,6 +25,7 @@ impl PlacesAreKept {
             places: places.into_iter().map(|(queue, n)| (queue.into(), n)).collect(),
             queues: BTreeMap::new(),
             running: BTreeSet::new(),
+            homes: BTreeMap::new(),
         }
     }
 }
@@ -35,8 +38,18 @@ impl Invariant for PlacesAreKept {
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         let process = moment.process;
         match moment.fact {
-            Fact::Taken { owner, queue: Some(queue), .. } => {
-                self.queues.insert(owner.token.clone(), queue.clone());
+            Fact::Inserted { owner, queue: Some((queue, _)), .. } => {
+                self.homes.insert(owner.workflow.clone(), queue.clone());
+            }
+            // What was resumed comes from a queue of the engine's own.
+            Fact::Resumed(workflow) => {
+                self.homes.remove(workflow);
+            }
+            Fact::Taken { owner, queue, .. } => {
+                let home = queue.as_ref().or_else(|| self.homes.get(&owner.workflow));
+                if let Some(queue) = home {
+                    self.queues.insert(owner.token.clone(), queue.clone());
+                }
             }
             Fact::Execution { owner, .. } => {
                 let Some(queue) = self.queues.get(&owner.token) else {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use durable_core::ids::WorkflowId;
+use durable_core::{
+    ids::{Owner, WorkflowId},
+    time::millis,
+};
 
 use super::Invariant;
 use crate::sim::{
@@ -10,11 +13,19 @@ use crate::sim::{
     world::EPOCH,
 };
 
-/// A durable sleep does not end before the time that is recorded for it.
+/// A durable sleep does not end before the time that is recorded for it, nor long after it while its execution runs.
 ///
 /// That it ends at all is asked by the end of its workflow.
 #[derive(Debug, Default)]
-pub struct TimersFireInTime(BTreeMap<(WorkflowId, i32), i64>);
+pub struct TimersFireInTime {
+    /// The wake times that are recorded.
+    until: BTreeMap<(WorkflowId, i32), i64>,
+    /// Since when an execution runs, or goes on after its process stood still.
+    since: BTreeMap<Owner, (usize, Duration)>,
+}
+
+/// A sleep that ends later than this after its time, with its execution running, has begun anew.
+const LATE: Duration = Duration::from_secs(15);
 
 impl Invariant for TimersFireInTime {
     fn name(&self) -> &'static str {
@@ -25,7 +36,7 @@ impl Invariant for TimersFireInTime {
         match moment.fact {
             Fact::Written { owner, what: Written::Step { number, until: Some(until), .. }, .. } => {
                 let place = (owner.workflow.clone(), *number);
-                let recorded = *self.0.entry(place).or_insert(*until);
+                let recorded = *self.until.entry(place).or_insert(*until);
                 if recorded != *until {
                     return Err(format!(
                         "the wake time of sleep {number} of {} has changed",
@@ -33,10 +44,17 @@ impl Invariant for TimersFireInTime {
                     ));
                 }
             }
+            Fact::Execution { owner, .. } => {
+                self.since.insert(owner.clone(), (moment.process, moment.at));
+            }
+            Fact::WokenUp => {
+                let of = self.since.values_mut().filter(|(of, _)| *of == moment.process);
+                of.for_each(|(_, since)| *since = moment.at);
+            }
             Fact::Woke { owner, number } => {
                 let place = (owner.workflow.clone(), *number);
                 let now = EPOCH.saturating_add(moment.at).as_millis();
-                let Some(until) = self.0.get(&place) else {
+                let Some(until) = self.until.get(&place) else {
                     return Err(format!(
                         "sleep {number} of {} ended, and is not recorded",
                         owner.workflow
@@ -47,6 +65,15 @@ impl Invariant for TimersFireInTime {
                 {
                     let early = Duration::from_millis(early);
                     return Err(format!("sleep {number} of {} ended {early:?} early", owner.workflow));
+                }
+                let (_, since) = self.since.get(owner).copied().unwrap_or_default();
+                let due = EPOCH.saturating_add(since).as_millis().max(*until);
+                if now - due > millis(LATE) {
+                    return Err(format!(
+                        "sleep {number} of {} ended {} s late, its execution running",
+                        owner.workflow,
+                        (now - due) / 1000
+                    ));
                 }
             }
             _ => {}
@@ -77,6 +104,14 @@ mod tests {
     #[test]
     fn a_sleep_that_ends_early_is_found() {
         assert!(judge(TimersFireInTime::default(), &slept(1001)).is_err());
+    }
+
+    #[test]
+    fn a_sleep_that_begins_anew_is_found() {
+        let [start, sleep, woke] = slept(0);
+        let wait = std::iter::repeat_n(Fact::Note(String::new()), 30);
+        let facts: Vec<_> = [start, sleep].into_iter().chain(wait).chain([woke]).collect();
+        assert!(judge(TimersFireInTime::default(), &facts).is_err());
     }
 
     #[test]

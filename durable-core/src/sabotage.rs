@@ -1,0 +1,100 @@
+//! Bugs that the simulation plants, one at a time, to see that it finds them.
+//!
+//! Without the feature `__sabotage` nothing can be planted, and the compiler leaves none of this in. Not for any other use.
+
+/// A bug that can be planted in the engine or in the in-memory model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// A checkpoint is acknowledged before it is committed.
+    AcknowledgesEarly = 1,
+    /// Operations take their numbers when they are polled.
+    NumbersAtPoll,
+    /// A claim whose answer was lost is forgotten.
+    ForgetsLostClaims,
+    /// An adoption keeps the token of the execution that it takes the workflow from.
+    AdoptsWithOldToken,
+    /// Queues are looked at only when a hint says so.
+    QueueWithoutPoll,
+    /// Results are looked for only when a hint says so.
+    ResultWithoutPoll,
+    /// Arguments are decoded before it is decided whether the workflow is dead-lettered.
+    DecodesBeforeDeadLetter,
+    /// A workflow is tried for ever.
+    NeverDeadLetters,
+    /// What a dead executor had claimed from a queue is run beside the worker's places.
+    RecoversPastPlaces,
+    /// A worker claims as if all its places were free.
+    MiscountsPlaces,
+    /// A sleep begins anew after a crash.
+    SleepStartsOver,
+    /// A sleep ends a second early.
+    SleepEndsEarly,
+    /// A workflow that is taken over is run without its history.
+    ForgetsHistory,
+    /// A write that was refused counts as made.
+    TakesLostForWritten,
+    /// The model: a write's token is not compared with the row's.
+    SkipsOwnerCheck,
+    /// The model: an earlier life of an executor may claim.
+    DeadLivesClaim,
+    /// The model: what other executors left is not found.
+    OnlyOwnAreAbandoned,
+    /// The model: a message is consumed before it is recorded.
+    ConsumesBeforeCheckpoint,
+    /// The model: a message that is sent again is there twice.
+    SendsAgain,
+    /// The model: a queue gives out the newest first.
+    ClaimsNewestFirst,
+    /// The model: a cancel overwrites an end.
+    CancelsEnded,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::AcknowledgesEarly,
+        Self::NumbersAtPoll,
+        Self::ForgetsLostClaims,
+        Self::AdoptsWithOldToken,
+        Self::QueueWithoutPoll,
+        Self::ResultWithoutPoll,
+        Self::DecodesBeforeDeadLetter,
+        Self::NeverDeadLetters,
+        Self::RecoversPastPlaces,
+        Self::MiscountsPlaces,
+        Self::SleepStartsOver,
+        Self::SleepEndsEarly,
+        Self::ForgetsHistory,
+        Self::TakesLostForWritten,
+        Self::SkipsOwnerCheck,
+        Self::DeadLivesClaim,
+        Self::OnlyOwnAreAbandoned,
+        Self::ConsumesBeforeCheckpoint,
+        Self::SendsAgain,
+        Self::ClaimsNewestFirst,
+        Self::CancelsEnded,
+    ];
+
+    /// Whether it is planted in this process.
+    #[cfg(feature = "__sabotage")]
+    pub fn is_planted(self) -> bool {
+        PLANTED.load(std::sync::atomic::Ordering::Relaxed) == self as u8
+    }
+
+    /// Whether it is planted in this process: never, in a build without the feature.
+    #[cfg(not(feature = "__sabotage"))]
+    pub const fn is_planted(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "__sabotage")]
+static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Plants a bug in this process, or none.
+#[cfg(feature = "__sabotage")]
+pub fn plant(bug: Option<Bug>) {
+    let number = bug.map_or(0, |bug| bug as u8);
+    PLANTED.store(number, std::sync::atomic::Ordering::Relaxed);
+}

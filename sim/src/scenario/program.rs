@@ -1,0 +1,239 @@
+//! Random programs of durable operations: as data, as a workflow that runs them, and as what their results must be.
+
+use durable::prelude::*;
+use durable_testkit::sim::{Chooser, here};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+/// One operation of a program. Other workflows are named by their places in the load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Op {
+    /// A step.
+    Step,
+    /// A step whose first attempts fail.
+    Retried(u32),
+    /// A step that fails for good.
+    Failing,
+    /// A durable sleep, in milliseconds.
+    Sleep(u64),
+    /// Sends a message: to whom, under which topic.
+    Send(String, u8),
+    /// Receives a message: the topic, and the timeout in milliseconds.
+    Recv(u8, u64),
+    /// Publishes a value under a key.
+    Publish(u8),
+    /// Reads a value: whose, the key, and the timeout in milliseconds.
+    Read(String, u8, u64),
+    /// Runs a program as a child, on a queue if one is named, and waits for it.
+    Child(Vec<Op>, Option<String>),
+    /// So many steps at once.
+    Join(u32),
+    /// Two steps that are built first and awaited in the other order.
+    Reversed,
+    /// Cancels a workflow.
+    Cancel(String),
+    /// Resumes a workflow.
+    Resume(String),
+}
+
+/// Runs a program; gives one text for each operation.
+#[durable::workflow]
+pub(super) async fn program(ctx: Ctx, ops: Vec<Op>) -> Result<Vec<String>, AnyError> {
+    let mut results = Vec::new();
+    for op in ops {
+        results.push(run(&ctx, op).await);
+    }
+    Ok(results)
+}
+
+/// The text of a message or an event: who made it, where, and for whom.
+fn parcel(ctx: &Ctx, to: &str, place: u8, nth: usize) -> String {
+    format!("{}/{to}/{place}/{nth}", ctx.workflow_id())
+}
+
+async fn body(step: StepCtx) -> Result<i32, AnyError> {
+    here::pause().await;
+    Ok(step.step_id())
+}
+
+async fn run(ctx: &Ctx, op: Op) -> String {
+    match op {
+        Op::Step => text(ctx.step("step", body).await),
+        Op::Retried(failures) => {
+            let body = move |step: StepCtx| async move {
+                here::pause().await;
+                match step.attempt() > failures {
+                    true => Ok(step.step_id()),
+                    false => Err(AnyError::msg("not yet")),
+                }
+            };
+            text(ctx.step("retried", body).retries(failures).await)
+        }
+        Op::Failing => {
+            let failing = || async { Err::<i32, _>(AnyError::msg("broken")) };
+            text(ctx.step("failing", failing).await)
+        }
+        Op::Sleep(ms) => text(ctx.sleep(Duration::from_millis(ms)).await.map(|()| 0)),
+        Op::Send(to, topic) => {
+            let message = parcel(ctx, &to, topic, 0);
+            text(ctx.send(to, &topic_name(topic), &message).await.map(|()| 0))
+        }
+        Op::Recv(topic, ms) => {
+            let timeout = Duration::from_millis(ms);
+            let received = ctx.recv::<String>(&topic_name(topic), timeout).await;
+            received.map_or_else(|error| error.to_string(), optional)
+        }
+        Op::Publish(key) => {
+            let value = parcel(ctx, "all", key, 0);
+            text(ctx.set_event(&key.to_string(), &value).await.map(|()| 0))
+        }
+        Op::Read(of, key, ms) => {
+            let timeout = Duration::from_millis(ms);
+            let read = ctx.get_event::<String>(of, &key.to_string(), timeout).await;
+            read.map_or_else(|error| error.to_string(), optional)
+        }
+        Op::Child(ops, queue) => child(ctx, ops, queue).await,
+        Op::Join(n) => {
+            let steps = (0..n).map(|_| ctx.step("joined", body));
+            let results = join_all(steps).await;
+            results.into_iter().map(text).collect::<Vec<_>>().join("+")
+        }
+        Op::Reversed => {
+            let first = ctx.step("first", body);
+            let second = ctx.step("second", body);
+            let second = text(second.await);
+            format!("{}+{second}", text(first.await))
+        }
+        Op::Cancel(of) => ctx.cancel(of).await.map_or_else(refused, |done| format!("cancel {done}")),
+        Op::Resume(of) => ctx.resume(of).await.map_or_else(refused, |done| format!("resume {done}")),
+    }
+}
+
+async fn child(ctx: &Ctx, ops: Vec<Op>, queue: Option<String>) -> String {
+    let start = ctx.start(program, ops);
+    let start = match queue {
+        Some(queue) => start.queue(queue),
+        None => start,
+    };
+    let handle = match start.await {
+        Ok(handle) => handle,
+        Err(error) => return error.to_string(),
+    };
+    match handle.result().await {
+        Ok(results) => format!("[{}]", results.join("; ")),
+        Err(_) => "no result".to_owned(),
+    }
+}
+
+pub(super) fn topic_name(topic: u8) -> String {
+    format!("topic {topic}")
+}
+
+fn text<E: std::fmt::Display>(result: Result<i32, E>) -> String {
+    result.map_or_else(|error| error.to_string(), |number| number.to_string())
+}
+
+fn optional(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "nothing".to_owned())
+}
+
+fn refused(error: durable::Error) -> String {
+    error.code().to_string()
+}
+
+/// Checks a program's results against what the operations must give, numbers included. Errors: what is wrong, in words.
+pub(super) fn check(id: &str, ops: &[Op], results: &[String]) -> Result<(), String> {
+    if ops.len() != results.len() {
+        return Err(format!("{} operations gave {} results", ops.len(), results.len()));
+    }
+    let mut number = 1;
+    for (op, result) in ops.iter().zip(results) {
+        check_op(id, op, number, result)
+            .map_err(|wrong| format!("operation {number} of {id}, {op:?}, gave {result:?}: {wrong}"))?;
+        number += numbers(op);
+    }
+    Ok(())
+}
+
+/// How many numbers an operation takes.
+fn numbers(op: &Op) -> i32 {
+    match op {
+        Op::Sleep(0) => 0,
+        Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
+        Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
+        _ => 1,
+    }
+}
+
+fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> {
+    let is = |wanted: String| match result == wanted {
+        true => Ok(()),
+        false => Err(format!("it must give {wanted:?}")),
+    };
+    match op {
+        Op::Step | Op::Retried(_) => is(number.to_string()),
+        Op::Failing => is("broken".to_owned()),
+        Op::Sleep(_) | Op::Publish(_) => is("0".to_owned()),
+        Op::Join(n) => {
+            let steps = (number..).take(*n as usize).map(|step| step.to_string());
+            is(steps.collect::<Vec<_>>().join("+"))
+        }
+        Op::Reversed => is(format!("{number}+{}", number + 1)),
+        Op::Recv(topic, _) => is_parcel(result, id, *topic),
+        Op::Read(_, key, _) => is_parcel(result, "all", *key),
+        // There may be no such workflow yet.
+        Op::Send(..) if result != "0" && !result.contains("no workflow") => {
+            Err("it is sent, or there is no such workflow".to_owned())
+        }
+        Op::Child(..) if result != "no result" && !result.starts_with('[') => {
+            Err("a child gives its results, or none if it was cancelled".to_owned())
+        }
+        Op::Send(..) | Op::Child(..) | Op::Cancel(_) | Op::Resume(_) => Ok(()),
+    }
+}
+
+fn is_parcel(result: &str, to: &str, place: u8) -> Result<(), String> {
+    let mut parts = result.split('/').skip(1);
+    let fits = parts.next() == Some(to) && parts.next() == Some(&place.to_string());
+    match result == "nothing" || fits {
+        true => Ok(()),
+        false => Err(format!("nobody sent that to {to:?} under {place}")),
+    }
+}
+
+/// What programs may name.
+pub(super) struct Among<'a> {
+    pub(super) ids: &'a [&'a str],
+    /// The longest sleep, in milliseconds.
+    pub(super) longest: u64,
+}
+
+/// Draws a program of at most `most` operations, with children `depth` deep.
+pub(super) fn draw(chooser: &mut Chooser, most: u32, depth: u32, among: &Among<'_>) -> Vec<Op> {
+    let count = 1 + chooser.choose(most);
+    (0..count).map(|_| draw_op(chooser, depth, among)).collect()
+}
+
+fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
+    let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
+    let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
+    let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1]);
+    match chooser.choose(16) {
+        1 => Op::Retried(1 + chooser.choose(2)),
+        2 => Op::Failing,
+        3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
+        5 => Op::Send(other(chooser), small(chooser)),
+        6 | 7 => Op::Recv(small(chooser), wait(chooser)),
+        8 => Op::Publish(small(chooser)),
+        9 => Op::Read(other(chooser), small(chooser), wait(chooser)),
+        10 | 11 if depth > 0 => {
+            let ops = draw(chooser, 3, depth - 1, among);
+            Op::Child(ops, chooser.one_of(&[None, Some("q")]).map(str::to_owned))
+        }
+        12 => Op::Join(2 + chooser.choose(3)),
+        13 => Op::Reversed,
+        14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),
+        15 if chooser.choose(2) == 1 => Op::Resume(other(chooser)),
+        _ => Op::Step,
+    }
+}
