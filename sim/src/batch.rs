@@ -1,9 +1,14 @@
-//! Many seeds, one after the other.
+//! Many seeds.
 
 use std::{
     collections::BTreeMap,
+    fs,
+    ops::AddAssign,
+    thread,
     time::{Duration, Instant},
 };
+
+use durable_testkit::sim::Outcome;
 
 use crate::{
     cli::{Batch, Choices},
@@ -32,7 +37,6 @@ const LANDMARKS: &[&str] = &[
     "claimed from a queue",
     "crash",
     "dead-lettered",
-    "ended with an error",
     "event published",
     "hint doubled",
     "hint late",
@@ -50,107 +54,181 @@ const LANDMARKS: &[&str] = &[
 ];
 
 /// So few seeds need not have met everything.
-const FEW: u64 = 2_000;
+const FEW: u64 = 10_000;
 
+#[derive(Default)]
 struct Tally {
     runs: u64,
-    failed: usize,
     polls: u64,
+    /// The same in whatever order the seeds are run.
     digest: u64,
     landmarks: BTreeMap<&'static str, u64>,
-    /// The time of the runs alone.
+    /// Time of a processor.
     took: Duration,
+    failed: Vec<(u64, Outcome)>,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.polls += other.polls;
+        self.digest ^= other.digest;
+        self.took += other.took;
+        self.failed.extend(other.failed);
+        for (name, count) in other.landmarks {
+            *self.landmarks.entry(name).or_default() += count;
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.runs += 1;
+        self.polls += outcome.polls;
+        self.digest ^= outcome
+            .digest
+            .rotate_left(u32::try_from(seed % 63).unwrap_or(0));
+        for name in outcome.landmarks.keys() {
+            *self.landmarks.entry(name).or_default() += 1;
+        }
+        if outcome.violation.is_some() {
+            self.failed.push((seed, outcome));
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn rate(&self) -> f64 {
+        self.runs as f64 / self.took.as_secs_f64()
+    }
 }
 
 /// Runs a batch. Errors: what failed.
 pub(crate) fn run(batch: &Batch) -> Result<(), String> {
+    let begun = Instant::now();
     let mut wrong = Vec::new();
-    let mut landmarks: BTreeMap<&'static str, u64> = BTreeMap::new();
-    println!("seeds {} to {}", batch.from, batch.from + batch.seeds);
+    let mut all = Tally::default();
+    println!("{} seeds from {}", batch.seeds, batch.from);
     for named in batch.scenario.map_or(scenario::ALL, std::slice::from_ref) {
-        let tally = seeds(named, batch.from..batch.from + batch.seeds);
-        #[allow(clippy::cast_precision_loss)]
-        let rate = tally.runs as f64 / tally.took.as_secs_f64();
+        let seeds = match batch.scenario {
+            Some(_) => batch.seeds,
+            None => (batch.seeds * named.share).div_ceil(100),
+        };
+        let mut tally = in_threads(named, batch.from, seeds, batch.jobs);
         println!(
-            "{:<10} {:>8} runs {:>6.1?} {rate:>8.0} runs/s {:>5} polls each, {} failed, digest {:016x}",
+            "{:<10} {:>8} runs, {:>6.0} a second and core, {:>5} polls each, {} failed, digest {:016x}",
             named.name,
             tally.runs,
-            tally.took,
+            tally.rate(),
             tally.polls / tally.runs.max(1),
-            tally.failed,
+            tally.failed.len(),
             tally.digest
         );
-        for (name, count) in tally.landmarks {
-            *landmarks.entry(name).or_default() += count;
+        tally.failed.sort_by_key(|(seed, _)| *seed);
+        for (seed, outcome) in tally.failed.iter().take(TOLD) {
+            report::failure(named, *seed, outcome);
         }
-        if tally.failed > 0 {
-            wrong.push(format!("{}: {} of {} runs failed", named.name, tally.failed, tally.runs));
+        if !tally.failed.is_empty() {
+            wrong.push(format!(
+                "{}: {} of {} runs failed",
+                named.name,
+                tally.failed.len(),
+                tally.runs
+            ));
         }
-        if let Some(least) = batch.least.filter(|least| named.name == "steps" && rate < *least) {
-            wrong.push(format!("{rate:.0} runs/s of `steps` are fewer than {least:.0}"));
+        let rate = tally.rate();
+        if let Some(least) = batch
+            .least
+            .filter(|least| named.name == "steps" && rate < *least)
+        {
+            wrong.push(format!(
+                "{rate:.0} runs of `steps` a second and core are fewer than {least:.0}"
+            ));
         }
+        all += tally;
     }
+    println!("{} runs in {:.0?}", all.runs, begun.elapsed());
     if batch.scenario.is_none() && batch.seeds >= FEW {
-        println!("runs that met:");
-        for name in LANDMARKS {
-            let count = landmarks.get(name).copied().unwrap_or(0);
-            println!("  {count:>8} {name}");
-            if count == 0 {
-                wrong.push(format!("no seed met this: {name}"));
-            }
-        }
+        wrong.extend(unmet(&all.landmarks));
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
 }
 
-fn seeds(named: &'static Named, seeds: std::ops::Range<u64>) -> Tally {
-    let mut tally = Tally {
-        runs: 0,
-        failed: 0,
-        polls: 0,
-        digest: 0,
-        landmarks: BTreeMap::new(),
-        took: Duration::ZERO,
-    };
-    for seed in seeds {
-        let begun = Instant::now();
-        let outcome = simulate(named, &Choices::Seed(seed), false);
-        tally.took += begun.elapsed();
-        tally.runs += 1;
-        tally.polls += outcome.polls;
-        tally.digest = tally.digest.rotate_left(9) ^ outcome.digest;
-        for name in outcome.landmarks.keys() {
-            *tally.landmarks.entry(name).or_default() += 1;
+/// Prints how many runs met what; what none met.
+fn unmet(landmarks: &BTreeMap<&'static str, u64>) -> Vec<String> {
+    let count = |name| landmarks.get(name).copied().unwrap_or(0);
+    println!("runs that met:");
+    for name in LANDMARKS {
+        println!("  {:>8} {name}", count(name));
+    }
+    let unmet = LANDMARKS.iter().filter(|name| count(name) == 0);
+    unmet
+        .map(|name| format!("no seed met this: {name}"))
+        .collect()
+}
+
+/// Runs seeds in several threads, each of which runs whole simulations.
+fn in_threads(named: &'static Named, from: u64, count: u64, jobs: u64) -> Tally {
+    let share = |job: u64| (from..from + count).skip_while(move |seed| seed % jobs != job);
+    let jobs_of = usize::try_from(jobs).unwrap_or(1);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs)
+            .map(|job| scope.spawn(move || seeds(named, share(job).step_by(jobs_of))))
+            .collect();
+        let mut all = Tally::default();
+        for thread in threads {
+            match thread.join() {
+                Ok(tally) => all += tally,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
-        if outcome.violation.is_some() {
-            tally.failed += 1;
-            if tally.failed <= TOLD {
-                report::failure(named, seed, &outcome);
-            }
-            if tally.failed == ENOUGH {
-                println!("{}: {ENOUGH} failures are enough", named.name);
-                break;
-            }
+        all
+    })
+}
+
+fn seeds(named: &'static Named, seeds: impl Iterator<Item = u64>) -> Tally {
+    let mut tally = Tally::default();
+    let (begun, cpu) = (Instant::now(), cpu_time());
+    for seed in seeds {
+        tally.add(seed, simulate(named, &Choices::Seed(seed), false));
+        if tally.failed.len() >= ENOUGH {
+            println!("{}: {ENOUGH} failures are enough", named.name);
+            break;
         }
     }
+    tally.took = match (cpu, cpu_time()) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ => begun.elapsed(),
+    };
     tally
+}
+
+/// How long this thread has run on a processor, as Linux tells it: on a machine with other things to do, the only measure of speed.
+fn cpu_time() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 /// Runs seeds twice, the second time backwards, and compares. Errors: the first line that differs.
 pub(crate) fn twice(count: u64) -> Result<(), String> {
     for named in scenario::ALL {
-        let first: Vec<_> = (0..count)
-            .map(|seed| simulate(named, &Choices::Seed(seed), false).digest)
-            .collect();
-        for seed in (0..count).rev() {
-            let again = simulate(named, &Choices::Seed(seed), false).digest;
-            let place = usize::try_from(seed).map_err(|error| error.to_string())?;
-            if first[place] != again {
+        let digest_of = |seed| simulate(named, &Choices::Seed(seed), false).digest;
+        let first: Vec<_> = (0..count).map(digest_of).collect();
+        let pairs: Vec<_> = (0..count).zip(&first).collect();
+        for (seed, digest) in pairs.into_iter().rev() {
+            if digest_of(seed) != *digest {
                 return Err(difference(named, seed));
             }
         }
         let digest = first.iter().fold(0u64, |all, one| all.rotate_left(9) ^ one);
-        println!("{}: {count} seeds twice, the same; digest {digest:016x}", named.name);
+        println!(
+            "{}: {count} seeds twice, the same; digest {digest:016x}",
+            named.name
+        );
     }
     Ok(())
 }

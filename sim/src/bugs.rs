@@ -10,7 +10,9 @@ use crate::{cli::Choices, report, scenario, simulate};
 pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
     let mut missed = Vec::new();
     println!("| bug | found by | scenario | seeds | time |\n|---|---|---|---|---|");
-    let all = Bug::ALL.into_iter().filter(|bug| only.is_none_or(|only| only == *bug));
+    let all = Bug::ALL
+        .into_iter()
+        .filter(|bug| only.is_none_or(|only| only == *bug));
     for bug in all {
         plant(Some(bug));
         let begun = Instant::now();
@@ -28,7 +30,10 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
                 }
             }
             None => {
-                println!("| {bug:?} | not found | | {seeds} | {:.2} s |", begun.elapsed().as_secs_f64());
+                println!(
+                    "| {bug:?} | not found | | {seeds} | {:.2} s |",
+                    begun.elapsed().as_secs_f64()
+                );
                 missed.push(format!("{bug:?}"));
             }
         }
@@ -37,7 +42,10 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
     if missed.is_empty() {
         Ok(())
     } else {
-        Err(format!("not found within {seeds} seeds: {}", missed.join(", ")))
+        Err(format!(
+            "not found within {seeds} seeds: {}",
+            missed.join(", ")
+        ))
     }
 }
 

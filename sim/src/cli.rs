@@ -7,17 +7,18 @@ use lexopt::{Arg, ValueExt as _};
 use crate::scenario::{self, Named};
 
 pub(crate) const HELP: &str = "\
-Usage: cargo xtask sim [--seeds N] [--from S] [--scenario NAME] [--least RATE]
+Usage: cargo xtask sim [--seeds N] [--from S] [--scenario NAME] [--least RATE] [--jobs N]
        cargo xtask sim --seed S [--scenario NAME]
        cargo xtask sim --choices LIST --scenario NAME
        cargo xtask sim --bugs [--seeds N] [--bug NAME]
        cargo xtask sim --twice [--seeds N]
 
 Runs the engine under simulation: any number of executors, their database and the network between them, under one seed
-  --seeds N        how many seeds (10000), of each scenario
+  --seeds N        how many seeds (10000): half of them for `steps`, 40 % for `programs`, the rest for `poison`
   --from S         the first of them (0)
-  --scenario NAME  only this one: steps, programs, poison
-  --least RATE     fail if fewer runs of `steps` are made in a second
+  --scenario NAME  only this one, with all seeds: steps, programs, poison
+  --least RATE     fail if fewer runs of `steps` are made in a second of a processor
+  --jobs N         how many run beside each other (1)
   --seed S         this one only, with its timeline
   --choices LIST   one run with these decisions, as a failing run prints them
   --bugs           plants known bugs, one at a time, and fails if one is not found within N seeds (20000)
@@ -46,6 +47,7 @@ pub(crate) struct Batch {
     pub(crate) from: u64,
     pub(crate) scenario: Option<&'static Named>,
     pub(crate) least: Option<f64>,
+    pub(crate) jobs: u64,
 }
 
 /// What decides.
@@ -59,26 +61,41 @@ pub(crate) enum Choices {
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
     let mut seeds = None;
     let (mut from, mut scenario, mut least, mut one, mut bug) = (0, None, None, None, None);
-    let (mut bugs, mut twice) = (false, false);
+    let (mut bugs, mut twice, mut jobs) = (false, false, 1);
     while let Some(arg) = parser.next().map_err(wrong)? {
         match arg {
             Arg::Long("seeds") => seeds = Some(number(&mut parser)?),
+            Arg::Long("jobs") => jobs = number(&mut parser)?.clamp(1, 64),
             Arg::Long("from") => from = number(&mut parser)?,
             Arg::Long("seed") => one = Some(Choices::Seed(number(&mut parser)?)),
             Arg::Long("least") => {
-                least = Some(parser.value().and_then(|value| value.parse()).map_err(wrong)?);
+                least = Some(
+                    parser
+                        .value()
+                        .and_then(|value| value.parse())
+                        .map_err(wrong)?,
+                );
             }
             Arg::Long("choices") => {
-                let list = parser.value().and_then(|text| text.string()).map_err(wrong)?;
+                let list = parser
+                    .value()
+                    .and_then(|text| text.string())
+                    .map_err(wrong)?;
                 one = Some(Choices::List(dense(&list)?));
             }
             Arg::Long("scenario") => {
-                let name = parser.value().and_then(|text| text.string()).map_err(wrong)?;
+                let name = parser
+                    .value()
+                    .and_then(|text| text.string())
+                    .map_err(wrong)?;
                 scenario = Some(named(&name)?);
             }
             Arg::Long("bugs") => bugs = true,
             Arg::Long("bug") => {
-                let name = parser.value().and_then(|text| text.string()).map_err(wrong)?;
+                let name = parser
+                    .value()
+                    .and_then(|text| text.string())
+                    .map_err(wrong)?;
                 bug = Some(bug_named(&name)?);
             }
             Arg::Long("twice") => twice = true,
@@ -98,6 +115,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
             from,
             scenario,
             least,
+            jobs,
         }),
     })
 }
@@ -114,7 +132,10 @@ fn number(parser: &mut lexopt::Parser) -> Result<u64, String> {
 fn named(name: &str) -> Result<&'static Named, String> {
     scenario::by_name(name).ok_or_else(|| {
         let names: Vec<_> = scenario::ALL.iter().map(|named| named.name).collect();
-        format!("there is no scenario {name:?}; there are {}", names.join(", "))
+        format!(
+            "there is no scenario {name:?}; there are {}",
+            names.join(", ")
+        )
     })
 }
 

@@ -29,9 +29,17 @@ pub(crate) fn one(only: Option<&'static Named>, choices: &Choices) -> Result<(),
             outcome.choices.len(),
             outcome.digest
         );
-        failed.extend(outcome.violation.map(|violation| format!("{}: {violation}", named.name)));
+        failed.extend(
+            outcome
+                .violation
+                .map(|violation| format!("{}: {violation}", named.name)),
+        );
     }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("\n"))
+    }
 }
 
 fn print(outcome: &Outcome) {
@@ -46,12 +54,19 @@ fn print(outcome: &Outcome) {
 /// Shrinks a failing run and prints its story.
 pub(crate) fn failure(named: &Named, seed: u64, outcome: &Outcome) {
     let begun = Instant::now();
-    let invariant = outcome.violation.as_ref().map(|violation| violation.invariant);
+    let invariant = outcome
+        .violation
+        .as_ref()
+        .map(|violation| violation.invariant);
     let mut runs = 0;
     let shrunk = shrink(&outcome.choices, SHRINKING, |candidate| {
         runs += 1;
         let again = simulate(named, &Choices::List(candidate.to_vec()), false);
-        let same = again.violation.as_ref().map(|violation| violation.invariant) == invariant;
+        let same = again
+            .violation
+            .as_ref()
+            .map(|violation| violation.invariant)
+            == invariant;
         same.then_some(again.choices)
     });
     let decided = shrunk.iter().filter(|choice| **choice > 0).count();
@@ -63,7 +78,10 @@ pub(crate) fn failure(named: &Named, seed: u64, outcome: &Outcome) {
         "     shrunk from {} choices to {decided} that matter, in {runs} runs and {:.1?}; the unshrunk run said: {}",
         outcome.choices.len(),
         begun.elapsed(),
-        outcome.violation.as_ref().map_or(String::new(), ToString::to_string),
+        outcome
+            .violation
+            .as_ref()
+            .map_or(String::new(), ToString::to_string),
     );
     println!(
         "     again: cargo xtask sim --scenario {} --seed {seed}\n     or:    cargo xtask sim --scenario {} --choices '{}'",

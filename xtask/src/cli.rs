@@ -29,10 +29,12 @@ pub(crate) enum Command {
     Pg(pg::Options),
     /// Measure.
     Bench(bench::Options),
+    /// Simulate, with these arguments.
+    Sim(Vec<OsString>),
 }
 
 /// Name, options, and what it does: the first line is shown in the list, all of them by `COMMAND --help`.
-const COMMANDS: [(&str, &str, &str); 5] = [
+const COMMANDS: [(&str, &str, &str); 6] = [
     (
         "test",
         "[--full] [FILTER]",
@@ -83,6 +85,13 @@ raw makes the same writes without the engine, and runs the engine beside it, so 
 Medians of --rounds N (5) in turn, each of --seconds N (5), at concurrency 1, 50 and 200, or at --concurrency N only.
 The server is the one that `cargo xtask pg up` would give. CPU time is read as Linux has it.",
     ),
+    (
+        "sim",
+        "[--seeds N] [--seed S] [OPTIONS]",
+        "Simulate: executors, their database and the network between them under one seed, with faults
+--seeds N runs many, --seed S one with its timeline, --bugs plants known bugs and looks how soon they are found.
+`cargo xtask sim --help` has all options.",
+    ),
 ];
 
 /// Reads the arguments that follow `cargo xtask`.
@@ -102,6 +111,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "migrate" => parse_migrate(&mut parser),
         "pg" => parse_pg(&mut parser),
         "bench" => parse_bench(&mut parser),
+        // The simulation reads its options itself.
+        "sim" => Ok(Command::Sim(
+            parser
+                .raw_args()
+                .map_err(|error| misused(&error, "sim"))?
+                .collect(),
+        )),
         other => Err(Failure::usage(format!(
             "there is no command `{other}`\n\n{}",
             overview()

@@ -10,7 +10,7 @@
 //! - [`provided`]: what the tests are provided with: [`pg`], the Postgres server that they run against, and [`python`], the
 //!   Python environment with the package that they compare with
 //! - [`apt`], [`files`]: installing what is missing, and what is put below `target`
-//! - [`bench`](mod@bench): the benchmarks, which are a package that cargo builds for it
+//! - [`bench`](mod@bench), [`sim`]: the benchmarks and the simulation, which are packages that cargo builds for them
 //! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
@@ -36,6 +36,7 @@ mod readme;
 #[cfg(test)]
 mod scratch;
 mod screen;
+mod sim;
 mod stages;
 mod test;
 mod tools;
@@ -67,5 +68,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(options) => migrate::run(&options),
         Command::Pg(options) => pg::run(&Workspace::find()?, &options),
         Command::Bench(options) => bench::run(&Workspace::find()?, &options),
+        Command::Sim(arguments) => sim::run(&Workspace::find()?, &arguments),
     }
 }

@@ -1,13 +1,17 @@
 //! `cargo xtask test`: all tests, with all set-up included.
 
-use std::{env, process::Command};
+use std::{
+    env,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     failure::Failure,
     left_out::{self, LeftOut},
     process,
     provided::Provided,
-    screen,
+    screen, sim,
     stages::{self, Done, Stage},
     tools::{self, Tool},
     workspace::Workspace,
@@ -18,6 +22,9 @@ const FULL: &str = "DURABLE_FULL";
 
 /// The stage after which every test has said what it left out.
 pub(crate) const LAST: &str = "doc tests";
+
+/// The stage that simulates.
+const SIMULATION: &str = "simulation";
 
 /// What `cargo test` is told in every stage.
 const ALL: [&str; 3] = ["test", "--workspace", "--all-features"];
@@ -85,6 +92,7 @@ pub(crate) fn stages<'a>(
     stages.extend([
         Stage::new("build tests", build),
         Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
+        Stage::optional(SIMULATION, move || simulate(workspace, options)),
         Stage::new(LAST, move || run(&["--doc"])),
     ]);
     if provided.has_server() && options.filter.is_none() {
@@ -93,6 +101,17 @@ pub(crate) fn stages<'a>(
         }
     }
     stages
+}
+
+/// Runs the simulation, if all tests are asked for.
+fn simulate(workspace: &Workspace, options: &Options) -> Result<Done, Failure> {
+    if options.filter.is_some() {
+        return Ok(Done::LeftOut("it has no tests with names".to_owned()));
+    }
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Seeds above those that are always run.
+    let fresh = 1_000_000_000 + since_epoch.map_or(0, |since| since.as_secs() % 1_000_000_000);
+    sim::test(workspace, options.full, fresh).map(|()| Done::Passed)
 }
 
 /// Says which tests are run, and how much of them.
@@ -157,7 +176,7 @@ mod tests {
     #[test]
     fn what_tests_need_is_there_before_all_else_and_only_if_they_need_it() {
         let without = names(&Provided::ready(None, None));
-        assert_eq!(without, ["build tests", "tests", LAST]);
+        assert_eq!(without, ["build tests", "tests", SIMULATION, LAST]);
         let with = names(&Provided::ready(Some("postgres://db"), Some("python3")));
         let all = [
             "postgres",
@@ -165,6 +184,7 @@ mod tests {
             "python",
             "build tests",
             "tests",
+            SIMULATION,
             LAST,
             "Postgres 13",
             "Postgres 18",

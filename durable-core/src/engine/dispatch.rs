@@ -61,7 +61,11 @@ impl Worker {
     /// Says whether the queue gave all that was asked for.
     fn fed(&self, full: bool) {
         let appetite = match full {
-            true => self.appetite.load(Ordering::Relaxed).saturating_mul(4).min(MAX_CLAIM),
+            true => self
+                .appetite
+                .load(Ordering::Relaxed)
+                .saturating_mul(4)
+                .min(MAX_CLAIM),
             false => FIRST_CLAIM,
         };
         self.appetite.store(appetite, Ordering::Relaxed);
@@ -230,7 +234,9 @@ async fn claim_once(engine: &Arc<Engine>, worker: &Arc<Worker>) -> db::Result<bo
         tokens: reserved.tokens.clone(),
     };
     let claimed = match engine.db.claim(&request).await {
-        Err(error) if error.is_retryable() && Bug::ForgetsLostClaims.is_planted() => return Ok(false),
+        Err(error) if error.is_retryable() && Bug::ForgetsLostClaims.is_planted() => {
+            return Ok(false);
+        }
         // The claim may have happened: whatever holds one of these tokens is ours to run.
         Err(error) if error.is_retryable() => {
             tracing::debug!(queue = worker.queue, %error, "a claim's answer was lost; asking for it");

@@ -154,7 +154,10 @@ impl Execution {
         let later = async move {
             let _ = db.record_step(&owner, &record).await;
         };
-        self.engine.runtime.spawn("workflow", Box::pin(later)).detach();
+        self.engine
+            .runtime
+            .spawn("workflow", Box::pin(later))
+            .detach();
     }
 
     /// Takes the answer to a recording write. Does not return unless it is written.

@@ -42,9 +42,9 @@ impl Engine {
         let orphans = found
             .into_iter()
             .filter(|abandoned| !self.is_running(abandoned));
-        let (queued, direct): (Vec<_>, Vec<_>) =
-            orphans
-            .partition(|abandoned| abandoned.queue.is_some() && !Bug::RecoversPastPlaces.is_planted());
+        let (queued, direct): (Vec<_>, Vec<_>) = orphans.partition(|abandoned| {
+            abandoned.queue.is_some() && !Bug::RecoversPastPlaces.is_planted()
+        });
         let mut count = 0;
         if !queued.is_empty() {
             let requeued = self.db.requeue(&self.claimant, &queued).await?;

@@ -40,7 +40,9 @@ impl Chooser {
         }
         let choice = match &mut self.source {
             Source::Seed(random) => random.below(n),
-            Source::List(list) => list.get(self.made.len()).map_or(0, |choice| (*choice).min(n - 1)),
+            Source::List(list) => list
+                .get(self.made.len())
+                .map_or(0, |choice| (*choice).min(n - 1)),
         };
         self.made.push(choice);
         choice

@@ -263,12 +263,29 @@ impl Fact {
             Self::Cancelled(_) => "cancelled",
             Self::Resumed(_) => "resumed",
             Self::Refused { .. } => "write of a zombie refused",
-            Self::Failed { call: "claim", happened: true } => "answer of a claim lost",
-            Self::Failed { call: "adopt", happened: true } => "answer of an adoption lost",
-            Self::Failed { call: "record_step", happened: true } => "answer of a checkpoint lost",
-            Self::Failed { call: "finish_workflow", happened: true } => "answer of an outcome lost",
-            Self::Failed { call: "insert_workflow", happened: true } => "answer of a start lost",
-            Self::Failed { happened: false, .. } => "request lost",
+            Self::Failed {
+                call: "claim",
+                happened: true,
+            } => "answer of a claim lost",
+            Self::Failed {
+                call: "adopt",
+                happened: true,
+            } => "answer of an adoption lost",
+            Self::Failed {
+                call: "record_step",
+                happened: true,
+            } => "answer of a checkpoint lost",
+            Self::Failed {
+                call: "finish_workflow",
+                happened: true,
+            } => "answer of an outcome lost",
+            Self::Failed {
+                call: "insert_workflow",
+                happened: true,
+            } => "answer of a start lost",
+            Self::Failed {
+                happened: false, ..
+            } => "request lost",
             Self::Failed { .. } => return None,
             Self::Hint(what) => what,
             Self::Crashed { .. } => "crash",
@@ -276,17 +293,32 @@ impl Fact {
             Self::Skipped(_) => "idle time skipped",
             Self::Replayed { .. } => "operation replayed",
             Self::Body { attempt, .. } if *attempt > 1 => "step retried",
-            Self::Written { what: Written::Child { .. }, .. } => "child started",
-            Self::Written { what: Written::Receive { message, .. }, .. } => {
+            Self::Written {
+                what: Written::Child { .. },
+                ..
+            } => "child started",
+            Self::Written {
+                what: Written::Receive { message, .. },
+                ..
+            } => {
                 if message.is_some() {
                     "message taken"
                 } else {
                     "wait for a message timed out"
                 }
             }
-            Self::Written { what: Written::Event { .. }, .. } => "event published",
-            Self::Written { what: Written::DeadLetter, .. } => "dead-lettered",
-            Self::Written { what: Written::Outcome { success: false, .. }, .. } => "ended with an error",
+            Self::Written {
+                what: Written::Event { .. },
+                ..
+            } => "event published",
+            Self::Written {
+                what: Written::DeadLetter,
+                ..
+            } => "dead-lettered",
+            Self::Written {
+                what: Written::Outcome { success: false, .. },
+                ..
+            } => "ended with an error",
             _ => return None,
         })
     }
@@ -295,7 +327,11 @@ impl Fact {
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inserted { owner, queue, parent } => {
+            Self::Inserted {
+                owner,
+                queue,
+                parent,
+            } => {
                 write!(f, "{} inserted", owner.workflow)?;
                 match queue {
                     Some((queue, 0)) => write!(f, " on queue {queue}")?,
@@ -307,11 +343,20 @@ impl fmt::Display for Fact {
                     None => Ok(()),
                 }
             }
-            Self::Taken { owner, executor, queue, from, .. } => {
+            Self::Taken {
+                owner,
+                executor,
+                queue,
+                from,
+                ..
+            } => {
                 let (workflow, token) = (&owner.workflow, &owner.token);
                 match (queue, from) {
                     (Some(queue), _) => {
-                        write!(f, "{executor} claims {workflow} from queue {queue}, token {token}")
+                        write!(
+                            f,
+                            "{executor} claims {workflow} from queue {queue}, token {token}"
+                        )
                     }
                     (None, Some(from)) => {
                         write!(f, "{executor} adopts {workflow} from {from}, token {token}")
@@ -327,20 +372,35 @@ impl fmt::Display for Fact {
                 write!(f, "{}: {what}, token {}", owner.workflow, owner.token)
             }
             Self::Refused { owner, call } => {
-                write!(f, "{}: {call} refused, token {}", owner.workflow, owner.token)
+                write!(
+                    f,
+                    "{}: {call} refused, token {}",
+                    owner.workflow, owner.token
+                )
             }
             Self::Sent { message, to, topic } => {
                 write!(f, "message {message} for {to}, topic {topic:?}")
             }
             Self::Waits { workflow, what } => write!(f, "{workflow} waits for {what}"),
-            Self::Failed { call, happened: true } => write!(f, "answer of {call} lost"),
-            Self::Failed { call, happened: false } => write!(f, "request {call} lost"),
+            Self::Failed {
+                call,
+                happened: true,
+            } => write!(f, "answer of {call} lost"),
+            Self::Failed {
+                call,
+                happened: false,
+            } => write!(f, "request {call} lost"),
             Self::Execution { owner, attempt } => write!(
                 f,
                 "{}: execution {attempt} begins, token {}",
                 owner.workflow, owner.token
             ),
-            Self::Body { owner, number, name, attempt } => {
+            Self::Body {
+                owner,
+                number,
+                name,
+                attempt,
+            } => {
                 write!(f, "{}: body of step {number} {name:?}", owner.workflow)?;
                 if *attempt > 1 {
                     write!(f, ", attempt {attempt}")?;
@@ -382,15 +442,27 @@ impl fmt::Display for Written {
                 write!(f, "operation {number}: start of child {child} recorded")
             }
             Self::Send { number } => write!(f, "operation {number}: send recorded"),
-            Self::Receive { number, message: Some(message) } => {
+            Self::Receive {
+                number,
+                message: Some(message),
+            } => {
                 write!(f, "operation {number}: message {message} taken")
             }
-            Self::Receive { number, message: None } => {
+            Self::Receive {
+                number,
+                message: None,
+            } => {
                 write!(f, "operation {number}: no message came")
             }
             Self::Event { number } => write!(f, "operation {number}: event published"),
-            Self::Outcome { success: true, text } => write!(f, "succeeds with {text}"),
-            Self::Outcome { success: false, text } => write!(f, "fails with {text}"),
+            Self::Outcome {
+                success: true,
+                text,
+            } => write!(f, "succeeds with {text}"),
+            Self::Outcome {
+                success: false,
+                text,
+            } => write!(f, "fails with {text}"),
             Self::DeadLetter => f.write_str("dead-lettered"),
         }
     }

@@ -4,6 +4,7 @@
 //! who crashes when, which answer is lost) is decided by a [`Chooser`], so a run can be repeated byte for byte, and shrunk to the few
 //! decisions that matter. After the faults of a [`Plan`] everything must end, and the [invariants](invariant) must have held throughout.
 
+mod check;
 pub mod choice;
 pub mod fact;
 mod hash;
@@ -15,13 +16,16 @@ mod record;
 mod run;
 mod runtime;
 mod seat;
+mod service;
 pub mod shrink;
 mod tasks;
 mod timeline;
 mod timers;
 mod world;
 
+pub use check::{Check, Checked, Ended, Failure, check};
 pub use choice::Chooser;
 pub use plan::Plan;
 pub use run::{Outcome, Scenario};
 pub use seat::Seat;
+pub use service::{Call, Service};

@@ -104,14 +104,29 @@ impl SimDb {
             state.plan.is_away(&state)
         };
         if fate.refused || is_away {
-            world.tell(DATABASE, Fact::Failed { call, happened: false });
+            world.tell(
+                DATABASE,
+                Fact::Failed {
+                    call,
+                    happened: false,
+                },
+            );
             self.wait(fate.after).await;
             let _ = answer.send(Err(unavailable(call)));
             return;
         }
-        let served = serve(&Db { world, memory: &self.memory });
+        let served = serve(&Db {
+            world,
+            memory: &self.memory,
+        });
         let served = if fate.lost && served.is_ok() {
-            world.tell(DATABASE, Fact::Failed { call, happened: true });
+            world.tell(
+                DATABASE,
+                Fact::Failed {
+                    call,
+                    happened: true,
+                },
+            );
             Err(unavailable(call))
         } else {
             served
@@ -143,7 +158,12 @@ impl SimDb {
 
     fn draw(&self) -> Fate {
         let mut state = self.world.lock();
-        let Network { refused, lost, slow, slowest } = state.plan.network;
+        let Network {
+            refused,
+            lost,
+            slow,
+            slowest,
+        } = state.plan.network;
         if state.calm || state.plan.network == Network::default() {
             return Fate::default();
         }
@@ -165,7 +185,9 @@ impl SimDb {
 
 impl fmt::Debug for SimDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimDb").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("SimDb")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,8 +236,15 @@ impl Db<'_> {
         let row = self.memory.standing(&owner.workflow);
         let answer = serve(self.memory);
         match what(&answer) {
-            Wrote::This(what) => self.tell(Fact::Written { owner: owner.clone(), what, row }),
-            Wrote::Refused => self.tell(Fact::Refused { owner: owner.clone(), call }),
+            Wrote::This(what) => self.tell(Fact::Written {
+                owner: owner.clone(),
+                what,
+                row,
+            }),
+            Wrote::Refused => self.tell(Fact::Refused {
+                owner: owner.clone(),
+                call,
+            }),
             Wrote::Nothing => {}
         }
         answer
@@ -252,14 +281,16 @@ impl SystemDb for SimDb {
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
         let waits = waits.clone();
-        self.request("poll", move |db| at_once!(db.memory.poll(&waits))).await
+        self.request("poll", move |db| at_once!(db.memory.poll(&waits)))
+            .await
     }
 
     fn hints(&self) -> BoxStream<'static, Hint> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let source = self.memory.hints();
         let world = Arc::clone(&self.world);
-        self.world.spawn(DATABASE, "delivery", deliver(world, source, sender));
+        self.world
+            .spawn(DATABASE, "delivery", deliver(world, source, sender));
         unfold(receiver, |mut receiver| async move {
             let hint = receiver.recv().await?;
             Some((hint, receiver))
@@ -345,7 +376,8 @@ impl Workflows for SimDb {
 
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>> {
         let id = id.clone();
-        self.request("workflow", move |db| at_once!(db.memory.workflow(&id))).await
+        self.request("workflow", move |db| at_once!(db.memory.workflow(&id)))
+            .await
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
@@ -368,7 +400,9 @@ impl Workflows for SimDb {
         let owner = owner.clone();
         self.request("dead_letter", move |db| {
             let serve = |memory: &Memory| at_once!(memory.dead_letter(&owner));
-            db.write("dead_letter", &owner, serve, |answer| wrote(answer, Written::DeadLetter))
+            db.write("dead_letter", &owner, serve, |answer| {
+                wrote(answer, Written::DeadLetter)
+            })
         })
         .await
     }
@@ -377,7 +411,9 @@ impl Workflows for SimDb {
         let ids = ids.to_vec();
         self.request("cancel", move |db| {
             let cancelled = at_once!(db.memory.cancel(&ids))?;
-            cancelled.iter().for_each(|id| db.tell(Fact::Cancelled(id.clone())));
+            cancelled
+                .iter()
+                .for_each(|id| db.tell(Fact::Cancelled(id.clone())));
             Ok(cancelled)
         })
         .await
@@ -399,7 +435,9 @@ impl Workflows for SimDb {
         let application = application.to_owned();
         self.request("expire_deadlines", move |db| {
             let expired = at_once!(db.memory.expire_deadlines(&application, limit))?;
-            expired.iter().for_each(|id| db.tell(Fact::Cancelled(id.clone())));
+            expired
+                .iter()
+                .for_each(|id| db.tell(Fact::Cancelled(id.clone())));
             Ok(expired)
         })
         .await
@@ -459,7 +497,8 @@ impl Steps for SimDb {
 
     async fn histories(&self, ids: &[WorkflowId]) -> Result<Vec<History>> {
         let ids = ids.to_vec();
-        self.request("histories", move |db| at_once!(db.memory.histories(&ids))).await
+        self.request("histories", move |db| at_once!(db.memory.histories(&ids)))
+            .await
     }
 }
 
@@ -485,7 +524,10 @@ impl Queues for SimDb {
 
     async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>> {
         let tokens = tokens.to_vec();
-        self.request("claimed_by", move |db| at_once!(db.memory.claimed_by(&tokens))).await
+        self.request("claimed_by", move |db| {
+            at_once!(db.memory.claimed_by(&tokens))
+        })
+        .await
     }
 }
 
@@ -508,7 +550,9 @@ impl Messages for SimDb {
             let answer = match by {
                 None => serve(db.memory),
                 Some((owner, stamp)) => db.write("send", owner, serve, |answer| match answer {
-                    Ok(Sent::Delivered) => Wrote::This(Written::Send { number: stamp.number }),
+                    Ok(Sent::Delivered) => Wrote::This(Written::Send {
+                        number: stamp.number,
+                    }),
                     Ok(Sent::Lost(_)) => Wrote::Refused,
                     Ok(Sent::NoDestination) | Err(_) => Wrote::Nothing,
                 }),
@@ -535,21 +579,28 @@ impl Messages for SimDb {
         let (owner, topic) = (owner.clone(), topic.to_owned());
         let (step, otherwise) = (step.clone(), otherwise.cloned());
         self.request("receive", move |db| {
-            let serve =
-                |memory: &Memory| at_once!(memory.receive(&owner, &topic, &step, otherwise.as_ref()));
+            let serve = |memory: &Memory| {
+                at_once!(memory.receive(&owner, &topic, &step, otherwise.as_ref()))
+            };
             let number = step.number;
             let answer = db.write("receive", &owner, serve, |answer| match answer {
                 Ok(Received::Message(_)) => {
                     let message = db.memory.taken_by(&owner.workflow, number);
                     Wrote::This(Written::Receive { number, message })
                 }
-                Ok(Received::Otherwise) => Wrote::This(Written::Receive { number, message: None }),
+                Ok(Received::Otherwise) => Wrote::This(Written::Receive {
+                    number,
+                    message: None,
+                }),
                 Ok(Received::Lost(_)) => Wrote::Refused,
                 Ok(Received::Empty) | Err(_) => Wrote::Nothing,
             });
             if matches!(answer, Ok(Received::Empty)) {
                 let workflow = owner.workflow.clone();
-                db.tell(Fact::Waits { workflow, what: format!("a message, topic {topic:?}") });
+                db.tell(Fact::Waits {
+                    workflow,
+                    what: format!("a message, topic {topic:?}"),
+                });
             }
             answer
         })
@@ -571,7 +622,12 @@ impl Events for SimDb {
         self.request("set_event", move |db| {
             let serve = |memory: &Memory| at_once!(memory.set_event(&owner, &key, &value, &step));
             db.write("set_event", &owner, serve, |answer| {
-                recorded(answer, Written::Event { number: step.number })
+                recorded(
+                    answer,
+                    Written::Event {
+                        number: step.number,
+                    },
+                )
             })
         })
         .await
@@ -579,7 +635,10 @@ impl Events for SimDb {
 
     async fn event(&self, workflow: &WorkflowId, key: &str) -> Result<Option<Encoded>> {
         let (workflow, key) = (workflow.clone(), key.to_owned());
-        self.request("event", move |db| at_once!(db.memory.event(&workflow, &key))).await
+        self.request("event", move |db| {
+            at_once!(db.memory.event(&workflow, &key))
+        })
+        .await
     }
 }
 
@@ -595,13 +654,18 @@ impl Versions for SimDb {
 
     async fn stranded(&self, application: &str, version: &str) -> Result<Vec<VersionCount>> {
         let (application, version) = (application.to_owned(), version.to_owned());
-        self.request("stranded", move |db| at_once!(db.memory.stranded(&application, &version)))
-            .await
+        self.request("stranded", move |db| {
+            at_once!(db.memory.stranded(&application, &version))
+        })
+        .await
     }
 
     async fn unrunnable(&self, claimant: &Claimant) -> Result<Vec<Unrunnable>> {
         let claimant = claimant.clone();
-        self.request("unrunnable", move |db| at_once!(db.memory.unrunnable(&claimant))).await
+        self.request("unrunnable", move |db| {
+            at_once!(db.memory.unrunnable(&claimant))
+        })
+        .await
     }
 }
 
@@ -629,12 +693,14 @@ impl Executors for SimDb {
 
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         let executor = executor.clone();
-        self.request("leave", move |db| at_once!(db.memory.leave(&executor))).await
+        self.request("leave", move |db| at_once!(db.memory.leave(&executor)))
+            .await
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
         let query = query.clone();
-        self.request("abandoned", move |db| at_once!(db.memory.abandoned(&query))).await
+        self.request("abandoned", move |db| at_once!(db.memory.abandoned(&query)))
+            .await
     }
 
     async fn requeue(
@@ -645,7 +711,9 @@ impl Executors for SimDb {
         let (claimant, abandoned) = (claimant.clone(), abandoned.to_vec());
         self.request("requeue", move |db| {
             let requeued = at_once!(db.memory.requeue(&claimant, &abandoned))?;
-            requeued.iter().for_each(|id| db.tell(Fact::Requeued(id.clone())));
+            requeued
+                .iter()
+                .for_each(|id| db.tell(Fact::Requeued(id.clone())));
             Ok(requeued)
         })
         .await
@@ -660,7 +728,9 @@ impl Executors for SimDb {
                 .collect();
             let adopted = at_once!(db.memory.adopt(&claimant, &adoptions))?;
             for taken in &adopted {
-                let nth = adoptions.iter().position(|adoption| adoption.workflow == taken.row.id);
+                let nth = adoptions
+                    .iter()
+                    .position(|adoption| adoption.workflow == taken.row.id);
                 db.tell(Fact::Taken {
                     owner: owner_of(&taken.row),
                     executor: claimant.executor.clone(),

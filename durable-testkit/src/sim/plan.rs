@@ -176,9 +176,9 @@ impl Plan {
             hints,
             skew,
             lease: chooser.one_of(&[S(15), S(3)]),
-            poll: chooser.one_of(&[S(1), MS(50), S(5)]),
+            poll: chooser.one_of(&[S(1), MS(200), S(5)]),
             recovery: chooser.one_of(&[S(5), MS(200)]),
-            faults: chooser.one_of(&[S(40), S(8), S(100)]),
+            faults: chooser.one_of(&[S(20), S(5), S(60)]),
             skip: chooser.choose(50) != 49,
             variant: chooser.choose(1 << 16),
         }
@@ -186,7 +186,10 @@ impl Plan {
 
     /// The next strike that is due.
     pub(super) fn strike_at(&self, next: usize, polls: u64) -> Option<Strike> {
-        self.strikes.get(next).filter(|strike| strike.at <= polls).copied()
+        self.strikes
+            .get(next)
+            .filter(|strike| strike.at <= polls)
+            .copied()
     }
 
     /// Whether the database refuses everything now.
@@ -242,23 +245,40 @@ impl Strike {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.executors == 1 { "" } else { "s" };
-        write!(f, "{} executor{plural}, order {:?}", self.executors, self.order)?;
+        write!(
+            f,
+            "{} executor{plural}, order {:?}",
+            self.executors, self.order
+        )?;
         for strike in &self.strikes {
             let executor = strike.executor;
             match strike.blow {
                 Blow::Crash { down, lock_kept } => {
-                    write!(f, ", crash of E{executor} at poll {} for {down:?}", strike.at)?;
+                    write!(
+                        f,
+                        ", crash of E{executor} at poll {} for {down:?}",
+                        strike.at
+                    )?;
                     if !lock_kept.is_zero() {
                         write!(f, " (seen after {lock_kept:?})")?;
                     }
                 }
                 Blow::Death => write!(f, ", death of E{executor} at poll {}", strike.at)?,
                 Blow::Pause(lasting) => {
-                    write!(f, ", pause of E{executor} at poll {} for {lasting:?}", strike.at)?;
+                    write!(
+                        f,
+                        ", pause of E{executor} at poll {} for {lasting:?}",
+                        strike.at
+                    )?;
                 }
             }
         }
-        let Network { refused, lost, slow, slowest } = self.network;
+        let Network {
+            refused,
+            lost,
+            slow,
+            slowest,
+        } = self.network;
         if self.network != Network::default() {
             write!(
                 f,
@@ -268,9 +288,16 @@ impl fmt::Display for Plan {
         if let Some((from, lasting)) = self.away {
             write!(f, ", database away from {from:?} for {lasting:?}")?;
         }
-        let Hints { lost, late, doubled } = self.hints;
+        let Hints {
+            lost,
+            late,
+            doubled,
+        } = self.hints;
         if self.hints != Hints::default() {
-            write!(f, ", hints (in 1000) lost {lost} late {late} doubled {doubled}")?;
+            write!(
+                f,
+                ", hints (in 1000) lost {lost} late {late} doubled {doubled}"
+            )?;
         }
         if self.skew.iter().any(|skew| *skew != 0) {
             write!(f, ", clocks off by {:?} ms", self.skew)?;

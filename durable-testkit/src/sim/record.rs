@@ -65,10 +65,17 @@ impl Record {
         if self.violation.is_some() {
             return;
         }
-        let moment = Moment { at, process, fact: &fact };
+        let moment = Moment {
+            at,
+            process,
+            fact: &fact,
+        };
         for invariant in &mut self.invariants {
             if let Err(what) = invariant.see(&moment) {
-                let violation = Violation { invariant: invariant.name(), what };
+                let violation = Violation {
+                    invariant: invariant.name(),
+                    what,
+                };
                 self.fail_with(at, violation);
                 return;
             }
@@ -102,7 +109,10 @@ impl Record {
     /// Something is wrong.
     pub(super) fn fail(&mut self, invariant: &'static str, what: impl Into<String>) {
         if self.violation.is_none() {
-            self.violation = Some(Violation { invariant, what: what.into() });
+            self.violation = Some(Violation {
+                invariant,
+                what: what.into(),
+            });
         }
     }
 
@@ -120,7 +130,10 @@ impl Record {
                 return;
             }
             if let Err(what) = invariant.end() {
-                self.violation = Some(Violation { invariant: invariant.name(), what });
+                self.violation = Some(Violation {
+                    invariant: invariant.name(),
+                    what,
+                });
             }
         }
     }

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     future::{Future as _, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -57,6 +60,8 @@ pub struct Outcome {
     pub landmarks: BTreeMap<&'static str, u64>,
     /// What happened, if it was asked for: one line for each thing that a person would tell.
     pub timeline: Vec<String>,
+    /// What user code did that no seed controls, in words.
+    pub unseen: Option<&'static str>,
     /// How everything stood at the end, if it did not end well.
     pub state: Vec<String>,
 }
@@ -69,6 +74,13 @@ impl Scenario {
     {
         Self {
             executor: Arc::new(move |seat| Box::pin(executor(seat))),
+            client: None,
+        }
+    }
+
+    pub(super) fn of(executor: Main) -> Self {
+        Self {
+            executor,
             client: None,
         }
     }
@@ -94,7 +106,11 @@ impl Scenario {
         timeline: bool,
     ) -> Outcome {
         let plan = Arc::new(plan);
-        let world = World::new(Arc::clone(&plan), chooser, Record::new(invariants, timeline));
+        let world = World::new(
+            Arc::clone(&plan),
+            chooser,
+            Record::new(invariants, timeline),
+        );
         for executor in 1..=plan.executors {
             let skew = plan.skew.get(executor - 1).copied().unwrap_or(0);
             world.add_process(format!("E{executor}"), Arc::clone(&self.executor), skew);
@@ -110,9 +126,12 @@ impl Scenario {
             state.calm = true;
             state.tell(DATABASE, Fact::Calm);
         });
+        let threads = Arc::new(AtomicBool::new(false));
+        let started = Arc::clone(&threads);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
+            .on_thread_start(move || started.store(true, Ordering::Relaxed))
             .build()
             .expect("a runtime without input and output needs nothing of the system");
         let drive = async {
@@ -122,7 +141,17 @@ impl Scenario {
         // The timeline says more, and what happens many thousand times is no news.
         let silence = tracing::subscriber::NoSubscriber::new();
         tracing::subscriber::with_default(silence, || runtime.block_on(drive));
-        let outcome = conclude(&world, plan);
+        let mut outcome = conclude(&world, plan);
+        if runtime.metrics().num_alive_tasks() > 0 {
+            outcome.unseen = Some(
+                "a task of tokio::spawn outlived the run: it is outside the seed and survives crashes; spawn with Runtime::spawn, or make it a step",
+            );
+        }
+        if threads.load(Ordering::Relaxed) {
+            outcome.unseen = Some(
+                "spawn_blocking was used: its thread is outside the seed; in a simulation call what blocks directly",
+            );
+        }
         world.clear();
         outcome
     }
@@ -141,7 +170,12 @@ fn conclude(world: &World, plan: Arc<Plan>) -> Outcome {
         lasted: now,
         landmarks: state.record.landmarks(),
         timeline: state.record.timeline(),
-        state: if violation.is_some() { describe(world) } else { Vec::new() },
+        unseen: None,
+        state: if violation.is_some() {
+            describe(world)
+        } else {
+            Vec::new()
+        },
         violation,
     }
 }
@@ -152,7 +186,10 @@ fn describe(world: &World) -> Vec<String> {
     unended
         .iter()
         .map(|row| {
-            let executor = row.executor.as_ref().map_or("nobody", |executor| executor.as_str());
+            let executor = row
+                .executor
+                .as_ref()
+                .map_or("nobody", |executor| executor.as_str());
             let token = row.owner.as_ref().map_or("none", |token| token.as_str());
             let steps = world.memory.recorded_steps(&row.id);
             format!(
@@ -160,7 +197,11 @@ fn describe(world: &World) -> Vec<String> {
                 row.id,
                 row.key,
                 row.status,
-                if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") },
+                if steps.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    steps.join(", ")
+                },
             )
         })
         .collect()
@@ -273,7 +314,10 @@ impl Drive {
         }
         let processes = state.processes.iter().skip(1);
         let quiet = state.is_whole() && state.in_flight == 0;
-        if quiet && processes.clone().all(|process| process.done) && self.world.memory.is_all_ended() {
+        if quiet
+            && processes.clone().all(|process| process.done)
+            && self.world.memory.is_all_ended()
+        {
             return true;
         }
         let still = state.now.saturating_sub(state.last_work);
@@ -288,7 +332,11 @@ impl Drive {
             .map(|process| process.name.clone())
             .collect();
         drop(state);
-        let why = if stuck { "nothing happens any more" } else { "it takes too long" };
+        let why = if stuck {
+            "nothing happens any more"
+        } else {
+            "it takes too long"
+        };
         self.fail("every_workflow_ends", self.unended(why, &undone));
         true
     }

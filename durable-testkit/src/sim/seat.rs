@@ -4,9 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use durable_core::{App, AppBuilder, Error, Event, ids::Owner, runtime::Runtime};
 
-use super::{
-    fact::Fact, network::SimDb, plan::Plan, runtime::SimRuntime, world::World,
-};
+use super::{fact::Fact, network::SimDb, plan::Plan, runtime::SimRuntime, world::World};
 use crate::Memory;
 
 /// One life of a simulated process.
@@ -68,11 +66,7 @@ impl Seat {
     }
 
     /// Launches an application, again and again while the database or an earlier life of this process is in the way.
-    pub async fn launch(
-        &self,
-        application: &str,
-        build: impl Fn(AppBuilder) -> AppBuilder,
-    ) -> App {
+    pub async fn launch(&self, application: &str, build: impl Fn(AppBuilder) -> AppBuilder) -> App {
         loop {
             match build(self.builder(application)).launch().await {
                 Ok(app) => return app,
@@ -122,42 +116,79 @@ impl fmt::Debug for Seat {
 
 /// Tells the world what an engine says.
 fn observe(world: &World, process: usize, event: &Event<'_>) {
-    let owner = |workflow: &durable_core::ids::WorkflowId, token: &durable_core::ids::OwnerToken| Owner {
+    let owner = |workflow: &durable_core::ids::WorkflowId,
+                 token: &durable_core::ids::OwnerToken| Owner {
         workflow: workflow.clone(),
         token: token.clone(),
     };
     let fact = match *event {
-        Event::WorkflowStarted { workflow, execution, attempt, .. } => Fact::Execution {
+        Event::WorkflowStarted {
+            workflow,
+            execution,
+            attempt,
+            ..
+        } => Fact::Execution {
             owner: owner(workflow, execution),
             attempt,
         },
-        Event::WorkflowFinished { workflow, execution, .. } => {
-            Fact::Finished(owner(workflow, execution))
-        }
-        Event::WorkflowStopped { workflow, execution, reason, error } => {
+        Event::WorkflowFinished {
+            workflow,
+            execution,
+            ..
+        } => Fact::Finished(owner(workflow, execution)),
+        Event::WorkflowStopped {
+            workflow,
+            execution,
+            reason,
+            error,
+        } => {
             if let Some(error) = error {
-                world.lock().record.fail("code_fits_its_history", error.to_string());
+                world
+                    .lock()
+                    .record
+                    .fail("code_fits_its_history", error.to_string());
             }
             Fact::Stopped {
                 owner: owner(workflow, execution),
                 reason: reason.to_owned(),
             }
         }
-        Event::StepStarted { workflow, execution, number, name, attempt } => Fact::Body {
+        Event::StepStarted {
+            workflow,
+            execution,
+            number,
+            name,
+            attempt,
+        } => Fact::Body {
             owner: owner(workflow, execution),
             number,
             name: name.to_owned(),
             attempt,
         },
-        Event::StepReplayed { workflow, execution, number, .. } => Fact::Replayed {
+        Event::StepReplayed {
+            workflow,
+            execution,
+            number,
+            ..
+        } => Fact::Replayed {
             owner: owner(workflow, execution),
             number,
         },
-        Event::StepRecorded { workflow, execution, number, .. } => Fact::Acknowledged {
+        Event::StepRecorded {
+            workflow,
+            execution,
+            number,
+            ..
+        } => Fact::Acknowledged {
             owner: owner(workflow, execution),
             number,
         },
-        Event::Slept { workflow, execution, number, .. } => Fact::Woke {
+        Event::Slept {
+            workflow,
+            execution,
+            number,
+            ..
+        } => Fact::Woke {
             owner: owner(workflow, execution),
             number,
         },

@@ -29,8 +29,13 @@ pub fn shrink(
 
 /// The choices that are not the boring one, with their places: what a person reads.
 pub fn sparse(choices: &[u32]) -> String {
-    let decided = choices.iter().enumerate().filter(|(_, choice)| **choice > 0);
-    let decided: Vec<_> = decided.map(|(place, choice)| format!("{place}={choice}")).collect();
+    let decided = choices
+        .iter()
+        .enumerate()
+        .filter(|(_, choice)| **choice > 0);
+    let decided: Vec<_> = decided
+        .map(|(place, choice)| format!("{place}={choice}"))
+        .collect();
     decided.join(",")
 }
 
@@ -90,7 +95,11 @@ impl Best<'_> {
         // What the run really asked for; the candidate itself where that is simpler, as it may be longer or shorter.
         let made = trimmed(made);
         let candidate = trimmed(candidate.to_vec());
-        self.choices = if weight(&made) < weight(&candidate) { made } else { candidate };
+        self.choices = if weight(&made) < weight(&candidate) {
+            made
+        } else {
+            candidate
+        };
         true
     }
 
@@ -143,7 +152,9 @@ impl Best<'_> {
     }
 
     fn decided(&self) -> Vec<usize> {
-        (0..self.choices.len()).filter(|place| self.choices[*place] > 0).collect()
+        (0..self.choices.len())
+            .filter(|place| self.choices[*place] > 0)
+            .collect()
     }
 
     fn lower_each(&mut self) {

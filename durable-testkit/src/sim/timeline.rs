@@ -42,8 +42,8 @@ impl Timeline {
 
     /// The text. What differs from a run without faults is marked.
     pub(super) fn into_lines(self) -> Vec<String> {
-        let left_out = (self.left_out > 0)
-            .then(|| format!("     … {} earlier lines left out", self.left_out));
+        let left_out =
+            (self.left_out > 0).then(|| format!("     … {} earlier lines left out", self.left_out));
         let lines = self.lines.into_iter().map(Line::into_text);
         left_out.into_iter().chain(lines).collect()
     }

@@ -54,7 +54,11 @@ impl Timers {
             (Some(_), _) => Timer::Work,
             (None, _) => Timer::Housekeeping,
         };
-        let skipped = if kind == Timer::Work { Duration::ZERO } else { self.skipped };
+        let skipped = if kind == Timer::Work {
+            Duration::ZERO
+        } else {
+            self.skipped
+        };
         let first = self.of(kind).first_entry()?;
         (first.key().0 + skipped <= now).then(|| (kind, first.remove()))
     }

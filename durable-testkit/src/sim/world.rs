@@ -36,7 +36,14 @@ pub(super) type Main = Arc<dyn Fn(Seat) -> BoxFuture<'static, ()> + Send + Sync>
 
 /// Names of tasks that only look around: polled alone, they are no sign of progress.
 const HOUSEKEEPING: &[&str] = &[
-    "hints", "waiters", "deadlines", "clock", "queue", "recovery", "request", "delivery",
+    "hints",
+    "waiters",
+    "deadlines",
+    "clock",
+    "queue",
+    "recovery",
+    "request",
+    "delivery",
 ];
 
 /// Instant zero of every world, of the database's clock: the first second of 2026.
@@ -311,7 +318,9 @@ impl World {
             let (kind, waker) = {
                 let mut state = self.lock();
                 let now = state.now;
-                let Some(due) = state.timers.due(now) else { return };
+                let Some(due) = state.timers.due(now) else {
+                    return;
+                };
                 due
             };
             if kind == Timer::Work {
@@ -325,7 +334,14 @@ impl World {
     /// Polls one of the tasks that are ready; whether there was one.
     pub(super) fn poll_one(self: &Arc<Self>) -> bool {
         self.strike();
-        let Some(Taken { id, process, name, mut task, waker }) = self.take_ready() else {
+        let Some(Taken {
+            id,
+            process,
+            name,
+            mut task,
+            waker,
+        }) = self.take_ready()
+        else {
             return false;
         };
         let mut cx = Context::from_waker(&waker);
@@ -353,7 +369,9 @@ impl World {
                 let words = panic_words(panic.as_ref());
                 let mut state = self.lock();
                 state.tasks.remove(id);
-                state.record.fail("no_task_panics", format!("task {name:?} panicked: {words}"));
+                state
+                    .record
+                    .fail("no_task_panics", format!("task {name:?} panicked: {words}"));
                 drop(state);
                 drop_future(Some(task));
             }
@@ -372,16 +390,26 @@ impl World {
                 list.remove(index)?
             };
             let now = state.now;
-            let Some(task) = state.tasks.get_mut(id) else { continue };
+            let Some(task) = state.tasks.get_mut(id) else {
+                continue;
+            };
             task.taken();
             let (name, process, waker) = (task.name, task.process, task.waker.clone());
-            let Some(task) = task.future.take() else { continue };
+            let Some(task) = task.future.take() else {
+                continue;
+            };
             state.polls += 1;
             if !HOUSEKEEPING.contains(&name) {
                 state.last_work = now;
             }
             state.record.polled(now, process, id);
-            return Some(Taken { id, process, name, task, waker });
+            return Some(Taken {
+                id,
+                process,
+                name,
+                task,
+                waker,
+            });
         }
     }
 
@@ -455,7 +483,9 @@ impl State {
         let fed = |id: &TaskId| runnable(id) && (starved.is_none() || process_of(id) != starved);
         let mut open: Vec<_> = (0..ready.len()).filter(|at| fed(&ready[*at])).collect();
         if open.is_empty() {
-            open = (0..ready.len()).filter(|at| runnable(&ready[*at])).collect();
+            open = (0..ready.len())
+                .filter(|at| runnable(&ready[*at]))
+                .collect();
         }
         let chosen = self.choose_of(open.len())?;
         Some(open[chosen])
@@ -471,7 +501,11 @@ impl State {
             Order::Sometimes(rate) => n > 1 && self.chooser.happens(rate),
             Order::Uniform | Order::Starve(_) => true,
         };
-        Some(if uniform { self.chooser.choose(n) as usize } else { 0 })
+        Some(if uniform {
+            self.chooser.choose(n) as usize
+        } else {
+            0
+        })
     }
 
     /// Whether this life of a process goes on.

@@ -13,6 +13,8 @@ use durable_testkit::sim::{
 /// A scenario of the batch.
 pub(crate) struct Named {
     pub(crate) name: &'static str,
+    /// Its share in the seeds of a whole batch, in percent.
+    pub(crate) share: u64,
     draw: fn(&mut Chooser, &mut Plan) -> Scenario,
     invariants: fn() -> Vec<Box<dyn Invariant>>,
 }
@@ -35,16 +37,19 @@ impl Named {
 pub(crate) const ALL: &[Named] = &[
     Named {
         name: "steps",
+        share: 50,
         draw: steps::draw,
         invariants: Vec::new,
     },
     Named {
         name: "programs",
+        share: 40,
         draw: programs::draw,
         invariants: programs::invariants,
     },
     Named {
         name: "poison",
+        share: 10,
         draw: poison::draw,
         invariants: Vec::new,
     },

@@ -104,8 +104,14 @@ async fn run(ctx: &Ctx, op: Op) -> String {
             let second = text(second.await);
             format!("{}+{second}", text(first.await))
         }
-        Op::Cancel(of) => ctx.cancel(of).await.map_or_else(refused, |done| format!("cancel {done}")),
-        Op::Resume(of) => ctx.resume(of).await.map_or_else(refused, |done| format!("resume {done}")),
+        Op::Cancel(of) => ctx
+            .cancel(of)
+            .await
+            .map_or_else(refused, |done| format!("cancel {done}")),
+        Op::Resume(of) => ctx
+            .resume(of)
+            .await
+            .map_or_else(refused, |done| format!("resume {done}")),
     }
 }
 
@@ -144,12 +150,17 @@ fn refused(error: durable::Error) -> String {
 /// Checks a program's results against what the operations must give, numbers included. Errors: what is wrong, in words.
 pub(super) fn check(id: &str, ops: &[Op], results: &[String]) -> Result<(), String> {
     if ops.len() != results.len() {
-        return Err(format!("{} operations gave {} results", ops.len(), results.len()));
+        return Err(format!(
+            "{} operations gave {} results",
+            ops.len(),
+            results.len()
+        ));
     }
     let mut number = 1;
     for (op, result) in ops.iter().zip(results) {
-        check_op(id, op, number, result)
-            .map_err(|wrong| format!("operation {number} of {id}, {op:?}, gave {result:?}: {wrong}"))?;
+        check_op(id, op, number, result).map_err(|wrong| {
+            format!("operation {number} of {id}, {op:?}, gave {result:?}: {wrong}")
+        })?;
         number += numbers(op);
     }
     Ok(())

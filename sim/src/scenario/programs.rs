@@ -109,14 +109,18 @@ async fn executor(seat: Seat, load: Arc<Load>) {
                 .queue(Queue::new("narrow").worker_concurrency(1))
         })
         .await;
-    let mine = |flow: &&Flow| matches!(flow.start, How::Here(executor) if executor == seat.process());
+    let mine =
+        |flow: &&Flow| matches!(flow.start, How::Here(executor) if executor == seat.process());
     let flows = load.flows.iter().filter(mine);
     join_all(flows.map(|flow| see_through(&seat, &app, flow))).await;
 }
 
 async fn client(seat: Seat, load: Arc<Load>) {
     let app = seat.launch(APPLICATION, |builder| builder).await;
-    let flows = load.flows.iter().filter(|flow| matches!(flow.start, How::Queue(..)));
+    let flows = load
+        .flows
+        .iter()
+        .filter(|flow| matches!(flow.start, How::Queue(..)));
     let ends = join_all(flows.map(|flow| see_through(&seat, &app, flow)));
     futures_util::future::join(ends, act(&seat, &app, &load)).await;
 }

@@ -8,7 +8,9 @@ use durable_testkit::sim::{Chooser, Plan, Scenario, Seat, fact::Fact};
 async fn five(ctx: Ctx, start: u64) -> Result<u64, AnyError> {
     let mut value = start;
     for name in ["one", "two", "three", "four", "five"] {
-        value = ctx.step(name, || async { Ok::<_, AnyError>(value + 1) }).await?;
+        value = ctx
+            .step(name, || async { Ok::<_, AnyError>(value + 1) })
+            .await?;
     }
     Ok(value)
 }
@@ -16,13 +18,21 @@ async fn five(ctx: Ctx, start: u64) -> Result<u64, AnyError> {
 async fn executor(seat: Seat) {
     let app = seat.launch("steps", |builder| builder.workflow(five)).await;
     loop {
-        let Ok(handle) = app.start(five, 1).id("order-1").await else { continue };
+        let Ok(handle) = app.start(five, 1).id("order-1").await else {
+            continue;
+        };
         seat.tell(Fact::Started("order-1".into()));
         match handle.result().await {
             Ok(value) => {
-                seat.tell(Fact::Told { workflow: "order-1".into(), end: value.to_string() });
+                seat.tell(Fact::Told {
+                    workflow: "order-1".into(),
+                    end: value.to_string(),
+                });
                 if value != 6 {
-                    seat.fail("the_result_is_right", format!("order-1 gave {value}, not 6"));
+                    seat.fail(
+                        "the_result_is_right",
+                        format!("order-1 gave {value}, not 6"),
+                    );
                 }
                 return;
             }

@@ -30,7 +30,9 @@ impl Invariant for AcknowledgedIsKept {
                 self.inserted.insert(owner.workflow.clone());
             }
             Fact::Started(workflow) if !self.inserted.contains(workflow) => {
-                return Err(format!("the start of {workflow} was acknowledged and is not committed"));
+                return Err(format!(
+                    "the start of {workflow} was acknowledged and is not committed"
+                ));
             }
             Fact::Acknowledged { owner, number } if !recorded(&owner.workflow, *number) => {
                 return Err(format!(

@@ -20,7 +20,11 @@ impl Invariant for ChildrenAreJoined {
             return Ok(());
         };
         let ended = |child: &WorkflowId| self.0.of(child).is_some_and(|child| child.end.is_some());
-        if let Written::Step { number, child: Some(child), .. } = what
+        if let Written::Step {
+            number,
+            child: Some(child),
+            ..
+        } = what
             && !ended(child)
         {
             return Err(format!(
@@ -47,7 +51,11 @@ mod tests {
 
     #[test]
     fn a_result_of_a_child_that_has_not_ended_is_found() {
-        let facts = [started("a", "1"), started("c", "2"), written("a", "1", joined("c"))];
+        let facts = [
+            started("a", "1"),
+            started("c", "2"),
+            written("a", "1", joined("c")),
+        ];
         assert!(judge(ChildrenAreJoined::default(), &facts).is_err());
     }
 

@@ -25,7 +25,11 @@ impl Invariant for FifoWithinPriority {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         match moment.fact {
-            Fact::Inserted { owner, queue: Some((queue, priority)), .. } => {
+            Fact::Inserted {
+                owner,
+                queue: Some((queue, priority)),
+                ..
+            } => {
                 self.inserted += 1;
                 let place = (queue.clone(), *priority, self.inserted);
                 self.places.insert(owner.workflow.clone(), place.clone());
@@ -43,10 +47,18 @@ impl Invariant for FifoWithinPriority {
             Fact::Cancelled(workflow) => {
                 self.waiting.remove(workflow);
             }
-            Fact::Written { owner, what: Written::Outcome { .. }, .. } => {
+            Fact::Written {
+                owner,
+                what: Written::Outcome { .. },
+                ..
+            } => {
                 self.waiting.remove(&owner.workflow);
             }
-            Fact::Taken { owner, queue: Some(queue), .. } => {
+            Fact::Taken {
+                owner,
+                queue: Some(queue),
+                ..
+            } => {
                 let Some(place) = self.waiting.remove(&owner.workflow) else {
                     return Ok(());
                 };

@@ -14,7 +14,10 @@ use crate::sim::fact::{Fact, Moment, Written};
 pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(), String> {
     for (second, fact) in (0..).zip(facts) {
         let at = Duration::from_secs(second);
-        let of_engine = matches!(fact, Fact::Body { .. } | Fact::Execution { .. } | Fact::Crashed { .. });
+        let of_engine = matches!(
+            fact,
+            Fact::Body { .. } | Fact::Execution { .. } | Fact::Crashed { .. }
+        );
         let process = usize::from(of_engine);
         invariant.see(&Moment { at, process, fact })?;
     }

@@ -21,7 +21,12 @@ impl Invariant for OnlyPresentLivesTake {
             Fact::Joined { executor, life } => {
                 self.0.insert(executor.clone(), *life);
             }
-            Fact::Taken { owner, executor, life, .. } => {
+            Fact::Taken {
+                owner,
+                executor,
+                life,
+                ..
+            } => {
                 let present = self.0.get(executor).copied().unwrap_or(*life);
                 if present != *life {
                     return Err(format!(

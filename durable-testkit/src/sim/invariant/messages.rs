@@ -40,20 +40,31 @@ impl Invariant for MessagesAreTakenOnce {
                     taken_by: None,
                 };
                 if self.sent.insert(message.clone(), mail).is_some() {
-                    return Err(format!("message {message} was put into the mailbox of {to} twice"));
+                    return Err(format!(
+                        "message {message} was put into the mailbox of {to} twice"
+                    ));
                 }
                 Ok(())
             }
-            Fact::Written { owner, what: Written::Receive { number, message }, .. } => {
+            Fact::Written {
+                owner,
+                what: Written::Receive { number, message },
+                ..
+            } => {
                 let place = (owner.workflow.clone(), *number);
-                let before = self.received.entry(place).or_insert_with(|| message.clone());
+                let before = self
+                    .received
+                    .entry(place)
+                    .or_insert_with(|| message.clone());
                 if before != message {
                     return Err(format!(
                         "operation {number} of {} received {before:?}, and then {message:?}",
                         owner.workflow
                     ));
                 }
-                message.as_ref().map_or(Ok(()), |message| self.take(&owner.workflow, *number, message))
+                message.as_ref().map_or(Ok(()), |message| {
+                    self.take(&owner.workflow, *number, message)
+                })
             }
             _ => Ok(()),
         }
@@ -63,7 +74,9 @@ impl Invariant for MessagesAreTakenOnce {
 impl MessagesAreTakenOnce {
     fn take(&mut self, workflow: &WorkflowId, number: i32, message: &str) -> Result<(), String> {
         let Some(mail) = self.sent.get(message).filter(|mail| mail.to == *workflow) else {
-            return Err(format!("{workflow} took message {message}, which nobody sent it"));
+            return Err(format!(
+                "{workflow} took message {message}, which nobody sent it"
+            ));
         };
         match mail.taken_by {
             Some(before) if before == number => return Ok(()),
@@ -78,7 +91,9 @@ impl MessagesAreTakenOnce {
             other.to == mail.to && other.topic == mail.topic && other.nth < mail.nth
         });
         if let Some((first, _)) = before.find(|(_, other)| other.taken_by.is_none()) {
-            return Err(format!("{workflow} took message {message} before {first}, which came first"));
+            return Err(format!(
+                "{workflow} took message {message} before {first}, which came first"
+            ));
         }
         if let Some(mail) = self.sent.get_mut(message) {
             mail.taken_by = Some(number);
@@ -112,7 +127,14 @@ mod tests {
         let lost = [
             sent("m"),
             taken("m", 1),
-            written("a", "2", Written::Receive { number: 1, message: None }),
+            written(
+                "a",
+                "2",
+                Written::Receive {
+                    number: 1,
+                    message: None,
+                },
+            ),
         ];
         for facts in [twice, not_sent, overtakes, lost] {
             assert!(judge(MessagesAreTakenOnce::default(), &facts).is_err());
@@ -121,7 +143,13 @@ mod tests {
 
     #[test]
     fn each_message_once_in_its_turn_is_right_also_where_an_answer_comes_twice() {
-        let facts = [sent("m"), sent("n"), taken("m", 1), taken("m", 1), taken("n", 3)];
+        let facts = [
+            sent("m"),
+            sent("n"),
+            taken("m", 1),
+            taken("m", 1),
+            taken("n", 3),
+        ];
         assert_eq!(judge(MessagesAreTakenOnce::default(), &facts), Ok(()));
     }
 }

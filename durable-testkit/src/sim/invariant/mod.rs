@@ -5,6 +5,7 @@ use std::fmt;
 use super::fact::Moment;
 
 mod acknowledged;
+mod cancel;
 mod children;
 mod fifo;
 #[cfg(test)]
@@ -17,8 +18,10 @@ mod places;
 mod recorded;
 mod standing;
 mod timers;
+mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
+pub use cancel::CancelsAreClean;
 pub use children::ChildrenAreJoined;
 pub use fifo::FifoWithinPriority;
 pub use lives::OnlyPresentLivesTake;
@@ -28,6 +31,7 @@ pub use owner::OnlyOwnersWrite;
 pub use places::PlacesAreKept;
 pub use recorded::RecordedStepsDoNotRun;
 pub use timers::TimersFireInTime;
+pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
 pub trait Invariant: Send {
@@ -69,5 +73,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(MessagesAreTakenOnce::default()),
         Box::new(ChildrenAreJoined::default()),
         Box::new(TimersFireInTime::default()),
+        Box::new(CancelsAreClean::default()),
+        Box::new(WakeUpsAreNotLost::default()),
     ]
 }

@@ -31,7 +31,10 @@ impl Invariant for OneOutcome {
                 if let Some(old) = ended(&owner.workflow)
                     && old != new
                 {
-                    return Err(format!("{} ended as {old}, and then as {new}", owner.workflow));
+                    return Err(format!(
+                        "{} ended as {old}, and then as {new}",
+                        owner.workflow
+                    ));
                 }
             }
             Fact::Cancelled(workflow) => {
@@ -45,9 +48,14 @@ impl Invariant for OneOutcome {
             // A cancelled workflow may have been resumed since whoever tells it looked.
             Fact::Told { end, .. } if end == "cancelled" => {}
             Fact::Told { workflow, end } => {
-                let before = self.told.entry(workflow.clone()).or_insert_with(|| end.clone());
+                let before = self
+                    .told
+                    .entry(workflow.clone())
+                    .or_insert_with(|| end.clone());
                 if before != end {
-                    return Err(format!("{workflow} was told to have ended as {before}, and as {end}"));
+                    return Err(format!(
+                        "{workflow} was told to have ended as {before}, and as {end}"
+                    ));
                 }
             }
             _ => {}

@@ -35,7 +35,10 @@ impl Invariant for OnlyOwnersWrite {
                 owner.token,
                 token.as_ref().map_or("none", |token| token.as_str()),
             )),
-            None => Err(format!("{}: \"{what}\" was written without a row", owner.workflow)),
+            None => Err(format!(
+                "{}: \"{what}\" was written without a row",
+                owner.workflow
+            )),
         }
     }
 }

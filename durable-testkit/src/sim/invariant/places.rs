@@ -22,7 +22,10 @@ impl PlacesAreKept {
     /// Each process has so many places in these queues.
     pub fn new<Q: Into<String>>(places: impl IntoIterator<Item = (Q, usize)>) -> Self {
         Self {
-            places: places.into_iter().map(|(queue, n)| (queue.into(), n)).collect(),
+            places: places
+                .into_iter()
+                .map(|(queue, n)| (queue.into(), n))
+                .collect(),
             queues: BTreeMap::new(),
             running: BTreeSet::new(),
             homes: BTreeMap::new(),
@@ -38,7 +41,11 @@ impl Invariant for PlacesAreKept {
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         let process = moment.process;
         match moment.fact {
-            Fact::Inserted { owner, queue: Some((queue, _)), .. } => {
+            Fact::Inserted {
+                owner,
+                queue: Some((queue, _)),
+                ..
+            } => {
                 self.homes.insert(owner.workflow.clone(), queue.clone());
             }
             // What was resumed comes from a queue of the engine's own.
@@ -56,7 +63,10 @@ impl Invariant for PlacesAreKept {
                     return Ok(());
                 };
                 self.running.insert((process, queue.clone(), owner.clone()));
-                let taken = self.running.iter().filter(|(of, on, _)| *of == process && on == queue);
+                let taken = self
+                    .running
+                    .iter()
+                    .filter(|(of, on, _)| *of == process && on == queue);
                 let taken = taken.count();
                 if self.places.get(queue).is_some_and(|places| taken > *places) {
                     return Err(format!(
@@ -66,7 +76,8 @@ impl Invariant for PlacesAreKept {
                 }
             }
             Fact::Finished(owner) | Fact::Stopped { owner, .. } => {
-                self.running.retain(|(of, _, running)| *of != process || running != owner);
+                self.running
+                    .retain(|(of, _, running)| *of != process || running != owner);
             }
             Fact::Crashed { .. } => self.running.retain(|(of, ..)| *of != process),
             _ => {}
@@ -96,7 +107,9 @@ mod tests {
 
     #[test]
     fn a_crash_frees_its_places() {
-        let crash = Fact::Crashed { down: std::time::Duration::ZERO };
+        let crash = Fact::Crashed {
+            down: std::time::Duration::ZERO,
+        };
         let facts = [&runs("a", "1")[..], &[crash], &runs("b", "2")].concat();
         assert_eq!(judge(PlacesAreKept::new([("q", 1)]), &facts), Ok(()));
     }

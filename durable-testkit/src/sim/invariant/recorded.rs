@@ -16,9 +16,17 @@ impl Invariant for RecordedStepsDoNotRun {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         self.0.see(moment.fact);
-        if let Fact::Body { owner, number, name, .. } = moment.fact
+        if let Fact::Body {
+            owner,
+            number,
+            name,
+            ..
+        } = moment.fact
             && self.0.is_owner(owner)
-            && self.0.of(&owner.workflow).is_some_and(|of| of.recorded.contains(number))
+            && self
+                .0
+                .of(&owner.workflow)
+                .is_some_and(|of| of.recorded.contains(number))
         {
             return Err(format!(
                 "the body of step {number} {name:?} of {} runs again, though it is recorded and token {} owns the workflow",

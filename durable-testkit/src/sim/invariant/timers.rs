@@ -35,7 +35,16 @@ impl Invariant for TimersFireInTime {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         match moment.fact {
-            Fact::Written { owner, what: Written::Step { number, until: Some(until), .. }, .. } => {
+            Fact::Written {
+                owner,
+                what:
+                    Written::Step {
+                        number,
+                        until: Some(until),
+                        ..
+                    },
+                ..
+            } => {
                 let place = (owner.workflow.clone(), *number);
                 let (recorded, _) = *self.until.entry(place).or_insert((*until, moment.at));
                 if recorded != *until {
@@ -46,10 +55,14 @@ impl Invariant for TimersFireInTime {
                 }
             }
             Fact::Execution { owner, .. } => {
-                self.since.insert(owner.clone(), (moment.process, moment.at));
+                self.since
+                    .insert(owner.clone(), (moment.process, moment.at));
             }
             Fact::WokenUp => {
-                let of = self.since.values_mut().filter(|(of, _)| *of == moment.process);
+                let of = self
+                    .since
+                    .values_mut()
+                    .filter(|(of, _)| *of == moment.process);
                 of.for_each(|(_, since)| *since = moment.at);
             }
             Fact::Woke { owner, number } => {
@@ -65,7 +78,10 @@ impl Invariant for TimersFireInTime {
                     && early > 0
                 {
                     let early = Duration::from_millis(early);
-                    return Err(format!("sleep {number} of {} ended {early:?} early", owner.workflow));
+                    return Err(format!(
+                        "sleep {number} of {} ended {early:?} early",
+                        owner.workflow
+                    ));
                 }
                 let (_, since) = self.since.get(owner).copied().unwrap_or_default();
                 let begun = EPOCH.saturating_add(since.max(*recorded));
@@ -112,7 +128,11 @@ mod tests {
     fn a_sleep_that_begins_anew_is_found() {
         let [start, sleep, woke] = slept(0);
         let wait = std::iter::repeat_n(Fact::Note(String::new()), 40);
-        let facts: Vec<_> = [start, sleep].into_iter().chain(wait).chain([woke]).collect();
+        let facts: Vec<_> = [start, sleep]
+            .into_iter()
+            .chain(wait)
+            .chain([woke])
+            .collect();
         assert!(judge(TimersFireInTime::default(), &facts).is_err());
     }
 

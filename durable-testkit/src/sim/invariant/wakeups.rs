@@ -1,0 +1,123 @@
+//! Who waits for a message is woken when it comes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use durable_core::ids::WorkflowId;
+
+use super::Invariant;
+use crate::sim::fact::{Fact, Moment, Written};
+
+/// How long a wake-up may take without faults: a poll interval of 5 s, and a network that takes as long both ways.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A message that a running execution waits for is taken soon after it was sent, whatever becomes of hints.
+///
+/// Judged only where no process dies, stands still or loses its workflow in between; each lost request puts it off.
+#[derive(Debug, Default)]
+pub struct WakeUpsAreNotLost {
+    /// The topics that workflows were found waiting for.
+    waiting: BTreeMap<WorkflowId, String>,
+    /// Until when a message that is there must be taken.
+    due: BTreeMap<WorkflowId, Duration>,
+}
+
+impl Invariant for WakeUpsAreNotLost {
+    fn name(&self) -> &'static str {
+        "wake_ups_are_not_lost"
+    }
+
+    fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        if let Some((workflow, due)) = self.due.iter().find(|(_, due)| **due < moment.at) {
+            return Err(format!(
+                "{workflow} waits for a message that has been there since {:.3} s",
+                due.saturating_sub(BOUND).as_secs_f64()
+            ));
+        }
+        match moment.fact {
+            Fact::Waits { workflow, what } => {
+                self.waiting.insert(workflow.clone(), what.clone());
+            }
+            Fact::Sent { to, topic, .. } => {
+                let awaited = self.waiting.get(to);
+                if awaited.is_some_and(|what| what.contains(&format!("{topic:?}"))) {
+                    self.due.entry(to.clone()).or_insert(moment.at + BOUND);
+                }
+            }
+            Fact::Written {
+                owner,
+                what: Written::Receive { .. } | Written::Outcome { .. },
+                ..
+            } => {
+                self.forget(&owner.workflow);
+            }
+            Fact::Cancelled(workflow) | Fact::Requeued(workflow) => self.forget(workflow),
+            Fact::Taken { owner, .. } | Fact::Stopped { owner, .. } => self.forget(&owner.workflow),
+            Fact::Crashed { .. } | Fact::Paused { .. } | Fact::WokenUp => {
+                self.waiting.clear();
+                self.due.clear();
+            }
+            Fact::Failed { .. } => {
+                self.due
+                    .values_mut()
+                    .for_each(|due| *due = moment.at + BOUND);
+            }
+            Fact::Skipped(by) => self.due.values_mut().for_each(|due| *due += *by),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl WakeUpsAreNotLost {
+    fn forget(&mut self, workflow: &WorkflowId) {
+        self.waiting.remove(workflow);
+        self.due.remove(workflow);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::*, *};
+
+    fn waits() -> Fact {
+        Fact::Waits {
+            workflow: WorkflowId::from("a"),
+            what: "a message, topic \"t\"".to_owned(),
+        }
+    }
+
+    fn sent(topic: &str) -> Fact {
+        Fact::Sent {
+            message: "m".to_owned(),
+            to: WorkflowId::from("a"),
+            topic: topic.to_owned(),
+        }
+    }
+
+    /// A second each.
+    fn and_then(mut facts: Vec<Fact>, seconds: usize) -> Vec<Fact> {
+        facts.extend(std::iter::repeat_n(Fact::Note(String::new()), seconds));
+        facts
+    }
+
+    #[test]
+    fn a_message_that_is_left_lying_is_found() {
+        let facts = and_then(vec![waits(), sent("t")], 40);
+        assert!(judge(WakeUpsAreNotLost::default(), &facts).is_err());
+    }
+
+    #[test]
+    fn one_that_is_taken_in_time_or_not_waited_for_is_right() {
+        let message = Some("m".to_owned());
+        let taken = written("a", "1", Written::Receive { number: 1, message });
+        let in_time = and_then(vec![waits(), sent("t"), taken], 40);
+        let other = and_then(vec![waits(), sent("other")], 40);
+        let crash = Fact::Crashed {
+            down: Duration::ZERO,
+        };
+        let crashed = and_then(vec![waits(), sent("t"), crash], 40);
+        for facts in [in_time, other, crashed] {
+            assert_eq!(judge(WakeUpsAreNotLost::default(), &facts), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `sim::check`: a right workflow passes, and three mistakes that users make are found, each with its line.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use durable::prelude::*;
+use durable_testkit::sim::{self, Service};
+use futures_util::future::join;
+
+/// Charges once, whatever happens, because the call has a key.
+#[durable::workflow]
+async fn right(ctx: Ctx, amount: u64) -> Result<String, AnyError> {
+    let bank = ctx.state::<Service>()?;
+    let charge = |step: StepCtx| {
+        let (bank, ctx) = (bank.clone(), ctx.clone());
+        async move {
+            let key = format!("{}/{}", ctx.workflow_id(), step.step_id());
+            bank.call(format!("charge {amount}")).key(key).await;
+            Ok::<_, AnyError>(amount)
+        }
+    };
+    let paid = ctx.step("charge", charge).await?;
+    ctx.sleep(Duration::from_secs(24 * 3600)).await?;
+    let label = ctx
+        .step("label", || async { Ok::<_, AnyError>("L-1") }.map_ok())
+        .await?;
+    Ok(format!("{label} for {paid}"))
+}
+
+/// Gives text that a step can store.
+trait MapOk {
+    fn map_ok(self) -> impl Future<Output = Result<String, AnyError>> + Send;
+}
+
+impl<F: Future<Output = Result<&'static str, AnyError>> + Send> MapOk for F {
+    async fn map_ok(self) -> Result<String, AnyError> {
+        self.await.map(str::to_owned)
+    }
+}
+
+#[test]
+fn a_right_workflow_passes_with_a_crash_at_every_boundary() {
+    let checked = sim::check(right, 42)
+        .service("bank")
+        .crash_everywhere()
+        .seeds(100)
+        .budget(Duration::from_secs(20))
+        .invariant(|end| match end.service("bank").effects().as_slice() {
+            [one] if one == "charge 42" => Ok(()),
+            other => Err(format!("the bank was charged {other:?}")),
+        })
+        .invariant(|end| match end.value() {
+            Some("\"L-1 for 42\"") => Ok(()),
+            other => Err(format!("it gave {other:?}")),
+        })
+        .run();
+    assert!(checked.boundaries > 30, "{checked:?}");
+    assert!(checked.runs > checked.boundaries + 50, "{checked:?}");
+}
+
+/// The time, where the macro's lint does not see it.
+fn now() -> u128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos())
+}
+
+/// Mistake: what it calls depends on a clock.
+#[durable::workflow]
+async fn by_the_clock(ctx: Ctx) -> Result<u32, AnyError> {
+    let name = format!("report of {}", now());
+    ctx.step("begin", || async { Ok::<_, AnyError>(1) }).await?;
+    ctx.step(name, || async { Ok::<_, AnyError>(2) }).await?; // the line that is named
+    ctx.step("end", || async { Ok::<_, AnyError>(3) }).await
+}
+
+/// Mistake: the body may run again, and its call has no key.
+#[durable::workflow]
+async fn without_a_key(ctx: Ctx, amount: u64) -> Result<u64, AnyError> {
+    let bank = ctx.state::<Service>()?;
+    ctx.step("charge", || async {
+        bank.call(format!("charge {amount}")).await; // the line that is named
+        Ok::<_, AnyError>(amount)
+    })
+    .await
+}
+
+/// Mistake: the second step of a branch is built while the other branch runs.
+#[durable::workflow]
+async fn built_in_a_join(ctx: Ctx) -> Result<u32, AnyError> {
+    let slow = ctx.step("slow", || async {
+        sim::here::pause().await;
+        sim::here::pause().await;
+        Ok::<_, AnyError>(1)
+    });
+    let branch = async {
+        ctx.step("first", || async { Ok::<_, AnyError>(2) }).await?;
+        ctx.step("second", || async { Ok::<_, AnyError>(3) }).await // the line that is named
+    };
+    let (one, other) = join(slow, branch).await;
+    Ok(one? + other?)
+}
+
+/// The number of the line of this file that ends with the comment, after that with the word in it.
+fn line_named(after: &str) -> String {
+    let source = include_str!("main.rs");
+    let lines: Vec<_> = source.lines().collect();
+    let begin = lines
+        .iter()
+        .position(|line| line.contains(&format!("async fn {after}(")));
+    let begin = begin.expect("the workflow is in this file");
+    let named = lines[begin..]
+        .iter()
+        .position(|line| line.ends_with("// the line that is named"));
+    format!("main.rs:{}:", begin + named.expect("a line is marked") + 1)
+}
+
+fn assert_names(failure: &sim::Failure, invariant: &str, workflow: &str, words: &[&str]) {
+    let text = failure.to_string();
+    assert_eq!(failure.violation.invariant, invariant, "{text}");
+    let place = line_named(workflow);
+    for word in words.iter().chain([&place.as_str()]) {
+        assert!(text.contains(word), "{word:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn a_clock_in_the_body_is_found() {
+    let failure = sim::check(by_the_clock, ()).crash_everywhere().try_run();
+    let failure = failure.expect_err("no two executions make the same calls");
+    let words = ["recorded", "report of", "CRASH", ".only_crash_at("];
+    assert_names(&failure, "code_fits_its_history", "by_the_clock", &words);
+}
+
+#[test]
+fn a_repeat_without_a_key_is_found() {
+    let failure = sim::check(without_a_key, 42)
+        .service("bank")
+        .crash_everywhere()
+        .try_run();
+    let failure = failure.expect_err("a crash between the effect and its checkpoint repeats it");
+    let words = ["bank", "charge 42", "idempotency key", "CRASH"];
+    assert_names(&failure, "no_repeat_without_key", "without_a_key", &words);
+}
+
+#[test]
+fn a_step_that_is_built_after_an_await_in_a_join_is_found() {
+    let failure = sim::check(built_in_a_join, ()).crash_everywhere().try_run();
+    let failure = failure.expect_err("the number of the step depends on timing");
+    let words = ["second", "without any fault"];
+    assert_names(&failure, "code_fits_its_history", "built_in_a_join", &words);
+}
+
+#[test]
+fn an_invariant_of_the_test_that_does_not_hold_fails_it_with_a_timeline() {
+    let failure = sim::check(right, 1)
+        .service("bank")
+        .invariant(|end| Err(format!("{} steps", end.steps("checked").len())))
+        .seeds(0)
+        .try_run();
+    let text = failure.expect_err("it never holds").to_string();
+    for word in [
+        "invariant_of_the_test: 3 steps",
+        "without any fault",
+        "bank gets charge 1",
+    ] {
+        assert!(text.contains(word), "{word:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_task_that_no_seed_controls_fails_it() {
+    #[durable::workflow]
+    async fn spawns(ctx: Ctx) -> Result<(), AnyError> {
+        ctx.step("spawn", || async {
+            tokio::spawn(std::future::pending::<()>());
+            Ok::<_, AnyError>(())
+        })
+        .await
+    }
+    let failure = sim::check(spawns, ()).seeds(0).try_run();
+    let text = failure.expect_err("the task outlives the run").to_string();
+    assert!(text.contains("no_unseen_tasks"), "{text}");
+    assert!(text.contains("Runtime::spawn"), "{text}");
+}
