@@ -29,9 +29,11 @@ pub use ctx::{
     ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
 };
 pub use engine::{
-    App, AppBuilder, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
+    App, AppBuilder, Awaited, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
     Registrar, Start,
 };
+#[doc(hidden)]
+pub use engine::hook;
 pub use error::Error;
 pub use source::{DataSource, Isolation};
 pub use state::retry::RetryPolicy;

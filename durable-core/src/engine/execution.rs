@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Engine, Event,
+    Awaited, Engine, Event,
     interrupt::{Interrupt, Interruption},
     slot::ResultSlot,
 };
@@ -193,6 +193,16 @@ impl Execution {
             number: stamp.number,
             name: &stamp.name,
             success,
+        });
+    }
+
+    /// Tells that an operation waits for what others do.
+    pub(crate) fn observe_waits(&self, number: i32, awaited: Awaited<'_>) {
+        self.engine.observe(&Event::Waits {
+            workflow: self.id(),
+            execution: &self.owner.token,
+            number,
+            awaited,
         });
     }
 

@@ -157,6 +157,7 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         running: Running::default(),
         queues: workers(builder.queues),
         observer: builder.observer,
+        body_hook: builder.body_hook,
         stopping: CancellationToken::new(),
         stopped: CancellationToken::new(),
         tasks: Mutex::default(),

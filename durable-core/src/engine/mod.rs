@@ -12,6 +12,7 @@ mod dispatch;
 pub(crate) mod execution;
 mod handle;
 mod health;
+pub mod hook;
 mod housekeeping;
 mod interrupt;
 mod launch;
@@ -38,7 +39,7 @@ pub use builder::{AppBuilder, Queue};
 pub use handle::Handle;
 pub use health::{DatabaseHealth, Health};
 pub use launch::LaunchReport;
-pub use observer::Event;
+pub use observer::{Awaited, Event};
 pub use registry::{MethodSet, Registrar};
 pub use start::Start;
 
@@ -71,6 +72,8 @@ pub(crate) struct Engine {
     running: running::Running,
     queues: Vec<Arc<dispatch::Worker>>,
     observer: Option<observer::Observer>,
+    /// What a test has asked before bodies run.
+    body_hook: Option<hook::BodyHook>,
     /// Nothing new is started or claimed.
     stopping: CancellationToken,
     /// The shutdown is over: nothing that is waited for will be seen any more.

@@ -298,8 +298,9 @@ impl Drive {
         let unended: Vec<_> = unended
             .iter()
             .map(|row| {
-                let waits = self.world.lock().record.waits.get(&row.id).cloned();
-                let waits = waits.map_or(String::new(), |what| format!(", waits for {what}"));
+                let state = self.world.lock();
+                let waits = state.record.waits_of(&row.id).into_iter();
+                let waits: String = waits.map(|what| format!(", waits for {what}")).collect();
                 format!("{} is {}{waits}", row.id, row.status)
             })
             .collect();

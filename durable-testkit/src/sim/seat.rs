@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use durable_core::{App, AppBuilder, Error, Event, ids::Owner, runtime::Runtime};
+use durable_core::{App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime};
 
 use super::{
-    fact::Fact, network::SimDb, plan::Plan, runtime::SimRuntime, world::World,
+    fact::{Awaits, Fact}, network::SimDb, plan::Plan, runtime::SimRuntime, world::World,
 };
 use crate::Memory;
 
@@ -81,6 +81,13 @@ impl Seat {
             }
             self.sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// A process beside this one, for an application that this one launches and uses: it runs nothing by itself, and nothing happens to it
+    /// but its network.
+    pub fn beside(&self, name: &str) -> Self {
+        let (process, memory) = self.world.add_idle_process(name.to_owned());
+        Self::new(Arc::clone(&self.world), memory, process, 0)
     }
 
     /// Waits, by the world's clock.
@@ -160,6 +167,16 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
         Event::Slept { workflow, execution, number, .. } => Fact::Woke {
             owner: owner(workflow, execution),
             number,
+        },
+        Event::Waits { workflow, execution, number, awaited } => Fact::Waits {
+            owner: owner(workflow, execution),
+            number,
+            what: match awaited {
+                Awaited::Message(topic) => Awaits::Message(topic.to_owned()),
+                Awaited::Event(workflow, key) => Awaits::Event(workflow.clone(), key.to_owned()),
+                Awaited::End(workflow) => Awaits::End(workflow.clone()),
+                _ => return,
+            },
         },
         _ => return,
     };

@@ -42,6 +42,9 @@ const HOUSEKEEPING: &[&str] = &[
 /// Instant zero of every world, of the database's clock: the first second of 2026.
 pub(super) const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
+/// No timer that is set for this time of the world or a later one ever fires: a hundred years.
+pub(super) const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// A simulated world.
 pub(super) struct World {
     pub(super) memory: Memory,
@@ -159,6 +162,17 @@ impl World {
             state.processes.len() - 1
         };
         self.start(process);
+    }
+
+    /// Adds a process that only runs what others give it; and the database as it is connected to it.
+    pub(super) fn add_idle_process(&self, name: String) -> (usize, Memory) {
+        let db = self.memory.process();
+        let mut state = self.lock();
+        let mut process = Process::new(name, None, 0);
+        process.done = true;
+        process.db = Some(db.clone());
+        state.processes.push(process);
+        (state.processes.len() - 1, db)
     }
 
     /// Starts a process, for the first time or again.
