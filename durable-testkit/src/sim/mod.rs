@@ -5,6 +5,7 @@
 //! decisions that matter. After the faults of a [`Plan`] everything must end, and the [invariants](invariant) must have held throughout.
 
 pub mod choice;
+mod deadlock;
 pub mod fact;
 mod hash;
 pub mod here;

@@ -4,18 +4,22 @@ use std::{
     collections::BTreeMap,
     future::{Future as _, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use super::{
     choice::Chooser,
+    deadlock,
     fact::Fact,
     invariant::{Invariant, Violation},
     plan::Plan,
     record::Record,
-    world::{DATABASE, Main, World},
+    world::{DATABASE, Main, NEVER, World},
 };
 
 /// How long nothing but housekeeping may happen after the last fault, while somebody waits for a timer: longer than any that a scenario
@@ -31,11 +35,16 @@ const STUCK: Duration = Duration::from_secs(120);
 /// The most polls of a run.
 const POLLS: u64 = 1_000_000;
 
+/// The most polls of a user's test.
+const TEST_POLLS: u64 = 10 * POLLS;
+
 /// What is run: by each executor, again after each crash, and by a client that nothing happens to but its network.
 #[derive(Clone)]
 pub struct Scenario {
     executor: Main,
     client: Option<Main>,
+    /// The run ends with the client, and fails when nothing is to come.
+    is_test: bool,
 }
 
 /// What came of a run.
@@ -59,9 +68,30 @@ pub struct Outcome {
     pub timeline: Vec<String>,
     /// How everything stood at the end, if it did not end well.
     pub state: Vec<String>,
+    /// What ran beside the world, out of the seed's reach.
+    pub strays: Strays,
+}
+
+/// What ran beside a world: its order is not decided by the seed, and no crash ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// How many tasks of tokio's there were at once, at most: `tokio::spawn`.
+    pub tasks: usize,
+    /// How many threads tokio started: `spawn_blocking`.
+    pub threads: usize,
 }
 
 impl Scenario {
+    /// A client alone: a user's test. The run ends when it does, or as soon as nothing is ready and no timer is set.
+    pub(crate) fn test<Fut>(client: impl Fn(super::Seat) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut test = Self::new(|_| std::future::ready(())).client(client);
+        test.is_test = true;
+        test
+    }
+
     /// Executors that run this.
     pub fn new<Fut>(executor: impl Fn(super::Seat) -> Fut + Send + Sync + 'static) -> Self
     where
@@ -70,6 +100,7 @@ impl Scenario {
         Self {
             executor: Arc::new(move |seat| Box::pin(executor(seat))),
             client: None,
+            is_test: false,
         }
     }
 
@@ -100,29 +131,54 @@ impl Scenario {
             world.add_process(format!("E{executor}"), Arc::clone(&self.executor), skew);
         }
         if let Some(client) = &self.client {
-            world.add_process("client".to_owned(), Arc::clone(client), 0);
+            let name = if self.is_test { "test" } else { "client" };
+            world.add_process(name.to_owned(), Arc::clone(client), 0);
         }
-        let calm = world.sleep(plan.faults);
-        let calmed = Arc::clone(&world);
-        world.spawn(DATABASE, "calm", async move {
-            calm.await;
-            let mut state = calmed.lock();
-            state.calm = true;
-            state.tell(DATABASE, Fact::Calm);
-        });
+        if self.is_test {
+            world.lock().calm = true;
+        } else {
+            let calm = world.sleep(plan.faults);
+            let calmed = Arc::clone(&world);
+            world.spawn(DATABASE, "calm", async move {
+                calm.await;
+                let mut state = calmed.lock();
+                state.calm = true;
+                state.tell(DATABASE, Fact::Calm);
+            });
+        }
+        let threads = Arc::new(AtomicUsize::new(0));
+        let started = Arc::clone(&threads);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
+            .on_thread_start(move || {
+                started.fetch_add(1, Ordering::Relaxed);
+            })
             .build()
             .expect("a runtime without input and output needs nothing of the system");
         let drive = async {
-            let mut drive = Drive::new(Arc::clone(&world));
-            poll_fn(|cx| drive.poll(cx)).await;
+            let mut drive = Drive::new(Arc::clone(&world), self.is_test);
+            poll_fn(|cx| {
+                let polled = drive.poll(cx);
+                // A task that was spawned in this poll has not run yet.
+                drive.tasks = drive.tasks.max(runtime.metrics().num_alive_tasks());
+                polled
+            })
+            .await;
+            drive.tasks
         };
-        // The timeline says more, and what happens many thousand times is no news.
-        let silence = tracing::subscriber::NoSubscriber::new();
-        tracing::subscriber::with_default(silence, || runtime.block_on(drive));
-        let outcome = conclude(&world, plan);
+        let tasks = if self.is_test {
+            runtime.block_on(drive)
+        } else {
+            // The timeline says more, and what happens many thousand times is no news.
+            let silence = tracing::subscriber::NoSubscriber::new();
+            tracing::subscriber::with_default(silence, || runtime.block_on(drive))
+        };
+        let mut outcome = conclude(&world, plan);
+        outcome.strays = Strays {
+            tasks,
+            threads: threads.load(Ordering::Relaxed),
+        };
         world.clear();
         outcome
     }
@@ -143,6 +199,7 @@ fn conclude(world: &World, plan: Arc<Plan>) -> Outcome {
         timeline: state.record.timeline(),
         state: if violation.is_some() { describe(world) } else { Vec::new() },
         violation,
+        strays: Strays::default(),
     }
 }
 
@@ -173,12 +230,17 @@ struct Drive {
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Until when housekeeping was put off.
     skipping: Option<Duration>,
+    is_test: bool,
+    /// The most tasks of tokio's that there were.
+    tasks: usize,
 }
 
 impl Drive {
-    fn new(world: Arc<World>) -> Self {
+    fn new(world: Arc<World>, is_test: bool) -> Self {
         Self {
             world,
+            is_test,
+            tasks: 0,
             origin: tokio::time::Instant::now(),
             sleep: None,
             skipping: None,
@@ -190,6 +252,11 @@ impl Drive {
         world.ready.set_root(cx.waker());
         loop {
             let now = self.origin.elapsed();
+            if now >= NEVER {
+                let told = deadlock::told(&world).join("\n  ");
+                self.fail("no_deadlock", format!("nothing is ready and no timer is set\n  {told}"));
+                return Poll::Ready(());
+            }
             world.set_now(now);
             self.stop_skipping(now);
             world.fire_timers();
@@ -219,8 +286,33 @@ impl Drive {
         }
     }
 
+    /// When something is to happen next in a user's test: whatever the world does not know of comes before what never does.
+    fn next_of_test(&mut self, now: Duration) -> Duration {
+        let mut state = self.world.lock();
+        let work = state.timers.next_work().unwrap_or(NEVER);
+        let Some(soon) = state.timers.next_housekeeping() else { return work };
+        let due = self.world.memory.next_due().map(|due| due.since(super::world::EPOCH));
+        // What is long due is not to come.
+        let due = due.filter(|due| *due + QUIET > now).map_or(work, |due| due.min(work));
+        let quiet = now.saturating_sub(state.last_work) >= QUIET && state.in_flight == 0;
+        if soon < work && quiet && due > now + 2 * QUIET {
+            let until = if due == NEVER { NEVER } else { due.saturating_sub(QUIET) };
+            state.timers.skip(until - now);
+            state.last_work += until - now;
+            if until != NEVER {
+                state.tell(DATABASE, Fact::Skipped(until - now));
+            }
+            self.skipping = Some(until);
+            return until;
+        }
+        work.min(soon)
+    }
+
     /// When something is to happen next.
     fn next(&mut self, now: Duration) -> Option<Duration> {
+        if self.is_test {
+            return Some(self.next_of_test(now));
+        }
         let mut state = self.world.lock();
         let (work, housekeeping) = (state.timers.next_work(), state.timers.next_housekeeping());
         let (Some(work), Some(soon)) = (work, housekeeping) else {
@@ -257,11 +349,12 @@ impl Drive {
         if state.record.violation.is_some() {
             return true;
         }
-        if state.polls < POLLS {
+        let most = if self.is_test { TEST_POLLS } else { POLLS };
+        if state.polls < most {
             return false;
         }
         drop(state);
-        self.fail("every_workflow_ends", format!("no end after {POLLS} polls"));
+        self.fail("every_workflow_ends", format!("no end after {most} polls"));
         true
     }
 
@@ -271,7 +364,10 @@ impl Drive {
         if state.record.violation.is_some() {
             return true;
         }
-        let processes = state.processes.iter().skip(1);
+        let mut processes = state.processes.iter().skip(1);
+        if self.is_test {
+            return processes.all(|process| process.done);
+        }
         let quiet = state.is_whole() && state.in_flight == 0;
         if quiet && processes.clone().all(|process| process.done) && self.world.memory.is_all_ended() {
             return true;
