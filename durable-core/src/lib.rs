@@ -28,6 +28,8 @@ pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{
     ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
 };
+#[doc(hidden)]
+pub use engine::replay;
 pub use engine::{
     App, AppBuilder, Awaited, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
     Registrar, Start,

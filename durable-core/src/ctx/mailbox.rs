@@ -249,5 +249,9 @@ pub(super) fn read<T: DeserializeOwned>(
         call.name,
         execution.id().as_str()
     );
-    execution.engine.codecs.decode(&what, stored).map(Some)
+    let value = execution.engine.codecs.decode(&what, stored);
+    if let (Some(rehearsal), Err(error)) = (&execution.rehearsal, &value) {
+        rehearsal.unreadable(error.clone());
+    }
+    value.map(Some)
 }

@@ -3,7 +3,7 @@
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which drives one [`execution`] to its end.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
-//! [`health`] tells a probe how it is.
+//! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
 mod app;
 mod builder;
@@ -19,6 +19,7 @@ mod launch;
 mod observer;
 mod recovery;
 mod registry;
+pub mod replay;
 mod run;
 mod running;
 pub(crate) mod slot;
