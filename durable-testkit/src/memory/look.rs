@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use durable_core::{
     db::StepRecord,
     ids::{ExecutorId, OwnerToken, WorkflowId},
+    payload::Outcome,
+    replay::Recording,
     state::{Status, WorkflowRow},
     time::Timestamp,
 };
@@ -39,6 +41,24 @@ impl Memory {
             let mailbox = store.mailboxes.get(id).into_iter().flatten();
             let untaken = mailbox.filter(|mail| mail.consumed_by.is_none());
             untaken.map(|mail| mail.topic.clone()).collect()
+        })
+    }
+
+    /// All workflows that have ended as they are recorded, each with its outcome if it has one.
+    pub(crate) fn ended(&self) -> Vec<(Recording, Option<Outcome>)> {
+        self.commit(|store, _| {
+            let ended = store.rows().filter(|row| row.status.is_terminal());
+            ended
+                .map(|row| {
+                    let steps = store.steps.get(&row.id).into_iter().flatten();
+                    let recording = Recording {
+                        row: row.clone(),
+                        input: store.input(&row.id),
+                        steps: steps.map(|(_, step)| step.clone()).collect(),
+                    };
+                    (recording, store.outcome(&row.id).cloned())
+                })
+                .collect()
         })
     }
 

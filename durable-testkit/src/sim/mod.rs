@@ -24,5 +24,6 @@ mod world;
 
 pub use choice::Chooser;
 pub use plan::Plan;
-pub use run::{Outcome, Scenario};
+pub use run::{Outcome, Scenario, Strays};
 pub use seat::Seat;
+pub(crate) use world::panic_words;

@@ -67,6 +67,21 @@ impl Seat {
             .observe(move |event| observe(&world, process, event))
     }
 
+    /// Gives an application this process's database and runtime, whatever it had.
+    pub(crate) fn equip(&self, builder: AppBuilder) -> AppBuilder {
+        builder.backend(self.db.clone()).runtime(self.runtime())
+    }
+
+    /// Kills this process, at once and for good.
+    pub(crate) fn crash_for_good(&self) {
+        self.world.crash_for_good(self.process);
+    }
+
+    /// How long the world has lasted.
+    pub(crate) fn now(&self) -> Duration {
+        self.world.now()
+    }
+
     /// Launches an application, again and again while the database or an earlier life of this process is in the way.
     pub async fn launch(
         &self,

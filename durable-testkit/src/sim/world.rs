@@ -541,7 +541,7 @@ fn drop_future(future: Option<BoxFuture<'static, ()>>) {
 }
 
 /// What a panic says, if it says it in words.
-pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned())

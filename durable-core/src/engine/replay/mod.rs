@@ -4,6 +4,7 @@
 //! Recorded sleeps end in the order of their times, the next one when nothing else can go on. When nothing sleeps either, the
 //! history ends there. Not for direct use: `durable_testkit::replay` judges what comes out.
 
+mod launched;
 mod rehearsal;
 mod sealed;
 
@@ -119,6 +120,10 @@ impl Replayer {
         if let Some(error) = builder.failed.take() {
             return Err(error);
         }
+        Ok(Self::assembled(builder))
+    }
+
+    fn assembled(mut builder: AppBuilder) -> Self {
         builder.observer = None;
         let runtime = builder.runtime_or_tokio();
         let db = Retrying::new(Arc::new(Sealed), Arc::clone(&runtime));
@@ -127,9 +132,9 @@ impl Replayer {
             id: ExecutorId::from("replay"),
             incarnation: 0,
         };
-        Ok(Self {
+        Self {
             engine: Arc::new(assemble(builder, db, runtime, clock, joined)),
-        })
+        }
     }
 
     /// Whether the workflow is registered.
