@@ -7,10 +7,14 @@ use durable_core::{
 
 use super::{fact::Awaits, world::World};
 
-/// One line for each workflow that has not ended.
+/// One line for each workflow that has not ended, and for each wait of the test's own.
 pub(super) fn told(world: &World) -> Vec<String> {
     let unended = world.memory.unended();
-    unended.iter().flat_map(|row| waits(world, row)).collect()
+    let mut lines: Vec<_> = unended.iter().flat_map(|row| waits(world, row)).collect();
+    let state = world.lock();
+    let client = state.record.client_waits.values();
+    lines.extend(client.map(|what| format!("the test waits for {what}")));
+    lines
 }
 
 fn waits(world: &World, row: &WorkflowRow) -> Vec<String> {

@@ -26,4 +26,5 @@ pub use choice::Chooser;
 pub use plan::Plan;
 pub use run::{Outcome, Scenario, Strays};
 pub use seat::Seat;
+pub(crate) use seat::Waiting;
 pub(crate) use world::panic_words;

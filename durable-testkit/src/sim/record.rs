@@ -30,6 +30,8 @@ pub(super) struct Record {
     pub(super) waits: BTreeMap<(WorkflowId, i32), Awaits>,
     /// Queues that anybody ever asked for work.
     served: BTreeSet<String>,
+    /// What the client says that it waits for.
+    pub(super) client_waits: BTreeMap<u64, String>,
 }
 
 impl Record {
@@ -45,6 +47,7 @@ impl Record {
             running: BTreeMap::new(),
             waits: BTreeMap::new(),
             served: BTreeSet::new(),
+            client_waits: BTreeMap::new(),
         }
     }
 

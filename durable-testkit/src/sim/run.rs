@@ -231,6 +231,8 @@ struct Drive {
     /// Until when housekeeping was put off.
     skipping: Option<Duration>,
     is_test: bool,
+    /// Since when, in a user's test.
+    skipping_since: Duration,
     /// The most tasks of tokio's that there were.
     tasks: usize,
 }
@@ -240,6 +242,7 @@ impl Drive {
         Self {
             world,
             is_test,
+            skipping_since: Duration::ZERO,
             tasks: 0,
             origin: tokio::time::Instant::now(),
             sleep: None,
@@ -299,10 +302,8 @@ impl Drive {
             let until = if due == NEVER { NEVER } else { due.saturating_sub(QUIET) };
             state.timers.skip(until - now);
             state.last_work += until - now;
-            if until != NEVER {
-                state.tell(DATABASE, Fact::Skipped(until - now));
-            }
             self.skipping = Some(until);
+            self.skipping_since = now;
             return until;
         }
         work.min(soon)
@@ -335,10 +336,12 @@ impl Drive {
 
     /// Takes back what was skipped too much: a timer of the user's, which the world does not know, came in between.
     fn stop_skipping(&mut self, now: Duration) {
-        if let Some(until) = self.skipping.take()
-            && now < until
-        {
-            let mut state = self.world.lock();
+        let Some(until) = self.skipping.take() else { return };
+        let mut state = self.world.lock();
+        if self.is_test && now > self.skipping_since {
+            state.tell(DATABASE, Fact::Skipped(now - self.skipping_since));
+        }
+        if now < until {
             state.timers.unskip(until - now);
             state.last_work = state.last_work.saturating_sub(until - now);
         }

@@ -77,6 +77,15 @@ impl Seat {
         self.world.crash_for_good(self.process);
     }
 
+    /// Says what the client waits for, until this is dropped.
+    pub(crate) fn waits(&self, what: String) -> Waiting {
+        let mut state = self.world.lock();
+        let waits = &mut state.record.client_waits;
+        let key = waits.last_key_value().map_or(0, |(key, _)| key + 1);
+        waits.insert(key, what);
+        Waiting(Arc::clone(&self.world), key)
+    }
+
     /// How long the world has lasted.
     pub(crate) fn now(&self) -> Duration {
         self.world.now()
@@ -133,6 +142,15 @@ impl Seat {
     /// The database, past the network: for looking at the end.
     pub fn memory(&self) -> &Memory {
         &self.world.memory
+    }
+}
+
+/// A wait of the client's own code.
+pub(crate) struct Waiting(Arc<World>, u64);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lock().record.client_waits.remove(&self.1);
     }
 }
 

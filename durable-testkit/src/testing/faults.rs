@@ -9,6 +9,7 @@ use std::{
 use durable_core::hook::{Attempt, Injected};
 
 use super::progress::Progress;
+use crate::sim::here;
 
 /// The errors that are wanted and not met yet, and what is wrong with them.
 #[derive(Debug, Default)]
@@ -55,13 +56,17 @@ impl Faults {
             );
             state.mistakes.push(mistake);
         }
+        here::note(format!(
+            "{}: step {} {:?} fails, as the test wants",
+            attempt.workflow, attempt.number, attempt.name
+        ));
         Some(wanted.error)
     }
 
     /// What was asked for and could not be, or never happened.
     pub(super) fn mistakes(&self, progress: &Progress) -> Vec<String> {
         let state = self.lock();
-        let names: Vec<_> = progress.names().into_iter().map(|name| format!("{name:?}")).collect();
+        let names: Vec<_> = progress.begun().into_iter().map(|name| format!("{name:?}")).collect();
         let names = if names.is_empty() { "no step at all".to_owned() } else { names.join(", ") };
         let unmet = state.wanted.iter().map(|wanted| {
             format!("{wanted}: it never happened; the workflows of this test came to {names}")

@@ -43,7 +43,6 @@ mod replay;
 mod run;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -63,7 +62,10 @@ use tokio::sync::oneshot;
 #[doc(hidden)]
 pub use run::{Options, TestEnd, run};
 
-use crate::{Memory, sim::Seat};
+use crate::{
+    Memory,
+    sim::{Seat, Waiting},
+};
 use faults::Faults;
 use progress::Progress;
 
@@ -83,8 +85,6 @@ struct Shared {
     apps: Mutex<Vec<Launched>>,
     faults: Faults,
     progress: Progress,
-    /// What the test's own code waits for.
-    waits: Mutex<BTreeMap<u64, String>>,
 }
 
 /// Where a test runs.
@@ -108,7 +108,6 @@ impl TestApp {
                 apps: Mutex::default(),
                 faults: Faults::default(),
                 progress: Progress::default(),
-                waits: Mutex::default(),
             }),
         }
     }
@@ -312,11 +311,11 @@ impl TestApp {
     }
 
     /// Says what the test waits for, until this is dropped.
-    fn waits(&self, what: String) -> Waiting<'_> {
-        let mut waits = self.shared.lock_waits();
-        let key = waits.last_key_value().map_or(0, |(key, _)| key + 1);
-        waits.insert(key, what);
-        Waiting(&self.shared, key)
+    fn waits(&self, what: String) -> Option<Waiting> {
+        match &self.shared.world {
+            World::Simulated(seat) => Some(seat.waits(what)),
+            World::Real(..) => None,
+        }
     }
 
     /// What is wrong with a test whose body has ended well.
@@ -334,21 +333,6 @@ impl TestApp {
             }
         }
         mistakes
-    }
-}
-
-impl Shared {
-    fn lock_waits(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A wait of the test's own code.
-struct Waiting<'a>(&'a Shared, u64);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.lock_waits().remove(&self.1);
     }
 }
 

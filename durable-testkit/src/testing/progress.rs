@@ -11,8 +11,15 @@ use tokio::sync::Notify;
 /// The steps that workflows have come to, and a bell for those who wait for one.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    reached: Mutex<BTreeSet<(WorkflowId, String)>>,
+    reached: Mutex<Reached>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Reached {
+    places: BTreeSet<(WorkflowId, String)>,
+    /// The names of the steps whose bodies were to begin.
+    begun: BTreeSet<String>,
 }
 
 impl Progress {
@@ -24,7 +31,13 @@ impl Progress {
         else {
             return;
         };
-        if self.lock().insert((workflow.clone(), name.to_owned())) {
+        let mut reached = self.lock();
+        if matches!(event, Event::StepStarted { .. }) && !reached.begun.contains(name) {
+            reached.begun.insert(name.to_owned());
+        }
+        let is_new = reached.places.insert((workflow.clone(), name.to_owned()));
+        drop(reached);
+        if is_new {
             self.changed.notify_waiters();
         }
     }
@@ -35,19 +48,19 @@ impl Progress {
         loop {
             // Hears what changes from here on.
             let changed = self.changed.notified();
-            if self.lock().contains(&place) {
+            if self.lock().places.contains(&place) {
                 return;
             }
             changed.await;
         }
     }
 
-    /// The names of all steps that anything has come to.
-    pub(super) fn names(&self) -> BTreeSet<String> {
-        self.lock().iter().map(|(_, step)| step.clone()).collect()
+    /// The names of all steps whose bodies were to begin.
+    pub(super) fn begun(&self) -> BTreeSet<String> {
+        self.lock().begun.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(WorkflowId, String)>> {
+    fn lock(&self) -> MutexGuard<'_, Reached> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     io::Write as _,
     panic::{AssertUnwindSafe, resume_unwind},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use durable_core::runtime::TokioRuntime;
@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use super::{TestApp, World};
 use crate::{
     Memory,
-    sim::{Chooser, Outcome, Plan, Scenario, Strays, panic_words, plan::Order},
+    sim::{Chooser, Outcome, Plan, Scenario, Strays, invariant::Violation, panic_words, plan::Order},
 };
 
 /// What stands in the attribute's parentheses.
@@ -151,10 +151,9 @@ where
     Fut::Output: TestEnd,
 {
     let ended = Arc::new(Mutex::new(None));
-    let test = Arc::new(OnceLock::new());
-    let (end, app) = (Arc::clone(&ended), Arc::clone(&test));
+    let end = Arc::clone(&ended);
     let scenario = Scenario::test(move |seat| {
-        let t = app.get_or_init(|| TestApp::new(World::Simulated(seat))).clone();
+        let t = TestApp::new(World::Simulated(seat));
         let (end, body) = (Arc::clone(&end), Arc::clone(&body));
         async move {
             let ran = run_body(&*body, t).await;
@@ -166,7 +165,7 @@ where
     let ended = ended.lock().unwrap_or_else(PoisonError::into_inner).take();
     let ended = match (ended, &outcome.violation) {
         (Some(Err(failure)), _) => Err(failure),
-        (_, Some(violation)) => Err(Failure::Told(told(violation.invariant, &violation.what, test.get()))),
+        (_, Some(violation)) => Err(Failure::Told(told(violation))),
         (Some(Ok(())), None) => Ok(()),
         (None, None) => Err(Failure::Told("it did not end".to_owned())),
     };
@@ -203,19 +202,11 @@ where
 }
 
 /// What the world found wrong, as a user of it says it.
-fn told(invariant: &str, what: &str, test: Option<&TestApp>) -> String {
-    let mut text = match invariant {
-        "no_deadlock" => format!("deadlock: {what}"),
-        _ => what.to_owned(),
-    };
-    if invariant == "no_deadlock"
-        && let Some(test) = test
-    {
-        for what in test.shared.lock_waits().values() {
-            let _ = write!(text, "\n  the test waits for {what}");
-        }
+fn told(violation: &Violation) -> String {
+    match violation.invariant {
+        "no_deadlock" => format!("deadlock: {}", violation.what),
+        _ => violation.what.clone(),
     }
-    text
 }
 
 fn report(name: &str, seed: u64, failure: &Failure, outcome: &Outcome) -> String {
