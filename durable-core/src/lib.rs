@@ -28,9 +28,13 @@ pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{
     ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
 };
+#[doc(hidden)]
+pub use engine::hook;
+#[doc(hidden)]
+pub use engine::replay;
 pub use engine::{
-    App, AppBuilder, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet, Queue,
-    Registrar, Start,
+    App, AppBuilder, Awaited, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet,
+    Queue, Registrar, Start,
 };
 pub use error::Error;
 pub use source::{DataSource, Isolation};

@@ -1,6 +1,6 @@
 //! The macros of `durable`. Use them through that crate, whose documentation says what they are for.
 //!
-//! `#[workflow]` and `#[workflows]` expand in `workflow` and `methods`, `#[step]` in `step`. `options` reads what stands in the
+//! `#[workflow]` and `#[workflows]` expand in `workflow` and `methods`, `#[step]` in `step`, `#[test]` in `test`. `options` reads what stands in the
 //! attribute, `signature` what they all ask of a function, `hash` digests a body and `lint` looks for what makes it nondeterministic.
 //! Expanded code names the library only by `durable::__private`.
 
@@ -11,6 +11,7 @@ mod methods;
 mod options;
 mod signature;
 mod step;
+mod test;
 mod workflow;
 
 use proc_macro::TokenStream;
@@ -45,6 +46,18 @@ pub fn workflows(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn step(attribute: TokenStream, item: TokenStream) -> TokenStream {
     answer(step::expand(attribute.into(), item.into()))
+}
+
+/// Makes an `async fn(t: TestApp)` a test of workflows, on a database in memory and in virtual time.
+///
+/// It may return nothing or a `Result<(), E>`, and needs `durable-testkit` among the dev-dependencies, where `TestApp` and all else about
+/// such tests stands.
+///
+/// Options: `seeds = 200` runs it in so many orders (1 unless given), `real_time` on an ordinary runtime of tokio's, for tests with real
+/// sockets, which virtual time does not mix with; `crate = "::my_testkit"` where durable-testkit has another name.
+#[proc_macro_attribute]
+pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    answer(test::expand(attribute.into(), item.into()))
 }
 
 fn answer(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

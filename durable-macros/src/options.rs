@@ -195,6 +195,20 @@ impl Options {
         }
     }
 
+    /// Whether a word stands there that takes no value.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        match self.find(name) {
+            None => Ok(false),
+            Some(Setting {
+                value: Value::None, ..
+            }) => Ok(true),
+            Some(setting) => Err(Error::new(
+                setting.name.span(),
+                format!("`{name}` takes no value: it is there or not"),
+            )),
+        }
+    }
+
     /// The path of the library's `__private`.
     pub(crate) fn library(&self) -> Result<TokenStream> {
         let path = match self.text("crate")? {

@@ -7,6 +7,7 @@
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
+//! - [`testing`]: what `#[durable::test]` runs on
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
 pub mod clock;
@@ -19,7 +20,9 @@ pub mod memory;
 pub mod pg;
 pub mod raw;
 pub mod sim;
+pub mod testing;
 
 pub use clock::ManualClock;
 pub use dbos::Dbos;
 pub use memory::Memory;
+pub use testing::TestApp;

@@ -68,13 +68,13 @@
 //! With `default-features = false` the engine stands alone, for a backend of your own ([`db::SystemDb`]).
 
 pub use durable_core::{
-    AnyError, App, AppBuilder, ChildHandle, ChildStart, Codec, Ctx, DataSource, DatabaseHealth,
-    Error, Event, Handle, Health, Invocation, Isolation, LaunchReport, MethodFn, MethodSet,
-    Operation, PORTABLE_JSON, Payload, Queue, RecordedError, Registrar, RetryPolicy, Start, Step,
-    StepBody, StepCtx, Transaction, WorkflowDef, WorkflowError, WorkflowFn, db, ids, payload,
-    runtime, source, state, time,
+    AnyError, App, AppBuilder, Awaited, ChildHandle, ChildStart, Codec, Ctx, DataSource,
+    DatabaseHealth, Error, Event, Handle, Health, Invocation, Isolation, LaunchReport, MethodFn,
+    MethodSet, Operation, PORTABLE_JSON, Payload, Queue, RecordedError, Registrar, RetryPolicy,
+    Start, Step, StepBody, StepCtx, Transaction, WorkflowDef, WorkflowError, WorkflowFn, db, ids,
+    payload, runtime, source, state, time,
 };
-pub use durable_macros::{step, workflow, workflows};
+pub use durable_macros::{step, test, workflow, workflows};
 
 #[doc(hidden)]
 pub use durable_core::__private;

@@ -10,6 +10,7 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     cases.pass("tests/compile/names.rs");
     cases.pass("tests/compile/signatures.rs");
     cases.pass("tests/compile/renamed.rs");
+    cases.pass("tests/compile/tests.rs");
     #[cfg(all(feature = "pg-sqlx", feature = "pg-diesel"))]
     cases.pass("tests/compile/transactions.rs");
     cases.compile_fail("tests/compile/error_without_durable.rs");
@@ -19,6 +20,7 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     cases.compile_fail("tests/compile/lints.rs");
     cases.compile_fail("tests/compile/not_a_step.rs");
     cases.compile_fail("tests/compile/not_methods.rs");
+    cases.compile_fail("tests/compile/not_a_test.rs");
     cases.compile_fail("tests/compile/step_gives_away_its_capture.rs");
     cases.compile_fail("tests/compile/not_send.rs");
 }

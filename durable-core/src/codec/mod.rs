@@ -126,7 +126,7 @@ impl Codecs {
     }
 
     /// The JSON text of a stored value.
-    fn open<'a>(
+    pub(crate) fn open<'a>(
         &self,
         what: &dyn fmt::Display,
         stored: &'a Encoded,

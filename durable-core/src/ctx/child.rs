@@ -15,7 +15,7 @@ use crate::{
     codec::{encode_args, encode_error},
     db::{NewWorkflow, StepRecord, StepResult},
     engine::{
-        Engine, decode_end,
+        Awaited, Engine, decode_end,
         execution::{Call, Execution},
         slot::ResultSlot,
         start::{Insertion, StartCall, StartOptions, TimeoutChoice, start_options},
@@ -352,6 +352,7 @@ async fn child_result<D: WorkflowDef>(
     }
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
+    execution.observe_waits(call.number, Awaited::End(&id));
     let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
         Ok(ended) => ended,
         // The child's execution here was stopped; the child goes on, and so does the wait for it.

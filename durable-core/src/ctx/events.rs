@@ -13,7 +13,10 @@ use super::{
 use crate::{
     Error,
     db::StepResult,
-    engine::execution::{Call, Execution},
+    engine::{
+        Awaited,
+        execution::{Call, Execution},
+    },
     ids::WorkflowId,
     payload::Encoded,
     workflow::Payload,
@@ -128,6 +131,7 @@ async fn wait_for(
         ..call
     };
     let deadline = sleep::wake_time(execution, sleep, timeout).await?;
+    execution.observe_waits(call.number, Awaited::Event(workflow, key));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {
         let woken = select(Box::pin(waiting.signalled()), &mut timer).await;

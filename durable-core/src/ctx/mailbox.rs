@@ -10,7 +10,10 @@ use crate::{
     Error,
     codec::{PORTABLE_JSON, encode_error},
     db::{NULL_TOPIC, Received, Sent, StepResult},
-    engine::execution::{Call, Execution},
+    engine::{
+        Awaited,
+        execution::{Call, Execution},
+    },
     ids::WorkflowId,
     payload::Encoded,
     sabotage::Bug,
@@ -161,6 +164,7 @@ async fn receive<T: DeserializeOwned>(
         ..call
     };
     let deadline = sleep::wake_time(execution, sleep, timeout).await?;
+    execution.observe_waits(call.number, Awaited::Message(topic));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {
         let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
@@ -245,5 +249,9 @@ pub(super) fn read<T: DeserializeOwned>(
         call.name,
         execution.id().as_str()
     );
-    execution.engine.codecs.decode(&what, stored).map(Some)
+    let value = execution.engine.codecs.decode(&what, stored);
+    if let (Some(rehearsal), Err(error)) = (&execution.rehearsal, &value) {
+        rehearsal.unreadable(error.clone());
+    }
+    value.map(Some)
 }

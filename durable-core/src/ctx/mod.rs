@@ -84,7 +84,12 @@ impl Ctx {
             return Built::Stalled;
         }
         match execution.sequence.take(count) {
-            Ok(number) => Built::Numbered(Ticket::new(Arc::clone(execution), number, place)),
+            Ok(number) => {
+                if let Some(rehearsal) = &execution.rehearsal {
+                    rehearsal.built(number, count, what, place);
+                }
+                Built::Numbered(Ticket::new(Arc::clone(execution), number, place))
+            }
             Err(Misplaced::Unordered(running)) => {
                 let error = Error::Unordered {
                     workflow: execution.id().to_string(),

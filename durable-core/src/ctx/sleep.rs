@@ -73,6 +73,9 @@ pub(super) async fn wake_time(
 
 /// Waits until the database's clock, as this process knows it, shows `wake`.
 pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
+    if let Some(rehearsal) = &execution.rehearsal {
+        return rehearsal.sleep_until(wake).await;
+    }
     let engine = &execution.engine;
     let wake = match Bug::SleepEndsEarly.is_planted() {
         true => Timestamp::from_millis(wake.as_millis() - 1000),

@@ -351,6 +351,9 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
         name: call.name,
         attempt,
     });
+    if let Some(error) = execution.injected(call, attempt) {
+        return Err(error);
+    }
     let token = execution.interrupt.token().child_token();
     let step = StepCtx {
         workflow: execution.id().clone(),

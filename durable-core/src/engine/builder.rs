@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     App, Event, Settings,
+    hook::{Attempt, BodyHook, Injected},
     launch::launch,
     observer::Observer,
     registry::{MethodSet, Registrar, Registry, States},
@@ -62,6 +63,7 @@ pub struct AppBuilder {
     pub(super) executor: Option<ExecutorId>,
     pub(super) version: Option<String>,
     pub(super) observer: Option<Observer>,
+    pub(super) body_hook: Option<BodyHook>,
     pub(super) migrate: bool,
     pub(super) settings: Settings,
     /// The first mistake; told by the launch, so that the builder's methods chain.
@@ -85,6 +87,7 @@ impl AppBuilder {
             executor: None,
             version: None,
             observer: None,
+            body_hook: None,
             migrate: true,
             settings: Settings::default(),
             failed,
@@ -175,9 +178,26 @@ impl AppBuilder {
         self
     }
 
-    /// Calls `observer` for everything that happens in this process, in the task where it happens: it must return at once.
+    /// Calls `observer` for everything that happens in this process, in the task where it happens: it must return at once. Those that were
+    /// given before it are called first.
     pub fn observe(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.observer = Some(match self.observer.take() {
+            None => Arc::new(observer),
+            Some(first) => Arc::new(move |event| {
+                first(event);
+                observer(event);
+            }),
+        });
+        self
+    }
+
+    /// Asks `hook` before each attempt of a step; what it gives is the attempt's error, and its body is not run. For tests.
+    #[doc(hidden)]
+    pub fn before_bodies(
+        mut self,
+        hook: impl Fn(&Attempt<'_>) -> Option<Injected> + Send + Sync + 'static,
+    ) -> Self {
+        self.body_hook = Some(BodyHook::new(hook));
         self
     }
 

@@ -29,12 +29,17 @@ pub(crate) struct DbClock {
 impl DbClock {
     /// Asks the database once.
     pub(super) async fn read(runtime: Arc<dyn Runtime>, db: &dyn SystemDb) -> db::Result<Self> {
-        let clock = Self {
-            runtime,
-            offset: AtomicI64::new(0),
-        };
+        let clock = Self::unset(runtime);
         clock.refresh(db).await?;
         Ok(clock)
+    }
+
+    /// A clock that no database has set: for replays, which compare no times.
+    pub(super) fn unset(runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            runtime,
+            offset: AtomicI64::new(0),
+        }
     }
 
     /// Asks the database again.

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    Engine, Event,
+    Awaited, Engine, Event,
     interrupt::{Interrupt, Interruption},
+    replay::Rehearsal,
     slot::ResultSlot,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(crate) struct Execution {
     pub(crate) slot: Arc<ResultSlot>,
     pub(crate) interrupt: Interrupt,
     pub(crate) sequence: Sequence,
+    /// Where this is a replay that must do nothing new.
+    pub(crate) rehearsal: Option<Rehearsal>,
     history: BTreeMap<i32, StepRecord>,
     /// Why an enqueue or a send in a transaction's closure failed last: the closure gives it as an error of its own.
     outbox_trouble: Mutex<Option<DbError>>,
@@ -66,12 +69,19 @@ impl Execution {
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
+            rehearsal: None,
             history: history
                 .into_iter()
                 .map(|step| (step.number, step))
                 .collect(),
             outbox_trouble: Mutex::default(),
         }
+    }
+
+    /// The same as a replay that does nothing new.
+    pub(super) fn rehearsed(mut self) -> Self {
+        self.rehearsal = Some(Rehearsal::default());
+        self
     }
 
     pub(crate) fn id(&self) -> &WorkflowId {
@@ -97,8 +107,14 @@ impl Execution {
         !self.history.is_empty()
     }
 
-    /// The record of an operation, if it has one. A record of something else stops the execution.
+    /// The record of an operation, if it has one. A record of something else stops the execution. Does not return without a record
+    /// where nothing new must be done.
     pub(crate) async fn replay(&self, call: Call<'_>) -> Option<&StepRecord> {
+        if let Some(rehearsal) = &self.rehearsal
+            && !rehearsal.asks(call.number, self.has_record(call.number))
+        {
+            std::future::pending::<()>().await;
+        }
         let record = self.history.get(&call.number)?;
         // A child's start that was refused is recorded without a child.
         let refused = call.child && matches!(record.result, StepResult::Error(_));
@@ -196,6 +212,16 @@ impl Execution {
             number: stamp.number,
             name: &stamp.name,
             success,
+        });
+    }
+
+    /// Tells that an operation waits for what others do.
+    pub(crate) fn observe_waits(&self, number: i32, awaited: Awaited<'_>) {
+        self.engine.observe(&Event::Waits {
+            workflow: self.id(),
+            execution: &self.owner.token,
+            number,
+            awaited,
         });
     }
 

@@ -16,6 +16,7 @@ use crate::{
     Error,
     db::{self, Joined, Retrying, SystemDb, Unrunnable, VersionCount, WantedExecutor},
     ids::{ExecutorId, Format},
+    runtime::Runtime,
     state::{INTERNAL_QUEUE, claim::Claimant},
 };
 
@@ -129,38 +130,8 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
     }
     let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
     let retrying = Retrying::new(backend, Arc::clone(&runtime));
-    let outage = Arc::clone(retrying.outage());
-    let db: Arc<dyn SystemDb> = Arc::new(retrying);
-    let joined = join(&*db, &builder).await?;
-    let version = builder
-        .version
-        .clone()
-        .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
-    let engine = Arc::new(Engine {
-        db,
-        outage,
-        runtime,
-        claimant: Claimant {
-            executor: joined.id,
-            incarnation: joined.incarnation,
-            application: builder.name,
-            version,
-            runnable: builder.registry.keys(),
-            formats: builder.codecs.formats(),
-        },
-        codecs: builder.codecs,
-        registry: builder.registry,
-        states: builder.states,
-        clock,
-        waiters: waiters::Waiters::default(),
-        settings: builder.settings,
-        running: Running::default(),
-        queues: workers(builder.queues),
-        observer: builder.observer,
-        stopping: CancellationToken::new(),
-        stopped: CancellationToken::new(),
-        tasks: Mutex::default(),
-    });
+    let joined = join(&retrying, &builder).await?;
+    let engine = Arc::new(assemble(builder, retrying, runtime, clock, joined));
     let unfinished = Unfinished(Some(Arc::clone(&engine)));
     let claimant = &engine.claimant;
     let stranded = register(&*engine.db, &claimant.application, &claimant.version).await?;
@@ -191,6 +162,45 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         engine,
         report: Arc::new(report),
     })
+}
+
+/// The engine of what was given to the builder; nothing of it runs yet.
+pub(super) fn assemble(
+    builder: AppBuilder,
+    db: Retrying,
+    runtime: Arc<dyn Runtime>,
+    clock: DbClock,
+    joined: Joined,
+) -> Engine {
+    let version = builder
+        .version
+        .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
+    Engine {
+        outage: Arc::clone(db.outage()),
+        db: Arc::new(db),
+        runtime,
+        claimant: Claimant {
+            executor: joined.id,
+            incarnation: joined.incarnation,
+            application: builder.name,
+            version,
+            runnable: builder.registry.keys(),
+            formats: builder.codecs.formats(),
+        },
+        codecs: builder.codecs,
+        registry: builder.registry,
+        states: builder.states,
+        clock,
+        waiters: waiters::Waiters::default(),
+        settings: builder.settings,
+        running: Running::default(),
+        queues: workers(builder.queues),
+        observer: builder.observer,
+        body_hook: builder.body_hook,
+        stopping: CancellationToken::new(),
+        stopped: CancellationToken::new(),
+        tasks: Mutex::default(),
+    }
 }
 
 /// A launch under way. If it fails, or its caller gives up, whatever it has started is stopped and the executor id given back.

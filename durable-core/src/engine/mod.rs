@@ -3,7 +3,7 @@
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which drives one [`execution`] to its end.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
-//! [`health`] tells a probe how it is.
+//! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
 mod app;
 mod builder;
@@ -12,12 +12,14 @@ mod dispatch;
 pub(crate) mod execution;
 mod handle;
 mod health;
+pub mod hook;
 mod housekeeping;
 mod interrupt;
 mod launch;
 mod observer;
 mod recovery;
 mod registry;
+pub mod replay;
 mod run;
 mod running;
 pub(crate) mod slot;
@@ -38,7 +40,7 @@ pub use builder::{AppBuilder, Queue};
 pub use handle::Handle;
 pub use health::{DatabaseHealth, Health};
 pub use launch::LaunchReport;
-pub use observer::Event;
+pub use observer::{Awaited, Event};
 pub use registry::{MethodSet, Registrar};
 pub use start::Start;
 
@@ -71,6 +73,8 @@ pub(crate) struct Engine {
     running: running::Running,
     queues: Vec<Arc<dispatch::Worker>>,
     observer: Option<observer::Observer>,
+    /// What a test has asked before bodies run.
+    body_hook: Option<hook::BodyHook>,
     /// Nothing new is started or claimed.
     stopping: CancellationToken,
     /// The shutdown is over: nothing that is waited for will be seen any more.

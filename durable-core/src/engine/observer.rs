@@ -90,6 +90,17 @@ pub enum Event<'a> {
         /// Whether it recorded a value rather than an error.
         success: bool,
     },
+    /// An operation waits for what others do.
+    Waits {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
+        /// The operation's number.
+        number: i32,
+        /// For what.
+        awaited: Awaited<'a>,
+    },
     /// A durable sleep is over.
     Slept {
         /// The workflow.
@@ -110,6 +121,18 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a str,
     },
+}
+
+/// What an operation waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Awaited<'a> {
+    /// A message to its workflow, under this topic; the null topic's name where it was sent without one.
+    Message(&'a str),
+    /// That a workflow publishes a value under a key.
+    Event(&'a WorkflowId, &'a str),
+    /// A workflow's end.
+    End(&'a WorkflowId),
 }
 
 pub(super) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
@@ -163,6 +186,12 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
             name,
             ..
         } => tracing::trace!(%workflow, number, name, "step replayed"),
+        Event::Waits {
+            workflow,
+            number,
+            awaited,
+            ..
+        } => tracing::trace!(%workflow, number, ?awaited, "operation waits"),
         Event::Slept {
             workflow, number, ..
         } => tracing::trace!(%workflow, number, "sleep over"),

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Error,
-    codec::{decode_args, encode_error},
+    codec::{Codecs, decode_args, decode_own_error, encode_error},
     ctx::Ctx,
     ids::WorkflowKey,
     payload::{Encoded, Outcome},
@@ -25,6 +25,8 @@ pub(crate) struct Registered {
     /// Its part of the application version.
     pub(crate) version: String,
     run: Runner,
+    /// Reads an outcome as its types.
+    read: fn(&Codecs, &Outcome) -> Result<(), Error>,
 }
 
 type Runner =
@@ -40,12 +42,18 @@ impl Registered {
         (self.run)(ctx, input)
     }
 
+    /// Reads a stored outcome as the workflow's types. Errors: it cannot be read.
+    pub(crate) fn read(&self, codecs: &Codecs, outcome: &Outcome) -> Result<(), Error> {
+        (self.read)(codecs, outcome)
+    }
+
     fn new<D: WorkflowDef>(
         call: impl Fn(Ctx, D::Input) -> Invocation<D> + Send + Sync + 'static,
     ) -> Self {
         Self {
             max_recovery_attempts: D::MAX_RECOVERY_ATTEMPTS,
             version: D::VERSION.map_or_else(|| format!("{:032x}", D::BODY_HASH), str::to_owned),
+            read: read_outcome::<D>,
             run: Arc::new(move |ctx, input| {
                 let input = decode_args::<D>(&ctx.engine().codecs, input)?;
                 let invocation = call(ctx.clone(), input).into_future();
@@ -54,6 +62,19 @@ impl Registered {
                     encode_outcome::<D>(&ctx, result)
                 }))
             }),
+        }
+    }
+}
+
+/// Reads what a workflow of this kind came to.
+fn read_outcome<D: WorkflowDef>(codecs: &Codecs, outcome: &Outcome) -> Result<(), Error> {
+    match outcome {
+        Outcome::Success(value) => codecs
+            .decode::<D::Output>(&"the recorded result of the workflow", value)
+            .map(drop),
+        Outcome::Failure(error) => {
+            decode_own_error::<D::Error>(codecs, &"the recorded error of the workflow", error)
+                .map(drop)
         }
     }
 }

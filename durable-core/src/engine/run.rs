@@ -43,7 +43,7 @@ pub(super) struct Dispatched {
 }
 
 /// How the driving of a workflow's future ended.
-enum Driven {
+pub(super) enum Driven {
     Returned(Outcome),
     Panicked(String),
     Interrupted(Interruption),
@@ -179,7 +179,7 @@ fn not_registered(execution: &Execution) -> Error {
 }
 
 /// Calls the workflow function with its stored arguments; reading them runs user code, which may panic.
-fn call(
+pub(super) fn call(
     execution: &Arc<Execution>,
     registered: &Registered,
     input: Option<&Encoded>,
@@ -198,7 +198,7 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Dr
     driven
 }
 
-fn poll_once(
+pub(super) fn poll_once(
     execution: &Execution,
     future: &mut Option<BoxFuture<'static, Outcome>>,
     cx: &mut Context<'_>,
@@ -237,7 +237,7 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// An error of the library as a workflow's outcome.
-fn failure(execution: &Execution, error: &Error) -> Outcome {
+pub(super) fn failure(execution: &Execution, error: &Error) -> Outcome {
     let codecs = &execution.engine.codecs;
     let encoded = encode_error(codecs, &"the workflow's error", error, Vec::new());
     Outcome::Failure(encoded.unwrap_or_else(|error| unencodable(&error)))

@@ -1,7 +1,12 @@
 //! What a simulation sees of the database besides the answers to calls, and how it makes processes fall silent.
 
+use std::collections::BTreeSet;
+
 use durable_core::{
+    db::StepRecord,
     ids::{ExecutorId, OwnerToken, WorkflowId},
+    payload::Outcome,
+    replay::Recording,
     state::{Status, WorkflowRow},
     time::Timestamp,
 };
@@ -28,6 +33,41 @@ impl Memory {
     /// How many messages a workflow was ever sent.
     pub(crate) fn mailbox_size(&self, id: &WorkflowId) -> usize {
         self.commit(|store, _| store.mailboxes.get(id).map_or(0, Vec::len))
+    }
+
+    /// The topics of the messages that a workflow was sent and has not taken, each once.
+    pub(crate) fn untaken_topics(&self, id: &WorkflowId) -> BTreeSet<String> {
+        self.commit(|store, _| {
+            let mailbox = store.mailboxes.get(id).into_iter().flatten();
+            let untaken = mailbox.filter(|mail| mail.consumed_by.is_none());
+            untaken.map(|mail| mail.topic.clone()).collect()
+        })
+    }
+
+    /// All workflows that have ended as they are recorded, each with its outcome if it has one.
+    pub(crate) fn ended(&self) -> Vec<(Recording, Option<Outcome>)> {
+        self.commit(|store, _| {
+            let ended = store.rows().filter(|row| row.status.is_terminal());
+            ended
+                .map(|row| {
+                    let steps = store.steps.get(&row.id).into_iter().flatten();
+                    let recording = Recording {
+                        row: row.clone(),
+                        input: store.input(&row.id),
+                        steps: steps.map(|(_, step)| step.clone()).collect(),
+                    };
+                    (recording, store.outcome(&row.id).cloned())
+                })
+                .collect()
+        })
+    }
+
+    /// The records of a workflow's operations, in the order of their numbers.
+    pub(crate) fn records(&self, id: &WorkflowId) -> Vec<StepRecord> {
+        self.commit(|store, _| {
+            let steps = store.steps.get(id).into_iter().flatten();
+            steps.map(|(_, step)| step.clone()).collect()
+        })
     }
 
     /// The message that a workflow took with an operation.

@@ -18,7 +18,7 @@ use super::{
     fact::Fact,
     invariant::{self, Violation},
     plan::{Blow, Plan, Strike},
-    run::{Outcome, Scenario},
+    run::{Outcome, Scenario, Strays},
     seat::Seat,
     service::Service,
     shrink::{dense, shrink, sparse},
@@ -423,9 +423,7 @@ impl Check {
         let unkeyed: Unkeyed = unkeyed.collect();
         let told = value.lock().unwrap_or_else(PoisonError::into_inner).take();
         let violation = outcome.violation.clone().or_else(|| {
-            let unseen = outcome
-                .unseen
-                .map(|what| ("no_unseen_tasks", what.to_owned()));
+            let unseen = unseen(outcome.strays);
             let repeated = || known.and_then(|known| repeated(known, &unkeyed));
             let judged = || {
                 let (value, memory) = told.as_ref()?;
@@ -455,6 +453,21 @@ struct Ran {
     outcome: Outcome,
     violation: Option<Violation>,
     unkeyed: Unkeyed,
+}
+
+/// What ran beside the world.
+fn unseen(strays: Strays) -> Option<(&'static str, String)> {
+    let what = match strays {
+        Strays { tasks: 1.., .. } => {
+            "a task was spawned by tokio::spawn: no seed decides when it runs, and no crash ends it; make it part of a step's body, or \
+             spawn it with Runtime::spawn"
+        }
+        Strays { threads: 1.., .. } => {
+            "spawn_blocking was used: no seed decides when its thread runs; under simulation call what blocks directly"
+        }
+        Strays { .. } => return None,
+    };
+    Some(("no_unseen_tasks", what.to_owned()))
 }
 
 /// A call without a key that was made more often than without faults.

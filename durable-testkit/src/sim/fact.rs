@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use durable_core::{
+    db::NULL_TOPIC,
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     state::Status,
 };
@@ -81,12 +82,14 @@ pub enum Fact {
         /// Its topic.
         topic: String,
     },
-    /// An execution waits for a message, an event, or a result.
+    /// An operation of an execution waits for what others do.
     Waits {
-        /// The execution's workflow.
-        workflow: WorkflowId,
-        /// For what, in words.
-        what: String,
+        /// The execution.
+        owner: Owner,
+        /// The operation's number.
+        number: i32,
+        /// For what.
+        what: Awaits,
     },
     /// A call's request was refused, or its answer lost, by the network or because the database is away.
     Failed {
@@ -177,6 +180,17 @@ pub enum Fact {
     Hint(&'static str),
     /// There are no faults any more.
     Calm,
+}
+
+/// What an operation waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Awaits {
+    /// A message under this topic.
+    Message(String),
+    /// That a workflow publishes a value under a key.
+    Event(WorkflowId, String),
+    /// A workflow's end.
+    End(WorkflowId),
 }
 
 /// What an execution wrote under its token.
@@ -381,7 +395,7 @@ impl fmt::Display for Fact {
             Self::Sent { message, to, topic } => {
                 write!(f, "message {message} for {to}, topic {topic:?}")
             }
-            Self::Waits { workflow, what } => write!(f, "{workflow} waits for {what}"),
+            Self::Waits { owner, what, .. } => write!(f, "{} waits for {what}", owner.workflow),
             Self::Failed {
                 call,
                 happened: true,
@@ -430,6 +444,17 @@ impl fmt::Display for Fact {
             Self::Skipped(by) => write!(f, "nothing happens for {by:?}"),
             Self::Hint(what) => f.write_str(what),
             Self::Calm => f.write_str("no faults from here on"),
+        }
+    }
+}
+
+impl fmt::Display for Awaits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(topic) if topic == NULL_TOPIC => f.write_str("a message without a topic"),
+            Self::Message(topic) => write!(f, "a message, topic {topic:?}"),
+            Self::Event(workflow, key) => write!(f, "event {key:?} of {workflow}"),
+            Self::End(workflow) => write!(f, "the result of {workflow}"),
         }
     }
 }

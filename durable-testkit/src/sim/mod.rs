@@ -6,6 +6,7 @@
 
 mod check;
 pub mod choice;
+mod deadlock;
 pub mod fact;
 mod hash;
 pub mod here;
@@ -26,6 +27,8 @@ mod world;
 pub use check::{Check, Checked, Ended, Failure, check};
 pub use choice::Chooser;
 pub use plan::Plan;
-pub use run::{Outcome, Scenario};
+pub use run::{Outcome, Scenario, Strays};
 pub use seat::Seat;
+pub(crate) use seat::Waiting;
 pub use service::{Call, Service};
+pub(crate) use world::panic_words;

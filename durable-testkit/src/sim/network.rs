@@ -507,6 +507,7 @@ impl Queues for SimDb {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
         let request = request.clone();
         self.request("claim", move |db| {
+            db.world.lock().record.serves(&request.queue);
             let claimed = at_once!(db.memory.claim(&request))?;
             for taken in &claimed {
                 db.tell(Fact::Taken {
@@ -595,13 +596,6 @@ impl Messages for SimDb {
                 Ok(Received::Lost(_)) => Wrote::Refused,
                 Ok(Received::Empty) | Err(_) => Wrote::Nothing,
             });
-            if matches!(answer, Ok(Received::Empty)) {
-                let workflow = owner.workflow.clone();
-                db.tell(Fact::Waits {
-                    workflow,
-                    what: format!("a message, topic {topic:?}"),
-                });
-            }
             answer
         })
         .await

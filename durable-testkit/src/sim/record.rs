@@ -9,7 +9,7 @@ use std::{
 use durable_core::ids::{Owner, WorkflowId};
 
 use super::{
-    fact::{Fact, Moment},
+    fact::{Awaits, Fact, Moment},
     hash::Digest,
     invariant::{Invariant, Violation},
     tasks::TaskId,
@@ -25,9 +25,13 @@ pub(super) struct Record {
     timeline: Option<Timeline>,
     /// How many step bodies run now: timers of a user's in them are not skipped.
     pub(super) bodies: usize,
-    running: BTreeSet<(usize, Owner, i32)>,
-    /// What workflows were found waiting for last.
-    pub(super) waits: BTreeMap<WorkflowId, String>,
+    running: BTreeMap<(usize, Owner, i32), String>,
+    /// What operations wait for, by their workflows and numbers.
+    pub(super) waits: BTreeMap<(WorkflowId, i32), Awaits>,
+    /// Queues that anybody ever asked for work.
+    served: BTreeSet<String>,
+    /// What the client says that it waits for.
+    pub(super) client_waits: BTreeMap<u64, String>,
 }
 
 impl Record {
@@ -40,8 +44,10 @@ impl Record {
             landmarks: BTreeMap::new(),
             timeline: timeline.then(Timeline::default),
             bodies: 0,
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             waits: BTreeMap::new(),
+            served: BTreeSet::new(),
+            client_waits: BTreeMap::new(),
         }
     }
 
@@ -85,25 +91,68 @@ impl Record {
     /// Keeps which bodies run and who waits for what.
     fn follow(&mut self, process: usize, fact: &Fact) {
         match fact {
-            Fact::Body { owner, number, .. } => {
-                self.running.insert((process, owner.clone(), *number));
+            Fact::Body {
+                owner,
+                number,
+                name,
+                ..
+            } => {
+                self.running
+                    .insert((process, owner.clone(), *number), name.clone());
             }
             Fact::Acknowledged { owner, number } => {
                 self.running.remove(&(process, owner.clone(), *number));
             }
             Fact::Stopped { owner, .. } | Fact::Finished(owner) => {
-                self.running.retain(|(_, of, _)| of != owner);
+                self.running.retain(|(_, of, _), _| of != owner);
+                self.waits.retain(|(of, _), _| *of != owner.workflow);
             }
-            Fact::Crashed { .. } => self.running.retain(|(of, ..)| *of != process),
-            Fact::Waits { workflow, what } => {
-                self.waits.insert(workflow.clone(), what.clone());
+            Fact::Crashed { .. } => self.running.retain(|(of, ..), _| *of != process),
+            Fact::Waits {
+                owner,
+                number,
+                what,
+            } => {
+                self.waits
+                    .insert((owner.workflow.clone(), *number), what.clone());
             }
-            Fact::Written { owner, .. } => {
-                self.waits.remove(&owner.workflow);
+            Fact::Written { owner, what, .. } => {
+                if let Some(number) = what.number() {
+                    self.waits.remove(&(owner.workflow.clone(), number));
+                }
             }
             _ => {}
         }
         self.bodies = self.running.len();
+    }
+
+    /// What a workflow's operations wait for, in the order of their numbers.
+    pub(super) fn waits_of(&self, workflow: &WorkflowId) -> Vec<&Awaits> {
+        let waits = self.waits.iter();
+        waits
+            .filter(|((of, _), _)| of == workflow)
+            .map(|(_, what)| what)
+            .collect()
+    }
+
+    /// The steps of a workflow whose bodies run now: their numbers and names.
+    pub(super) fn bodies_of(&self, workflow: &WorkflowId) -> Vec<(i32, &str)> {
+        let running = self.running.iter();
+        let of = running.filter(|((_, owner, _), _)| owner.workflow == *workflow);
+        of.map(|((.., number), name)| (*number, name.as_str()))
+            .collect()
+    }
+
+    /// Somebody asks for work of a queue.
+    pub(super) fn serves(&mut self, queue: &str) {
+        if !self.served.contains(queue) {
+            self.served.insert(queue.to_owned());
+        }
+    }
+
+    /// Whether anybody ever asked for work of a queue.
+    pub(super) fn is_served(&self, queue: &str) -> bool {
+        self.served.contains(queue)
     }
 
     /// Something is wrong.

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -14,11 +14,12 @@ use std::{
 
 use super::{
     choice::Chooser,
+    deadlock,
     fact::Fact,
     invariant::{Invariant, Violation},
     plan::Plan,
     record::Record,
-    world::{DATABASE, Main, World},
+    world::{DATABASE, Main, NEVER, World},
 };
 
 /// How long nothing but housekeeping may happen after the last fault, while somebody waits for a timer: longer than any that a scenario
@@ -34,11 +35,16 @@ const STUCK: Duration = Duration::from_secs(120);
 /// The most polls of a run.
 const POLLS: u64 = 1_000_000;
 
+/// The most polls of a user's test.
+const TEST_POLLS: u64 = 10 * POLLS;
+
 /// What is run: by each executor, again after each crash, and by a client that nothing happens to but its network.
 #[derive(Clone)]
 pub struct Scenario {
     executor: Main,
     client: Option<Main>,
+    /// The run ends with the client, and fails when nothing is to come.
+    is_test: bool,
 }
 
 /// What came of a run.
@@ -60,13 +66,32 @@ pub struct Outcome {
     pub landmarks: BTreeMap<&'static str, u64>,
     /// What happened, if it was asked for: one line for each thing that a person would tell.
     pub timeline: Vec<String>,
-    /// What user code did that no seed controls, in words.
-    pub unseen: Option<&'static str>,
     /// How everything stood at the end, if it did not end well.
     pub state: Vec<String>,
+    /// What ran beside the world, out of the seed's reach.
+    pub strays: Strays,
+}
+
+/// What ran beside a world: its order is not decided by the seed, and no crash ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// How many tasks of tokio's there were at once, at most: `tokio::spawn`.
+    pub tasks: usize,
+    /// How many threads tokio started: `spawn_blocking`.
+    pub threads: usize,
 }
 
 impl Scenario {
+    /// A client alone: a user's test. The run ends when it does, or as soon as nothing is ready and no timer is set.
+    pub(crate) fn test<Fut>(client: impl Fn(super::Seat) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut test = Self::new(|_| std::future::ready(())).client(client);
+        test.is_test = true;
+        test
+    }
+
     /// Executors that run this.
     pub fn new<Fut>(executor: impl Fn(super::Seat) -> Fut + Send + Sync + 'static) -> Self
     where
@@ -75,6 +100,7 @@ impl Scenario {
         Self {
             executor: Arc::new(move |seat| Box::pin(executor(seat))),
             client: None,
+            is_test: false,
         }
     }
 
@@ -82,6 +108,7 @@ impl Scenario {
         Self {
             executor,
             client: None,
+            is_test: false,
         }
     }
 
@@ -116,42 +143,54 @@ impl Scenario {
             world.add_process(format!("E{executor}"), Arc::clone(&self.executor), skew);
         }
         if let Some(client) = &self.client {
-            world.add_process("client".to_owned(), Arc::clone(client), 0);
+            let name = if self.is_test { "test" } else { "client" };
+            world.add_process(name.to_owned(), Arc::clone(client), 0);
         }
-        let calm = world.sleep(plan.faults);
-        let calmed = Arc::clone(&world);
-        world.spawn(DATABASE, "calm", async move {
-            calm.await;
-            let mut state = calmed.lock();
-            state.calm = true;
-            state.tell(DATABASE, Fact::Calm);
-        });
-        let threads = Arc::new(AtomicBool::new(false));
+        if self.is_test {
+            world.lock().calm = true;
+        } else {
+            let calm = world.sleep(plan.faults);
+            let calmed = Arc::clone(&world);
+            world.spawn(DATABASE, "calm", async move {
+                calm.await;
+                let mut state = calmed.lock();
+                state.calm = true;
+                state.tell(DATABASE, Fact::Calm);
+            });
+        }
+        let threads = Arc::new(AtomicUsize::new(0));
         let started = Arc::clone(&threads);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
-            .on_thread_start(move || started.store(true, Ordering::Relaxed))
+            .on_thread_start(move || {
+                started.fetch_add(1, Ordering::Relaxed);
+            })
             .build()
             .expect("a runtime without input and output needs nothing of the system");
         let drive = async {
-            let mut drive = Drive::new(Arc::clone(&world));
-            poll_fn(|cx| drive.poll(cx)).await;
+            let mut drive = Drive::new(Arc::clone(&world), self.is_test);
+            poll_fn(|cx| {
+                let polled = drive.poll(cx);
+                // A task that was spawned in this poll has not run yet.
+                drive.tasks = drive.tasks.max(runtime.metrics().num_alive_tasks());
+                polled
+            })
+            .await;
+            drive.tasks
         };
-        // The timeline says more, and what happens many thousand times is no news.
-        let silence = tracing::subscriber::NoSubscriber::new();
-        tracing::subscriber::with_default(silence, || runtime.block_on(drive));
+        let tasks = if self.is_test {
+            runtime.block_on(drive)
+        } else {
+            // The timeline says more, and what happens many thousand times is no news.
+            let silence = tracing::subscriber::NoSubscriber::new();
+            tracing::subscriber::with_default(silence, || runtime.block_on(drive))
+        };
         let mut outcome = conclude(&world, plan);
-        if runtime.metrics().num_alive_tasks() > 0 {
-            outcome.unseen = Some(
-                "a task of tokio::spawn outlived the run: it is outside the seed and survives crashes; spawn with Runtime::spawn, or make it a step",
-            );
-        }
-        if threads.load(Ordering::Relaxed) {
-            outcome.unseen = Some(
-                "spawn_blocking was used: its thread is outside the seed; in a simulation call what blocks directly",
-            );
-        }
+        outcome.strays = Strays {
+            tasks,
+            threads: threads.load(Ordering::Relaxed),
+        };
         world.clear();
         outcome
     }
@@ -170,13 +209,13 @@ fn conclude(world: &World, plan: Arc<Plan>) -> Outcome {
         lasted: now,
         landmarks: state.record.landmarks(),
         timeline: state.record.timeline(),
-        unseen: None,
         state: if violation.is_some() {
             describe(world)
         } else {
             Vec::new()
         },
         violation,
+        strays: Strays::default(),
     }
 }
 
@@ -214,12 +253,20 @@ struct Drive {
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Until when housekeeping was put off.
     skipping: Option<Duration>,
+    is_test: bool,
+    /// Since when, in a user's test.
+    skipping_since: Duration,
+    /// The most tasks of tokio's that there were.
+    tasks: usize,
 }
 
 impl Drive {
-    fn new(world: Arc<World>) -> Self {
+    fn new(world: Arc<World>, is_test: bool) -> Self {
         Self {
             world,
+            is_test,
+            skipping_since: Duration::ZERO,
+            tasks: 0,
             origin: tokio::time::Instant::now(),
             sleep: None,
             skipping: None,
@@ -231,6 +278,10 @@ impl Drive {
         world.ready.set_root(cx.waker());
         loop {
             let now = self.origin.elapsed();
+            if now >= NEVER {
+                self.fail("no_deadlock", self.deadlock());
+                return Poll::Ready(());
+            }
             world.set_now(now);
             self.stop_skipping(now);
             world.fire_timers();
@@ -242,11 +293,7 @@ impl Drive {
             if self.is_done() {
                 return Poll::Ready(());
             }
-            let Some(at) = self.next(now) else {
-                self.fail("no_deadlock", "nothing is ready and no timer is set");
-                return Poll::Ready(());
-            };
-            let at = self.origin + at;
+            let at = self.origin + self.next(now);
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
                     sleep.as_mut().reset(at);
@@ -260,12 +307,47 @@ impl Drive {
         }
     }
 
+    /// When something is to happen next in a user's test: whatever the world does not know of comes before what never does.
+    fn next_of_test(&mut self, now: Duration) -> Duration {
+        let mut state = self.world.lock();
+        let work = state.timers.next_work().unwrap_or(NEVER);
+        let Some(soon) = state.timers.next_housekeeping() else {
+            return work;
+        };
+        let due = self
+            .world
+            .memory
+            .next_due()
+            .map(|due| due.since(super::world::EPOCH));
+        // What is long due is not to come.
+        let due = due
+            .filter(|due| *due + QUIET > now)
+            .map_or(work, |due| due.min(work));
+        let quiet = now.saturating_sub(state.last_work) >= QUIET && state.in_flight == 0;
+        if soon < work && quiet && due > now + 2 * QUIET {
+            let until = if due == NEVER {
+                NEVER
+            } else {
+                due.saturating_sub(QUIET)
+            };
+            state.timers.skip(until - now);
+            state.last_work += until - now;
+            self.skipping = Some(until);
+            self.skipping_since = now;
+            return until;
+        }
+        work.min(soon)
+    }
+
     /// When something is to happen next.
-    fn next(&mut self, now: Duration) -> Option<Duration> {
+    fn next(&mut self, now: Duration) -> Duration {
+        if self.is_test {
+            return self.next_of_test(now);
+        }
         let mut state = self.world.lock();
         let (work, housekeeping) = (state.timers.next_work(), state.timers.next_housekeeping());
         let (Some(work), Some(soon)) = (work, housekeeping) else {
-            return work.or(housekeeping);
+            return work.or(housekeeping).unwrap_or(NEVER);
         };
         let due = self.world.memory.next_due();
         let due = due.map_or(work, |due| due.since(super::world::EPOCH).min(work));
@@ -277,17 +359,21 @@ impl Drive {
             state.last_work += until - now;
             state.tell(DATABASE, Fact::Skipped(until - now));
             self.skipping = Some(until);
-            return Some(until);
+            return until;
         }
-        Some(work.min(soon))
+        work.min(soon)
     }
 
     /// Takes back what was skipped too much: a timer of the user's, which the world does not know, came in between.
     fn stop_skipping(&mut self, now: Duration) {
-        if let Some(until) = self.skipping.take()
-            && now < until
-        {
-            let mut state = self.world.lock();
+        let Some(until) = self.skipping.take() else {
+            return;
+        };
+        let mut state = self.world.lock();
+        if self.is_test && now > self.skipping_since {
+            state.tell(DATABASE, Fact::Skipped(now - self.skipping_since));
+        }
+        if now < until {
             state.timers.unskip(until - now);
             state.last_work = state.last_work.saturating_sub(until - now);
         }
@@ -298,11 +384,12 @@ impl Drive {
         if state.record.violation.is_some() {
             return true;
         }
-        if state.polls < POLLS {
+        let most = if self.is_test { TEST_POLLS } else { POLLS };
+        if state.polls < most {
             return false;
         }
         drop(state);
-        self.fail("every_workflow_ends", format!("no end after {POLLS} polls"));
+        self.fail("every_workflow_ends", format!("no end after {most} polls"));
         true
     }
 
@@ -312,7 +399,10 @@ impl Drive {
         if state.record.violation.is_some() {
             return true;
         }
-        let processes = state.processes.iter().skip(1);
+        let mut processes = state.processes.iter().skip(1);
+        if self.is_test {
+            return processes.all(|process| process.done);
+        }
         let quiet = state.is_whole() && state.in_flight == 0;
         if quiet
             && processes.clone().all(|process| process.done)
@@ -327,18 +417,31 @@ impl Drive {
         if !stuck && !late {
             return false;
         }
-        let undone: Vec<_> = processes
-            .filter(|process| !process.done)
-            .map(|process| process.name.clone())
-            .collect();
         drop(state);
         let why = if stuck {
             "nothing happens any more"
         } else {
             "it takes too long"
         };
-        self.fail("every_workflow_ends", self.unended(why, &undone));
+        self.fail("every_workflow_ends", self.unended(why, &self.undone()));
         true
+    }
+
+    fn deadlock(&self) -> String {
+        let why = "nothing is ready and no timer is set";
+        if self.is_test {
+            let told = deadlock::told(&self.world).join("\n  ");
+            return format!("{why}\n  {told}");
+        }
+        self.unended(why, &self.undone())
+    }
+
+    /// The processes that have not done what they were started for.
+    fn undone(&self) -> Vec<String> {
+        let state = self.world.lock();
+        let processes = state.processes.iter().skip(1);
+        let undone = processes.filter(|process| !process.done);
+        undone.map(|process| process.name.clone()).collect()
     }
 
     fn unended(&self, why: &str, undone: &[String]) -> String {
@@ -346,8 +449,9 @@ impl Drive {
         let unended: Vec<_> = unended
             .iter()
             .map(|row| {
-                let waits = self.world.lock().record.waits.get(&row.id).cloned();
-                let waits = waits.map_or(String::new(), |what| format!(", waits for {what}"));
+                let state = self.world.lock();
+                let waits = state.record.waits_of(&row.id).into_iter();
+                let waits: String = waits.map(|what| format!(", waits for {what}")).collect();
                 format!("{} is {}{waits}", row.id, row.status)
             })
             .collect();

@@ -13,7 +13,10 @@ use durable_core::{
     time::Timestamp,
 };
 
-use super::{timers::TimerKey, world::World};
+use super::{
+    timers::TimerKey,
+    world::{NEVER, World},
+};
 
 /// Time, tasks, randomness and ids of one life of a process. Once that has ended it starts nothing.
 pub(super) struct SimRuntime {
@@ -97,6 +100,7 @@ pub(super) struct Sleep {
 impl Sleep {
     pub(super) fn new(world: Arc<World>, at: Duration, kind: Timer) -> Self {
         // Tokio's timers, beside which ours are fired, know no less.
+        let at = at.min(NEVER);
         let at = if at.subsec_nanos() % 1_000_000 == 0 {
             at
         } else {

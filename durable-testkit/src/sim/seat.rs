@@ -2,9 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use durable_core::{App, AppBuilder, Error, Event, ids::Owner, runtime::Runtime};
+use durable_core::{App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime};
 
-use super::{fact::Fact, network::SimDb, plan::Plan, runtime::SimRuntime, world::World};
+use super::{
+    fact::{Awaits, Fact},
+    network::SimDb,
+    plan::Plan,
+    runtime::SimRuntime,
+    world::World,
+};
 use crate::Memory;
 
 /// One life of a simulated process.
@@ -65,6 +71,30 @@ impl Seat {
             .observe(move |event| observe(&world, process, event))
     }
 
+    /// Gives an application this process's database and runtime, whatever it had.
+    pub(crate) fn equip(&self, builder: AppBuilder) -> AppBuilder {
+        builder.backend(self.db.clone()).runtime(self.runtime())
+    }
+
+    /// Kills this process, at once and for good.
+    pub(crate) fn crash_for_good(&self) {
+        self.world.crash_for_good(self.process);
+    }
+
+    /// Says what the client waits for, until this is dropped.
+    pub(crate) fn waits(&self, what: String) -> Waiting {
+        let mut state = self.world.lock();
+        let waits = &mut state.record.client_waits;
+        let key = waits.last_key_value().map_or(0, |(key, _)| key + 1);
+        waits.insert(key, what);
+        Waiting(Arc::clone(&self.world), key)
+    }
+
+    /// How long the world has lasted.
+    pub(crate) fn now(&self) -> Duration {
+        self.world.now()
+    }
+
     /// Launches an application, again and again while the database or an earlier life of this process is in the way.
     pub async fn launch(&self, application: &str, build: impl Fn(AppBuilder) -> AppBuilder) -> App {
         loop {
@@ -75,6 +105,13 @@ impl Seat {
             }
             self.sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// A process beside this one, for an application that this one launches and uses: it runs nothing by itself, and nothing happens to it
+    /// but its network.
+    pub fn beside(&self, name: &str) -> Self {
+        let (process, memory) = self.world.add_idle_process(name.to_owned());
+        Self::new(Arc::clone(&self.world), memory, process, 0)
     }
 
     /// Waits, by the world's clock.
@@ -105,6 +142,15 @@ impl Seat {
     /// The database, past the network: for looking at the end.
     pub fn memory(&self) -> &Memory {
         &self.world.memory
+    }
+}
+
+/// A wait of the client's own code.
+pub(crate) struct Waiting(Arc<World>, u64);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lock().record.client_waits.remove(&self.1);
     }
 }
 
@@ -191,6 +237,21 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
         } => Fact::Woke {
             owner: owner(workflow, execution),
             number,
+        },
+        Event::Waits {
+            workflow,
+            execution,
+            number,
+            awaited,
+        } => Fact::Waits {
+            owner: owner(workflow, execution),
+            number,
+            what: match awaited {
+                Awaited::Message(topic) => Awaits::Message(topic.to_owned()),
+                Awaited::Event(workflow, key) => Awaits::Event(workflow.clone(), key.to_owned()),
+                Awaited::End(workflow) => Awaits::End(workflow.clone()),
+                _ => return,
+            },
         },
         _ => return,
     };

@@ -49,6 +49,9 @@ const HOUSEKEEPING: &[&str] = &[
 /// Instant zero of every world, of the database's clock: the first second of 2026.
 pub(super) const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
+/// No timer that is set for this time of the world or a later one ever fires: a hundred years.
+pub(super) const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// A simulated world.
 pub(super) struct World {
     pub(super) memory: Memory,
@@ -166,6 +169,17 @@ impl World {
             state.processes.len() - 1
         };
         self.start(process);
+    }
+
+    /// Adds a process that only runs what others give it; and the database as it is connected to it.
+    pub(super) fn add_idle_process(&self, name: String) -> (usize, Memory) {
+        let db = self.memory.process();
+        let mut state = self.lock();
+        let mut process = Process::new(name, None, 0);
+        process.done = true;
+        process.db = Some(db.clone());
+        state.processes.push(process);
+        (state.processes.len() - 1, db)
     }
 
     /// Starts a process, for the first time or again.
@@ -561,7 +575,7 @@ fn drop_future(future: Option<BoxFuture<'static, ()>>) {
 }
 
 /// What a panic says, if it says it in words.
-pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned())

@@ -197,6 +197,9 @@ where
             name: call.name,
             attempt: self.attempt,
         });
+        if let Some(error) = execution.injected(call, self.attempt) {
+            return Ran::Failed(error);
+        }
         let _running = execution.interrupt.body();
         execution.swap_outbox_trouble(None);
         let body = InBody::new(execution, call.name, || self.plan.body.call(connection));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use durable_core::ids::WorkflowId;
 
 use super::Invariant;
-use crate::sim::fact::{Fact, Moment, Written};
+use crate::sim::fact::{Awaits, Fact, Moment, Written};
 
 /// How long a wake-up may take without faults: a poll interval of 5 s, and a network that takes as long both ways.
 const BOUND: Duration = Duration::from_secs(30);
@@ -34,12 +34,16 @@ impl Invariant for WakeUpsAreNotLost {
             ));
         }
         match moment.fact {
-            Fact::Waits { workflow, what } => {
-                self.waiting.insert(workflow.clone(), what.clone());
+            Fact::Waits {
+                owner,
+                what: Awaits::Message(topic),
+                ..
+            } => {
+                self.waiting.insert(owner.workflow.clone(), topic.clone());
             }
             Fact::Sent { to, topic, .. } => {
                 let awaited = self.waiting.get(to);
-                if awaited.is_some_and(|what| what.contains(&format!("{topic:?}"))) {
+                if awaited == Some(topic) {
                     self.due.entry(to.clone()).or_insert(moment.at + BOUND);
                 }
             }
@@ -81,8 +85,9 @@ mod tests {
 
     fn waits() -> Fact {
         Fact::Waits {
-            workflow: WorkflowId::from("a"),
-            what: "a message, topic \"t\"".to_owned(),
+            owner: owner("a", "1"),
+            number: 1,
+            what: Awaits::Message("t".to_owned()),
         }
     }
 

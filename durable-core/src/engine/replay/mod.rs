@@ -1,0 +1,287 @@
+//! Code held against a recorded history: every operation is answered by its record, and nothing new is done.
+//!
+//! An operation without a record waits for ever, before its body and before any write, so that what races with it is answered as it was.
+//! Recorded sleeps end in the order of their times, the next one when nothing else can go on. When nothing sleeps either, the
+//! history ends there. Not for direct use: `durable_testkit::replay` judges what comes out.
+
+mod launched;
+mod rehearsal;
+mod sealed;
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::{
+    future::{Either, select},
+    task::AtomicWaker,
+};
+
+use super::{
+    AppBuilder, Engine,
+    clock::DbClock,
+    execution::Execution,
+    interrupt::Interruption,
+    launch::assemble,
+    run::{Driven, call, failure, poll_once},
+    slot::ResultSlot,
+};
+use crate::{
+    Error,
+    db::{Joined, Retrying, StepRecord},
+    ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
+    payload::{Encoded, Outcome},
+    runtime::{BoxFuture, Timer},
+    state::WorkflowRow,
+};
+pub(crate) use rehearsal::Rehearsal;
+use sealed::Sealed;
+
+/// How long a replay waits for what is no durable operation.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Replays workflows of an application that is never launched.
+#[derive(Debug)]
+pub struct Replayer {
+    engine: Arc<Engine>,
+}
+
+/// A workflow as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Its row.
+    pub row: WorkflowRow,
+    /// Its arguments.
+    pub input: Option<Encoded>,
+    /// Its operations.
+    pub steps: Vec<StepRecord>,
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Where it ended.
+    pub end: End,
+    /// All calls that were made, in the order of their numbers.
+    pub calls: Vec<MadeCall>,
+    /// Messages, events and other values from outside that were not of the type asked for; the code got these errors.
+    pub unreadable: Vec<Error>,
+}
+
+/// A durable operation that the code has built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeCall {
+    /// Its number.
+    pub number: i32,
+    /// How many numbers it holds: a wait's second is that of its timeout.
+    pub count: i32,
+    /// Its name.
+    pub name: String,
+    /// Where the code builds it.
+    pub place: &'static Location<'static>,
+    /// Whether it was awaited and has looked for its record.
+    pub asked: bool,
+}
+
+/// Where a replay ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// The workflow is not registered.
+    NotRegistered,
+    /// Its arguments cannot be read; `outcome` is what a first execution would make of that.
+    Input {
+        /// Why not.
+        error: Error,
+        /// The failure with this error.
+        outcome: Outcome,
+    },
+    /// The code returned, or panicked; what would be recorded.
+    Returned(Outcome),
+    /// The code waits for these operations, and they have no record.
+    HistoryEnds(Vec<MadeCall>),
+    /// The execution was stopped: the code does not fit the history.
+    Stopped(Error),
+    /// The code waits for something that is no durable operation.
+    Stuck,
+}
+
+impl Replayer {
+    /// Takes what is registered, the codecs, the state and the runtime; the database and the observer of the builder are not used.
+    ///
+    /// Errors: `Invalid` for what was given to the builder.
+    pub fn new(mut builder: AppBuilder) -> Result<Self, Error> {
+        if let Some(error) = builder.failed.take() {
+            return Err(error);
+        }
+        Ok(Self::assembled(builder))
+    }
+
+    fn assembled(mut builder: AppBuilder) -> Self {
+        builder.observer = None;
+        let runtime = builder.runtime_or_tokio();
+        let db = Retrying::new(Arc::new(Sealed), Arc::clone(&runtime));
+        let clock = DbClock::unset(Arc::clone(&runtime));
+        let joined = Joined {
+            id: ExecutorId::from("replay"),
+            incarnation: 0,
+        };
+        Self {
+            engine: Arc::new(assemble(builder, db, runtime, clock, joined)),
+        }
+    }
+
+    /// Whether the workflow is registered.
+    pub fn knows(&self, key: &WorkflowKey) -> bool {
+        self.engine.registry.get(key).is_some()
+    }
+
+    /// Runs the code against the recording, to where the history ends.
+    pub async fn replay(&self, recording: &Recording) -> Replayed {
+        let execution = Arc::new(self.execution(recording));
+        let end = run(&execution, recording.input.as_ref()).await;
+        let rehearsal = execution.rehearsal.as_ref();
+        let (calls, unreadable) = rehearsal.map(Rehearsal::made).unwrap_or_default();
+        Replayed {
+            end,
+            calls,
+            unreadable,
+        }
+    }
+
+    /// Reads an outcome as the types of the workflow. Errors: it cannot be read, `NotRegistered`.
+    pub fn read_outcome(&self, key: &WorkflowKey, outcome: &Outcome) -> Result<(), Error> {
+        let registered = self.engine.registry.get(key);
+        let registered = registered.ok_or_else(|| Error::NotRegistered {
+            workflow: key.to_string(),
+        })?;
+        // Reading runs user code, which may panic.
+        let read = AssertUnwindSafe(|| registered.read(&self.engine.codecs, outcome));
+        catch_unwind(read).unwrap_or_else(|panic| {
+            Err(Error::WorkflowPanicked {
+                workflow: key.to_string(),
+                message: super::panic_message(panic.as_ref()),
+            })
+        })
+    }
+
+    /// The JSON text of a stored value; `what` names it in errors. Errors: `UnknownFormat`, `Decode`.
+    pub fn json(&self, what: &str, stored: &Encoded) -> Result<String, Error> {
+        let json = self.engine.codecs.open(&what, stored)?;
+        Ok(json.into_owned())
+    }
+
+    fn execution(&self, recording: &Recording) -> Execution {
+        let owner = Owner {
+            workflow: recording.row.id.clone(),
+            token: OwnerToken::from("replay"),
+        };
+        Execution::new(
+            Arc::clone(&self.engine),
+            owner,
+            &recording.row,
+            recording.steps.clone(),
+            Arc::new(ResultSlot::new()),
+        )
+        .rehearsed()
+    }
+}
+
+/// One replay from its call to its end.
+async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
+    let engine = &execution.engine;
+    let Some(registered) = engine.registry.get(&execution.key).cloned() else {
+        return End::NotRegistered;
+    };
+    let driven = match call(execution, &registered, input) {
+        Ok(Ok(future)) => {
+            let limit = engine.runtime.sleep(PATIENCE, Timer::Work);
+            match select(Box::pin(drive(execution, future)), limit).await {
+                Either::Left((Some(driven), _)) => driven,
+                Either::Left((None, _)) => {
+                    let rehearsal = execution.rehearsal.as_ref();
+                    return End::HistoryEnds(rehearsal.map(Rehearsal::missed).unwrap_or_default());
+                }
+                Either::Right(_) => return End::Stuck,
+            }
+        }
+        Ok(Err(error)) => {
+            let outcome = failure(execution, &error);
+            return End::Input { error, outcome };
+        }
+        Err(panic) => Driven::Panicked(panic),
+    };
+    match driven {
+        Driven::Returned(outcome) => End::Returned(outcome),
+        Driven::Panicked(message) => End::Returned(failure(
+            execution,
+            &Error::WorkflowPanicked {
+                workflow: execution.id().to_string(),
+                message,
+            },
+        )),
+        Driven::Interrupted(Interruption::Refused(error)) => End::Stopped(error),
+        Driven::Interrupted(reason) => End::Stopped(Error::Stopped {
+            workflow: execution.id().to_string(),
+            reason: reason.reason(),
+        }),
+    }
+}
+
+/// Polls the workflow until it ends, or until only operations without a record are left to wait for (`None`).
+async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut future = Some(future);
+    let mut quiet = false;
+    let driven = poll_fn(|outer| {
+        bell.outer.register(outer.waker());
+        loop {
+            bell.rung.store(false, Ordering::Release);
+            if let Poll::Ready(driven) =
+                poll_once(execution, &mut future, &mut Context::from_waker(&waker))
+            {
+                return Poll::Ready(Some(driven));
+            }
+            let rehearsal = execution.rehearsal.as_ref();
+            if bell.rung.load(Ordering::Acquire) || rehearsal.is_some_and(Rehearsal::advance) {
+                quiet = false;
+                continue;
+            }
+            let waits = rehearsal.is_some_and(|rehearsal| !rehearsal.missed().is_empty());
+            if waits && quiet {
+                return Poll::Ready(None);
+            }
+            if waits {
+                // Once more: what only gave way to others is polled again by then.
+                quiet = true;
+                outer.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+    })
+    .await;
+    // Dropping runs user code, which may panic.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future.take())));
+    driven
+}
+
+/// Tells whether a poll has woken its own task, and passes it on.
+#[derive(Default)]
+struct Bell {
+    rung: AtomicBool,
+    outer: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.outer.wake();
+    }
+}

@@ -1,0 +1,134 @@
+//! What an execution that must do nothing new keeps: the calls that were made, and a time that moves only when nothing else can.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::MadeCall;
+use crate::{Error, time::Timestamp};
+
+/// The state of one replay.
+#[derive(Debug, Default)]
+pub(crate) struct Rehearsal(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of their numbers.
+    calls: Vec<MadeCall>,
+    /// Numbers of operations that wait for ever, as they have no record.
+    missed: Vec<i32>,
+    unreadable: Vec<Error>,
+    /// What all sleeps that woke had in common.
+    now: Option<Timestamp>,
+    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    slept: u64,
+}
+
+impl Rehearsal {
+    /// Notes an operation that has got its numbers.
+    pub(crate) fn built(
+        &self,
+        number: i32,
+        count: i32,
+        name: &str,
+        place: &'static Location<'static>,
+    ) {
+        self.lock().calls.push(MadeCall {
+            number,
+            count,
+            name: name.to_owned(),
+            place,
+            asked: false,
+        });
+    }
+
+    /// Notes that an operation looks for its record; whether it may go on.
+    pub(crate) fn asks(&self, number: i32, recorded: bool) -> bool {
+        let mut state = self.lock();
+        let asking = state.calls.iter_mut().find(|call| call.number == number);
+        if let Some(call) = asking {
+            call.asked = true;
+        }
+        if !recorded {
+            state.missed.push(number);
+        }
+        recorded
+    }
+
+    /// Notes a value of somebody else that is not of the type asked for.
+    pub(crate) fn unreadable(&self, error: Error) {
+        self.lock().unreadable.push(error);
+    }
+
+    /// Waits until every sleep that ends before `wake` has ended.
+    pub(crate) fn sleep_until(&self, wake: Timestamp) -> impl Future<Output = ()> + Send + '_ {
+        let mut state = self.lock();
+        state.slept += 1;
+        Asleep {
+            rehearsal: self,
+            key: (wake, state.slept),
+        }
+    }
+
+    /// Moves time to the end of the sleep that ends first, and wakes it; whether anybody sleeps.
+    pub(super) fn advance(&self) -> bool {
+        let mut state = self.lock();
+        let Some(((wake, _), waker)) = state.sleepers.pop_first() else {
+            return false;
+        };
+        state.now = state.now.max(Some(wake));
+        drop(state);
+        waker.wake();
+        true
+    }
+
+    /// The operations without a record that the code waits for.
+    pub(super) fn missed(&self) -> Vec<MadeCall> {
+        let state = self.lock();
+        let missed = state.calls.iter();
+        missed
+            .filter(|call| state.missed.contains(&call.number))
+            .cloned()
+            .collect()
+    }
+
+    /// All calls that were made, and the values that could not be read.
+    pub(super) fn made(&self) -> (Vec<MadeCall>, Vec<Error>) {
+        let state = self.lock();
+        (state.calls.clone(), state.unreadable.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A sleep whose end is recorded.
+struct Asleep<'a> {
+    rehearsal: &'a Rehearsal,
+    key: (Timestamp, u64),
+}
+
+impl Future for Asleep<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.rehearsal.lock();
+        if state.now >= Some(self.key.0) {
+            return Poll::Ready(());
+        }
+        state.sleepers.insert(self.key, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.rehearsal.lock().sleepers.remove(&self.key);
+    }
+}
