@@ -1,5 +1,7 @@
 //! Who lives, and what the dead left.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use durable_core::{
     db::{
@@ -66,8 +68,11 @@ impl Executors for Memory {
             if !store.is_current(claimant) {
                 return Vec::new();
             }
+            // One that is asked for twice is another's the second time.
+            let mut asked = BTreeSet::new();
             adoptions
                 .iter()
+                .filter(|adoption| asked.insert(&adoption.workflow))
                 .filter_map(|adoption| {
                     let event = Event::Adopt {
                         claimant,
@@ -152,6 +157,18 @@ fn requeue(store: &mut Store, abandoned: &Abandoned, now: Timestamp) -> bool {
         }
     }
     requeued
+}
+
+impl Memory {
+    /// The number of each executor's present or last life.
+    #[cfg(feature = "model-check")]
+    pub(crate) fn lives(&self) -> std::collections::BTreeMap<ExecutorId, i64> {
+        self.commit(|store, _| {
+            let life =
+                |(id, executor): (&ExecutorId, &Executor)| (id.clone(), executor.incarnation);
+            store.executors.iter().map(life).collect()
+        })
+    }
 }
 
 impl Store {

@@ -114,6 +114,14 @@ impl Store {
         self.outcomes.get(id).or_else(in_row)
     }
 
+    /// One column names the format of input and outcome: what came last.
+    pub(super) fn set_format(&mut self, id: &WorkflowId, outcome: &Outcome) {
+        let (Outcome::Success(payload) | Outcome::Failure(payload)) = outcome;
+        if let (Some(stored), Some(format)) = (self.workflows.get_mut(id), &payload.format) {
+            stored.row.format = Some(format.clone());
+        }
+    }
+
     pub(super) fn step(&self, id: &WorkflowId, number: i32) -> Option<&StepRecord> {
         self.steps.get(id)?.get(&number)
     }
