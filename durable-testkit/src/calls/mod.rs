@@ -13,7 +13,7 @@ mod make;
 mod scene;
 
 pub(crate) use make::UNAVAILABLE;
-pub(crate) use scene::{KEY, Present, Scene, Side, TOPIC, WORKFLOWS, timeless};
+pub(crate) use scene::{KEY, Present, Scene, Side, TOPIC, WORKFLOWS};
 
 pub(crate) const VERSION: &str = "v1";
 pub(crate) const SHOP: &str = "shop";

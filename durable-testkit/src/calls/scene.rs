@@ -11,6 +11,7 @@ use durable_core::{
 };
 
 use super::{HELD, NOW};
+use crate::memory::timeless;
 
 /// The workflows that calls are about: most are about the first.
 pub(crate) const WORKFLOWS: [&str; 3] = ["w", "c", "d"];
@@ -131,19 +132,5 @@ pub(crate) trait Side: Send + Sync {
     /// What no call reads, in lines: the inputs, the mail and the published values of these workflows.
     async fn rest(&self, _ids: &[WorkflowId]) -> Vec<String> {
         Vec::new()
-    }
-}
-
-/// A row whose times tell only whether they are set.
-pub(crate) fn timeless(row: WorkflowRow) -> WorkflowRow {
-    let set = |at: Option<Timestamp>| at.map(|_| Timestamp::default());
-    WorkflowRow {
-        deadline: set(row.deadline),
-        delay_until: set(row.delay_until),
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-        started_at: set(row.started_at),
-        completed_at: set(row.completed_at),
-        ..row
     }
 }

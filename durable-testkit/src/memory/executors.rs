@@ -159,18 +159,6 @@ fn requeue(store: &mut Store, abandoned: &Abandoned, now: Timestamp) -> bool {
     requeued
 }
 
-impl Memory {
-    /// The number of each executor's present or last life.
-    #[cfg(feature = "model-check")]
-    pub(crate) fn lives(&self) -> std::collections::BTreeMap<ExecutorId, i64> {
-        self.commit(|store, _| {
-            let life =
-                |(id, executor): (&ExecutorId, &Executor)| (id.clone(), executor.incarnation);
-            store.executors.iter().map(life).collect()
-        })
-    }
-}
-
 impl Store {
     fn living(&self, id: &ExecutorId) -> Option<&Executor> {
         self.executors

@@ -14,7 +14,7 @@ use durable_core::{
 };
 
 /// All tables.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Store {
     pub(super) workflows: BTreeMap<WorkflowId, Stored>,
     /// Payload tables: no foreign keys, so an entry may outlive its workflow.
@@ -37,6 +37,7 @@ pub(super) struct Store {
 }
 
 /// A workflow's row, with the payload columns that older versions of the schema had in it.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) row: WorkflowRow,
     pub(super) input: Option<String>,
@@ -44,6 +45,7 @@ pub(super) struct Stored {
 }
 
 /// A message in a mailbox.
+#[derive(Clone)]
 pub(super) struct Mail {
     pub(super) id: String,
     pub(super) topic: String,
@@ -54,6 +56,7 @@ pub(super) struct Mail {
 }
 
 /// An executor id that was joined at least once.
+#[derive(Clone)]
 pub(super) struct Executor {
     pub(super) incarnation: i64,
     pub(super) application: String,

@@ -1,12 +1,12 @@
 //! Backends against the model: calls drawn at random from small alphabets, made on a backend and on [`Memory`](crate::Memory).
 //!
-//! [`sequences`]: one call after the other, each answer compared with the model's. The calls do not depend on the state, so a sequence
+//! [`bursts`]: several clients at the same time, whose answers must be the model's in some order. [`sequences`]: one call after the other, each answer compared with the model's. The calls do not depend on the state, so a sequence
 //! is a plain list, and what is left of it when it is made smaller is one too.
 //!
-//! - `alphabet`: which calls are drawn; `sequence`: a list of them on both databases
+//! - `alphabet`: which calls are drawn; `sequence`: a list of them on both databases; `concurrent`: bursts
 //! - here: what a backend hands over, and how much is played
 
-use std::{env, future::Future, sync::Arc, time::Duration};
+use std::{env, fmt::Write as _, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use durable_core::db::SystemDb;
@@ -20,8 +20,10 @@ use crate::{
 };
 
 mod alphabet;
+mod concurrent;
 mod sequence;
 
+pub use concurrent::bursts;
 pub use sequence::sequences;
 
 /// The environment variable that names another seed than the fixed one.
@@ -32,6 +34,7 @@ pub struct Subject {
     name: String,
     processes: Vec<Process>,
     clock: Option<ManualClock>,
+    passes_over: bool,
     /// Kept until the end: it is removed when this is dropped.
     _database: Option<Box<dyn TestDatabase>>,
 }
@@ -47,7 +50,16 @@ impl Subject {
             name: name.into(),
             processes: processes.into_iter().map(Process).collect(),
             clock,
+            passes_over: false,
             _database: None,
+        }
+    }
+
+    /// Says that claims and sweeps pass over what somebody else is just changing, and leave it to the next look.
+    pub fn passing_over(self) -> Self {
+        Self {
+            passes_over: true,
+            ..self
         }
     }
 
@@ -120,4 +132,16 @@ fn with_subject<T>(
     runtime.block_on(async move { drop(subject) });
     runtime.shutdown_timeout(Duration::from_secs(1));
     played
+}
+
+/// Without the fields that say nothing.
+fn brief(answer: &str) -> String {
+    let mut text = String::new();
+    for field in answer.split(", ") {
+        if !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)") {
+            let comma = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{comma}{field}");
+        }
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fmt::{self, Write as _},
+    fmt,
     future::Future,
     sync::{
         Arc,
@@ -18,7 +18,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
 };
 
-use super::{Cases, Process, Subject, alphabet, seed, with_subject};
+use super::{Cases, Process, Subject, alphabet, brief, seed, with_subject};
 use crate::{
     ManualClock, Memory,
     calls::{Call, Present, Scene, Side as _},
@@ -158,18 +158,6 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Without the fields that say nothing.
-fn brief(answer: &str) -> String {
-    let mut text = String::new();
-    for field in answer.split(", ") {
-        if !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)") {
-            let comma = if text.is_empty() { "" } else { ", " };
-            let _ = write!(text, "{comma}{field}");
-        }
-    }
-    text
-}
-
 fn letter(process: usize) -> char {
     if process == 0 { 'A' } else { 'B' }
 }
@@ -255,7 +243,7 @@ impl<'a> Play<'a> {
         let (model, backend) = (&self.model[process], &self.subject.processes[process]);
         let present = Present {
             tokens: tokens(model),
-            lives: model.lives(),
+            lives: model.lives().into_iter().collect(),
         };
         let backend = call.answer_now(backend, &self.scene, &present).await;
         let model = Process(Arc::new(model.clone()));
@@ -289,10 +277,10 @@ impl<'a> Play<'a> {
 
     /// Ends the lives that have begun.
     async fn end(&self) {
-        for id in self.model[0].lives().keys() {
+        for (id, _) in self.model[0].lives() {
             for process in &self.subject.processes {
                 // What does not answer now has been told already.
-                let _ = process.db().leave(id).await;
+                let _ = process.db().leave(&id).await;
             }
         }
     }

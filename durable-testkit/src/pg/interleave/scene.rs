@@ -2,7 +2,10 @@
 
 use durable_core::db::Waits;
 
-use crate::calls::{Scene, Side, WORKFLOWS, timeless};
+use crate::{
+    calls::{Scene, Side, WORKFLOWS},
+    memory::timeless,
+};
 
 /// The workflow that most calls are about.
 pub(super) const WORKFLOW: &str = WORKFLOWS[0];
