@@ -81,6 +81,21 @@ impl Call {
     pub(crate) fn is_look(self) -> bool {
         matches!(self, Self::Claim(..) | Self::Sweep(_))
     }
+
+    /// Whether it changes nothing.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::Workflow(_)
+                | Self::Histories
+                | Self::ClaimedBy(_)
+                | Self::Event(..)
+                | Self::Stranded(_)
+                | Self::Unrunnable(_)
+                | Self::Abandoned(..)
+                | Self::Poll(_)
+        )
+    }
 }
 
 /// Up to three of a kind: lists that can be written down as constants.

@@ -128,7 +128,11 @@ fn write_dump(store: &Store, times: bool, out: &mut String) -> std::fmt::Result 
     for (id, mailbox) in &store.mailboxes {
         for mail in mailbox {
             let (topic, payload) = (&mail.topic, &mail.payload);
-            let sent = times.then_some(mail.sent_at).unwrap_or_default();
+            let sent = if times {
+                mail.sent_at
+            } else {
+                Timestamp::default()
+            };
             let taken = mail.consumed_by;
             writeln!(
                 out,

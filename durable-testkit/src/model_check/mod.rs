@@ -6,7 +6,13 @@
 //! - `alphabet`: which calls are drawn; `sequence`: a list of them on both databases; `concurrent`: bursts
 //! - here: what a backend hands over, and how much is played
 
-use std::{env, fmt::Write as _, future::Future, sync::Arc, time::Duration};
+use std::{
+    env,
+    fmt::{self, Write as _},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use durable_core::db::SystemDb;
@@ -23,8 +29,8 @@ mod alphabet;
 mod concurrent;
 mod sequence;
 
-pub use concurrent::bursts;
-pub use sequence::sequences;
+pub use concurrent::{bursts, try_bursts};
+pub use sequence::{sequences, try_sequences};
 
 /// The environment variable that names another seed than the fixed one.
 const SEED: &str = "DURABLE_MODEL_SEED";
@@ -81,6 +87,20 @@ struct Process(Arc<dyn SystemDb>);
 impl Side for Process {
     fn db(&self) -> &dyn SystemDb {
         &*self.0
+    }
+}
+
+/// What a database does not do as the model does.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The number of the first case that showed it, from 1.
+    pub case: u32,
+    why: String,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in case {}, {}", self.case, self.why)
     }
 }
 

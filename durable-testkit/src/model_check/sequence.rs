@@ -18,7 +18,9 @@ use proptest::{
     test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
 };
 
-use super::{Cases, Process, Subject, alphabet, brief, seed, with_subject};
+use tokio::runtime::Runtime;
+
+use super::{Cases, Found, Process, Subject, alphabet, brief, seed, with_subject};
 use crate::{
     ManualClock, Memory,
     calls::{Call, Present, Scene, Side as _},
@@ -49,37 +51,42 @@ enum Step {
 /// what the last calls bring to light. Panics with the smallest sequence found whose answers differ.
 pub fn sequences(cases: Cases, open: impl Future<Output = Subject>) {
     with_subject(open, |runtime, subject| {
-        let cases = cases.now("random calls", &subject.name);
-        let began = Instant::now();
-        let mut runner = TestRunner::new(config(cases));
-        let (played, found) = (Cell::new(0), Cell::new(None));
-        let outcome = runner.run(&steps(), |steps| {
-            played.set(played.get() + 1);
-            let compared = runtime.block_on(compare(subject, &steps));
-            compared.map_err(|difference| {
-                found.set(found.get().or(Some(played.get())));
-                TestCaseError::fail(difference.to_string())
-            })
-        });
-        let (played, found) = (played.get(), found.get().unwrap_or_default());
-        let took = began.elapsed();
-        match outcome {
-            Ok(()) => println!(
-                "{}: {played} sequences of calls in {took:.1?}",
-                subject.name
-            ),
-            Err(TestError::Fail(why, steps)) => {
-                let smaller = runtime.block_on(smaller(subject, steps));
-                let why = smaller.map_or_else(|| why.to_string(), |smaller| smaller.to_string());
-                panic!(
-                    "{} and the model differ; sequence {found} did first, with seed {}:\n{why}",
-                    subject.name,
-                    seed()
-                )
-            }
-            Err(TestError::Abort(why)) => panic!("{}: {why}", subject.name),
+        let (cases, began) = (cases.now("random calls", &subject.name), Instant::now());
+        if let Err(found) = search(runtime, subject, cases) {
+            panic!("{}: {found}", subject.name);
         }
+        let took = began.elapsed();
+        println!("{}: {cases} sequences of calls in {took:.1?}", subject.name);
     });
+}
+
+/// The same with so many sequences: what was found, for a test that breaks a database on purpose.
+pub fn try_sequences(cases: u32, open: impl Future<Output = Subject>) -> Result<(), Found> {
+    with_subject(open, |runtime, subject| search(runtime, subject, cases))
+}
+
+fn search(runtime: &Runtime, subject: &Subject, cases: u32) -> Result<(), Found> {
+    let (played, first) = (Cell::new(0), Cell::new(None));
+    let outcome = TestRunner::new(config(cases)).run(&steps(), |steps| {
+        played.set(played.get() + 1);
+        let compared = runtime.block_on(compare(subject, &steps));
+        compared.map_err(|difference| {
+            first.set(first.get().or(Some(played.get())));
+            TestCaseError::fail(difference.to_string())
+        })
+    });
+    let why = match outcome {
+        Ok(()) => return Ok(()),
+        Err(TestError::Fail(why, steps)) => {
+            let smaller = runtime.block_on(smaller(subject, steps));
+            smaller.map_or_else(|| why.to_string(), |smaller| smaller.to_string())
+        }
+        Err(TestError::Abort(why)) => why.to_string(),
+    };
+    Err(Found {
+        case: first.get().unwrap_or_default(),
+        why: format!("not answered as by the model, with seed {}:\n{why}", seed()),
+    })
 }
 
 /// What is left when each step has been left out without which they still differ: proptest looks for those once, before it makes the
@@ -238,7 +245,7 @@ impl<'a> Play<'a> {
         process: usize,
         call: Call,
     ) -> Result<(), Difference> {
-        self.tick().await;
+        self.tick(call).await;
         let process = process % self.model.len();
         let (model, backend) = (&self.model[process], &self.subject.processes[process]);
         let present = Present {
@@ -248,7 +255,9 @@ impl<'a> Play<'a> {
         let backend = call.answer_now(backend, &self.scene, &present).await;
         let model = Process(Arc::new(model.clone()));
         let model = call.answer_now(&model, &self.scene, &present).await;
-        self.last = Instant::now();
+        if !call.only_reads() {
+            self.last = Instant::now();
+        }
         if model == backend {
             return Ok(());
         }
@@ -262,7 +271,10 @@ impl<'a> Play<'a> {
     }
 
     /// Has no two calls come in one instant: where several start workflows in one, a backend moves their times apart as it likes.
-    async fn tick(&self) {
+    async fn tick(&self, call: Call) {
+        if call.only_reads() {
+            return;
+        }
         if self.subject.clock.is_none() {
             tokio::time::sleep(TICK.saturating_sub(self.last.elapsed())).await;
         }

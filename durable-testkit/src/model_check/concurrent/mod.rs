@@ -23,9 +23,9 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{Config, RngSeed, TestRunner},
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Barrier};
 
-use super::{Cases, Process, Subject, brief, seed, with_subject};
+use super::{Cases, Found, Process, Subject, brief, seed, with_subject};
 use crate::{
     ManualClock, Memory,
     calls::{Call, Scene, UNAVAILABLE},
@@ -67,24 +67,35 @@ pub(super) struct Made {
 /// Plays bursts of calls on the database. Panics with the history of one for which the model has no order.
 pub fn bursts(cases: Cases, open: impl Future<Output = Subject>) {
     with_subject(open, |runtime, subject| {
-        let cases = cases.now("bursts of calls", &subject.name);
-        let began = Instant::now();
-        let mut calls = 0;
-        for number in 0..cases {
-            let seed = seed().wrapping_add(u64::from(number));
-            calls += burst(runtime, subject, seed).unwrap_or_else(|wrong| {
-                panic!(
-                    "{}: the answers of burst {number}, with seed {seed}, fit no order of its calls:\n{wrong}",
-                    subject.name
-                )
-            });
+        let (cases, began) = (cases.now("bursts of calls", &subject.name), Instant::now());
+        match search_all(runtime, subject, cases) {
+            Ok(calls) => {
+                let (name, took) = (&subject.name, began.elapsed());
+                println!("{name}: {cases} bursts of {calls} calls in {took:.1?}");
+            }
+            Err(found) => panic!("{}: {found}", subject.name),
         }
-        let took = began.elapsed();
-        println!(
-            "{}: {cases} bursts of {calls} calls in {took:.1?}",
-            subject.name
-        );
     });
+}
+
+/// The same with so many bursts: what was found, for a test that breaks a database on purpose.
+pub fn try_bursts(cases: u32, open: impl Future<Output = Subject>) -> Result<(), Found> {
+    with_subject(open, |runtime, subject| {
+        search_all(runtime, subject, cases).map(|_| ())
+    })
+}
+
+/// Plays so many bursts; how many calls they had.
+fn search_all(runtime: &Runtime, subject: &Subject, cases: u32) -> Result<usize, Found> {
+    let mut calls = 0;
+    for number in 0..cases {
+        let seed = seed().wrapping_add(u64::from(number));
+        calls += burst(runtime, subject, seed).map_err(|wrong| Found {
+            case: number + 1,
+            why: format!("the answers fit no order of these calls, with seed {seed}:\n{wrong}"),
+        })?;
+    }
+    Ok(calls)
 }
 
 /// Plays a burst; how many calls it had.
@@ -129,7 +140,7 @@ fn drawn(seed: u64) -> Vec<Vec<(Call, Fate)>> {
 
 async fn play(subject: &Subject, scene: &Scene, clients: Vec<Vec<(Call, Fate)>>) -> Vec<Made> {
     let clock = Arc::new(AtomicUsize::new(0));
-    let quiet = clients.len();
+    let (quiet, ready) = (clients.len(), Arc::new(Barrier::new(clients.len())));
     let tasks = clients.into_iter().enumerate().map(|(number, calls)| {
         let client = Client {
             number,
@@ -138,7 +149,11 @@ async fn play(subject: &Subject, scene: &Scene, clients: Vec<Vec<(Call, Fate)>>)
             scene: scene.clone(),
             clock: Arc::clone(&clock),
         };
-        tokio::spawn(client.make(calls))
+        let ready = Arc::clone(&ready);
+        tokio::spawn(async move {
+            ready.wait().await;
+            client.make(calls).await
+        })
     });
     let mut made = Vec::new();
     for task in tasks.collect::<Vec<_>>() {
@@ -172,6 +187,8 @@ impl Client {
     async fn make(self, calls: Vec<(Call, Fate)>) -> Vec<Made> {
         let mut made = Vec::new();
         for (call, fate) in calls {
+            // A database that answers at once would serve one client after the other.
+            tokio::task::yield_now().await;
             let began = self.clock.fetch_add(1, Ordering::SeqCst);
             let answer = self.answer(call, fate).await;
             let now = self.clock.fetch_add(1, Ordering::SeqCst);

@@ -113,17 +113,6 @@ fn may_change(call: Call, id: &str) -> bool {
         Call::Send(letter, by, _) => letter.to == id || by.of == id,
         Call::Cancel(ids) => ids.iter().any(|of| *of == id),
         Call::Adopt(_, held, _) | Call::Requeue(_, held) => held.iter().any(|by| by.of == id),
-        Call::Sweep(_) | Call::Claim(..) => true,
-        Call::Workflow(_)
-        | Call::Histories
-        | Call::ClaimedBy(_)
-        | Call::Event(..)
-        | Call::Register(..)
-        | Call::Stranded(_)
-        | Call::Unrunnable(_)
-        | Call::Join(..)
-        | Call::Leave(_)
-        | Call::Abandoned(..)
-        | Call::Poll(_) => false,
+        other => other.is_look(),
     }
 }
