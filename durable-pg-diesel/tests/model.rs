@@ -9,7 +9,7 @@ use durable_testkit::{
 #[test]
 fn calls_in_sequence_are_answered_as_by_the_model() {
     let cases = Cases {
-        quick: 150,
+        quick: 100,
         full: 1_500,
     };
     model_check::sequences(cases, subject());

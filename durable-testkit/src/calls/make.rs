@@ -349,6 +349,14 @@ fn said<T: Debug>(answer: Result<T>) -> String {
     }
 }
 
+/// An answer without the fields that say nothing, for a person to read.
+pub(crate) fn brief(answer: &str) -> String {
+    let fields = answer.split(", ");
+    let there =
+        fields.filter(|field| !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)"));
+    there.collect::<Vec<_>>().join(", ")
+}
+
 /// The answer that is none: the call may have happened.
 pub(crate) const UNAVAILABLE: &str = "error: unavailable";
 

@@ -12,7 +12,7 @@ use durable_core::{db::Timing, time::Timestamp};
 mod make;
 mod scene;
 
-pub(crate) use make::UNAVAILABLE;
+pub(crate) use make::{UNAVAILABLE, brief};
 pub(crate) use scene::{KEY, Present, Scene, Side, TOPIC, WORKFLOWS};
 
 pub(crate) const VERSION: &str = "v1";

@@ -1,18 +1,15 @@
 //! Backends against the model: calls drawn at random from small alphabets, made on a backend and on [`Memory`](crate::Memory).
 //!
-//! [`bursts`]: several clients at the same time, whose answers must be the model's in some order. [`sequences`]: one call after the other, each answer compared with the model's. The calls do not depend on the state, so a sequence
-//! is a plain list, and what is left of it when it is made smaller is one too.
+//! - [`sequences`]: one call after the other, each answer compared with the model's. Which calls are made does not depend on the state, so
+//!   a sequence is a plain list, and what is left of it when it is made smaller is one too
+//! - [`bursts`]: several clients at the same time, whose answers must be the model's in some order
+//!
+//! Each draws from a fixed seed; `DURABLE_MODEL_SEED` names another one.
 //!
 //! - `alphabet`: which calls are drawn; `sequence`: a list of them on both databases; `concurrent`: bursts
 //! - here: what a backend hands over, and how much is played
 
-use std::{
-    env,
-    fmt::{self, Write as _},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{env, fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use durable_core::db::SystemDb;
@@ -152,16 +149,4 @@ fn with_subject<T>(
     runtime.block_on(async move { drop(subject) });
     runtime.shutdown_timeout(Duration::from_secs(1));
     played
-}
-
-/// Without the fields that say nothing.
-fn brief(answer: &str) -> String {
-    let mut text = String::new();
-    for field in answer.split(", ") {
-        if !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)") {
-            let comma = if text.is_empty() { "" } else { ", " };
-            let _ = write!(text, "{comma}{field}");
-        }
-    }
-    text
 }

@@ -17,13 +17,12 @@ use proptest::{
     prop_oneof,
     test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
 };
-
 use tokio::runtime::Runtime;
 
-use super::{Cases, Found, Process, Subject, alphabet, brief, seed, with_subject};
+use super::{Cases, Found, Process, Subject, alphabet, seed, with_subject};
 use crate::{
     ManualClock, Memory,
-    calls::{Call, Present, Scene, Side as _},
+    calls::{Call, Present, Scene, Side as _, brief},
 };
 
 /// How many calls a sequence has at most.

@@ -25,10 +25,10 @@ use proptest::{
 };
 use tokio::{runtime::Runtime, sync::Barrier};
 
-use super::{Cases, Found, Process, Subject, brief, seed, with_subject};
+use super::{Cases, Found, Process, Subject, seed, with_subject};
 use crate::{
     ManualClock, Memory,
-    calls::{Call, Scene, UNAVAILABLE},
+    calls::{Call, Scene, UNAVAILABLE, brief},
     faults::{Fault, Faulty},
 };
 

@@ -22,7 +22,7 @@ use super::{
     words::{join, leave, start},
 };
 use crate::{
-    calls::{Call, Scene, here},
+    calls::{Call, Scene, brief, here},
     pg::{Bare, TestDb},
 };
 
@@ -567,14 +567,6 @@ fn report(pair: &Pair, wrong: &str, trace: &str, found: &Outcome, serials: &[Ser
         describe(&mut text, &format!("the model, {order}"), &serial.outcome);
     }
     text
-}
-
-/// Without what is not there.
-fn brief(line: &str) -> String {
-    let fields = line.split(", ");
-    let there =
-        fields.filter(|field| !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)"));
-    there.collect::<Vec<_>>().join(", ")
 }
 
 fn describe(text: &mut String, whose: &str, outcome: &Outcome) {
