@@ -6,16 +6,25 @@
 //! - [`dbos`]: the real package for Python, to compare with.
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
+//! - `model_check`, with the feature of that name: backends against the model, by calls drawn at random
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
 //! - [`testing`]: what `#[durable::test]` runs on
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
+#[cfg(any(feature = "pg", feature = "model-check"))]
+#[cfg_attr(
+    not(all(feature = "pg", feature = "model-check")),
+    allow(dead_code, reason = "each needs a part")
+)]
+mod calls;
 pub mod clock;
 pub mod conformance;
 pub mod dbos;
 pub mod effort;
 pub mod faults;
 pub mod memory;
+#[cfg(feature = "model-check")]
+pub mod model_check;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;
