@@ -6,7 +6,7 @@
 //! - [`dbos`]: the real package for Python, to compare with.
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
-//! - `pg`, with the feature of that name: Postgres databases for tests, one for each
+//! - `pg`, with the feature of that name: a Postgres server for tests, a database for each, and a proxy that makes trouble
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
 pub mod clock;

@@ -8,6 +8,7 @@ mod bench;
 mod capture;
 mod faults;
 mod load;
+mod network;
 #[path = "../kill/random.rs"]
 mod random;
 mod room;
