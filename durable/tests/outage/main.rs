@@ -9,6 +9,8 @@ mod capture;
 mod faults;
 mod load;
 mod network;
+// By the clock nothing is drawn here.
+#[allow(dead_code)]
 #[path = "../kill/random.rs"]
 mod random;
 mod room;
