@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use durable::db::{Hint, SystemDb as _};
 use durable_pg::{Driver, PgSystemDb};
-use durable_testkit::pg::{Proxy, local::Server, proxy::Lost};
+use durable_testkit::pg::{Bare, Proxy, local::Server, proxy::Lost};
+use futures_util::{StreamExt as _, stream::BoxStream};
+use tokio::time::timeout;
 
 use crate::{
-    bench::{is_whole, proxied},
+    bench::{admin, is_whole, proxied},
     faults::{BETWEEN, until_ready_is},
     load::Load,
     on_both_drivers,
@@ -15,6 +18,9 @@ use crate::{
 /// How long a statement may run here, and how much later an answer is given up, as `PgOptions::statement_timeout` says.
 const STATEMENT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(15);
+
+/// How long a notification may take that proves that a listener hears.
+const PROOF: Duration = Duration::from_secs(5);
 
 /// How long it may take from there until a workflow ends: connections are made, and what waits is tried again.
 const AFTERWARDS: Duration = Duration::from_secs(4);
@@ -111,6 +117,36 @@ async fn a_network_that_swallows_everything_for_a_while<D: Driver>() {
     is_whole::<D>(&server.url(), workflows).await;
 }
 
+/// What other processes tell is heard again.
+async fn a_listener_to_which_nothing_comes<D: Driver>() {
+    let (server, proxy) = proxied::<D>().await;
+    let db = PgSystemDb::<D>::connect(proxy.url()).await;
+    let mut hints = db.as_ref().expect("it opens").hints();
+    let mut other = admin::<D>(&server.url()).await;
+    until_heard(&mut hints, &mut other).await;
+    proxy.swallow();
+    let begun = Instant::now();
+    until_heard(&mut hints, &mut other).await;
+    let took = begun.elapsed();
+    println!("{}: hints are heard again after {took:?}", D::NAME);
+    assert!(took < GRACE + PROOF + AFTERWARDS, "{took:?}");
+}
+
+async fn until_heard<D: Driver>(hints: &mut BoxStream<'static, Hint>, other: &mut Bare<D>) {
+    let begun = Instant::now();
+    loop {
+        other.batch("NOTIFY durable_hints, 'q:work'").await;
+        let heard = async { while hints.next().await != Some(Hint::Queue("work".to_owned())) {} };
+        if timeout(Duration::from_millis(200), heard).await.is_ok() {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "nothing is heard"
+        );
+    }
+}
+
 async fn until_health_says(load: &Load, words: &str) {
     let begun = Instant::now();
     while !format!("{:?}", load.app().health()).contains(words) {
@@ -136,4 +172,5 @@ on_both_drivers!(
     bytes_that_are_late,
     connections_on_which_nothing_comes_back,
     a_network_that_swallows_everything_for_a_while,
+    a_listener_to_which_nothing_comes,
 );
