@@ -23,8 +23,8 @@ use crate::{
 /// How many faults come in a run.
 const FAULTS: u64 = 16;
 
-/// The seed of the quick run, and those of the full one, if none is given.
-const QUICK: RangeInclusive<u64> = 6..=6;
+/// The seed of the quick run, in which each kind comes, and those of the full one, if none is given.
+const QUICK: RangeInclusive<u64> = 518..=518;
 const FULL: RangeInclusive<u64> = 1..=20;
 
 const KINDS: [&str; 13] = [
