@@ -33,7 +33,7 @@ const DEFAULT_IMAGE: &str = "postgres:17-alpine";
 /// The server of this program's tests: as `PgServer::shared`, and in a container where that would have none.
 ///
 /// One container serves all tests of a program. It takes a few seconds to start, once its image is there: [`IMAGE`] names another one than
-/// `postgres:17-alpine`. It publishes a port of 127.0.0.1, or listens there itself where the engine has no network of its own, and asks for
+/// `postgres:17-alpine`. It publishes a port, or listens on 127.0.0.1 itself where the engine has no network of its own, and asks for
 /// a password. When the program ends it is removed by the engine's command line, if there is one, and otherwise by the next
 /// program; `TESTCONTAINERS_COMMAND=keep` keeps it.
 ///
