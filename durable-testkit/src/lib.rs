@@ -7,7 +7,9 @@
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `model_check`, with the feature of that name: backends against the model, by calls drawn at random
-//! - `pg`, with the feature of that name: Postgres databases for tests, one for each
+//! - `pg`, with the feature of that name: a Postgres server for tests, a database for each, and a proxy that makes trouble
+//! - [`replay`]: histories of production against the code of today
+//! - [`sim`]: the engine and users' workflows in a simulated world
 //! - [`testing`]: what `#[durable::test]` runs on
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
