@@ -7,6 +7,7 @@
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
+//! - [`replay`]: whether the code of today still fits the histories of yesterday.
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod memory;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;
+pub mod replay;
 pub mod sim;
 
 pub use clock::ManualClock;
