@@ -239,7 +239,7 @@ async fn a_changed_type_cannot_be_decoded() {
     );
 }
 
-checkout!(other_input, String, String, |ctx, order| { Ok(order) });
+checkout!(other_input, String, String, |_ctx, order| { Ok(order) });
 
 #[tokio::test]
 async fn a_changed_input_cannot_be_decoded() {

@@ -111,7 +111,7 @@ async fn a_message_that_the_code_cannot_read_any_more_is_told() {
     );
 }
 
-#[durable::workflow(name = "sleeper", allow(race))]
+#[durable::workflow(name = "sleeper", allow(sleep))]
 async fn wakeful(_ctx: Ctx) -> Result<(), Error> {
     tokio::time::sleep(LONG).await;
     Ok(())
