@@ -30,6 +30,7 @@ pub mod model_check;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;
+pub mod replay;
 pub mod sim;
 pub mod testing;
 

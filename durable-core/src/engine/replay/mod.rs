@@ -71,8 +71,11 @@ pub struct Replayed {
     pub end: End,
     /// All calls that were made, in the order of their numbers.
     pub calls: Vec<MadeCall>,
-    /// Messages, events and other values from outside that were not of the type asked for; the code got these errors.
-    pub unreadable: Vec<Error>,
+    /// The number of the operation at which the execution was stopped, if it was and that is known.
+    pub stopped_at: Option<i32>,
+    /// Messages, events and other values from outside that were not of the type asked for: the operation that read one, and the error that
+    /// the code got.
+    pub unreadable: Vec<(Option<i32>, Error)>,
 }
 
 /// A durable operation that the code has built.
@@ -102,8 +105,15 @@ pub enum End {
         /// The failure with this error.
         outcome: Outcome,
     },
-    /// The code returned, or panicked; what would be recorded.
+    /// The code returned; what would be recorded.
     Returned(Outcome),
+    /// The code panicked.
+    Panicked {
+        /// What it panicked with.
+        message: String,
+        /// What would be recorded.
+        outcome: Outcome,
+    },
     /// The code waits for these operations, and they have no record.
     HistoryEnds(Vec<MadeCall>),
     /// The execution was stopped: the code does not fit the history.
@@ -146,13 +156,8 @@ impl Replayer {
     pub async fn replay(&self, recording: &Recording) -> Replayed {
         let execution = Arc::new(self.execution(recording));
         let end = run(&execution, recording.input.as_ref()).await;
-        let rehearsal = execution.rehearsal.as_ref();
-        let (calls, unreadable) = rehearsal.map(Rehearsal::made).unwrap_or_default();
-        Replayed {
-            end,
-            calls,
-            unreadable,
-        }
+        let none = Rehearsal::default();
+        execution.rehearsal.as_ref().unwrap_or(&none).ended(end)
     }
 
     /// Reads an outcome as the types of the workflow. Errors: it cannot be read, `NotRegistered`.
@@ -219,13 +224,14 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
     };
     match driven {
         Driven::Returned(outcome) => End::Returned(outcome),
-        Driven::Panicked(message) => End::Returned(failure(
-            execution,
-            &Error::WorkflowPanicked {
+        Driven::Panicked(message) => {
+            let error = Error::WorkflowPanicked {
                 workflow: execution.id().to_string(),
-                message,
-            },
-        )),
+                message: message.clone(),
+            };
+            let outcome = failure(execution, &error);
+            End::Panicked { message, outcome }
+        }
         Driven::Interrupted(Interruption::Refused(error)) => End::Stopped(error),
         Driven::Interrupted(reason) => End::Stopped(Error::Stopped {
             workflow: execution.id().to_string(),
