@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use durable_core::{
     db::{
-        ChildInserted, Hint, Inserted, NewWorkflow, Result, Resumed, StepStamp, Workflows, Write,
+        ChildInserted, Claimed, Hint, Inserted, Listed, NewWorkflow, Result, Resumed, StepStamp,
+        Workflows, Write,
     },
     ids::{Owner, WorkflowId},
     payload::Outcome,
@@ -84,7 +85,38 @@ impl<D: Driver> Workflows for PgSystemDb<D> {
             })
             .await
     }
+
+    async fn list(
+        &self,
+        application: &str,
+        after: Option<&WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>> {
+        const DOING: &str = "list workflows";
+        let after = after.map_or("", WorkflowId::as_str);
+        let page = params![application, after, rows::limit(limit)];
+        let found = self.core().ask(DOING, LIST, page).await?;
+        let listed = found.into_iter().map(|mut row| {
+            let Claimed { row, input } = rows::claimed(&mut row)?;
+            Ok(Listed { row, input })
+        });
+        let listed: Result<Vec<_>, Failure> = listed.collect();
+        listed.map_err(|failure| failure.into_error(DOING))
+    }
 }
+
+/// By the primary key, in the database's own order of texts.
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    row_columns!(),
+    ",
+        COALESCE((SELECT i.inputs FROM dbos.workflow_input AS i WHERE i.workflow_uuid = s.workflow_uuid), s.inputs)
+    FROM dbos.workflow_status AS s
+    WHERE s.workflow_uuid > $2
+      AND (s.application_name = $1 OR s.application_name IS NULL)
+    ORDER BY s.workflow_uuid
+    LIMIT $3::bigint"
+);
 
 /// By the primary key.
 pub(crate) const ROW: &str = concat!(

@@ -47,6 +47,7 @@ async fn statements_ride_on_the_indexes_named_beside_them() {
         (executors::EXECUTORS, "idx_workflow_status_pending"),
         (executors::LEFT, "idx_workflow_status_pending"),
         (executors::ADOPTABLE, "sqlite_autoindex_workflow_status_1"),
+        (workflows::LIST, "sqlite_autoindex_workflow_status_1"),
         (queues::CLAIMED_BY, "idx_workflow_status_pending"),
         (queues::NEWEST, "idx_application_versions_owner_timestamp"),
         (

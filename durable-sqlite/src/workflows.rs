@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use durable_core::{
     db::{
-        ChildInserted, Hint, Inserted, NewWorkflow, Result, Resumed, StepStamp, SystemDb as _,
-        Workflows, Write,
+        ChildInserted, Claimed, Hint, Inserted, Listed, NewWorkflow, Result, Resumed, StepStamp,
+        SystemDb as _, Workflows, Write,
     },
     ids::{ExecutorId, Format, Owner, WorkflowId},
     payload::Outcome,
@@ -103,6 +103,59 @@ impl Workflows for Sqlite {
         })
         .await
     }
+
+    async fn list(
+        &self,
+        application: &str,
+        after: Option<&WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>> {
+        let args = (application.to_owned(), after.cloned(), limit);
+        self.read(
+            "list workflows",
+            args,
+            |conn, (application, after, limit)| {
+                Box::pin(list(conn, application, after.as_ref(), *limit))
+            },
+        )
+        .await
+    }
+}
+
+/// By the primary key.
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    row_columns!(),
+    ",
+        COALESCE(i.inputs, s.inputs) AS input
+    FROM workflow_status AS s
+    LEFT JOIN workflow_input AS i ON i.workflow_uuid = s.workflow_uuid
+    WHERE s.workflow_uuid > ?2
+      AND (s.application_name = ?1 OR s.application_name IS NULL)
+    ORDER BY s.workflow_uuid
+    LIMIT ?3 OFFSET ?4"
+);
+
+async fn list(
+    conn: &mut SqliteConnection,
+    application: &str,
+    after: Option<&WorkflowId>,
+    limit: usize,
+) -> Result<Vec<Listed>, Failure> {
+    let after = after.map_or("", WorkflowId::as_str);
+    let unreadable = "a workflow cannot be read; it is not listed";
+    let page = |limit, seen| {
+        sqlx::query(LIST)
+            .bind(application)
+            .bind(after)
+            .bind(limit)
+            .bind(seen)
+    };
+    let read = |row: &_| {
+        let Claimed { row, input } = rows::claimed(row)?;
+        Ok(Listed { row, input })
+    };
+    readable::page(conn, limit, unreadable, page, read).await
 }
 
 /// By the primary key.

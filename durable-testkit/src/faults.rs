@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, DbError, Events,
-        Executors, Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues,
+        Executors, Hint, History, Inserted, Joined, Listed, Message, Messages, NewWorkflow, Queues,
         Received, Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb,
         Unrunnable, VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
     },
@@ -147,6 +147,7 @@ faulty!(Workflows {
     fn cancel(ids: &[WorkflowId]) -> Vec<WorkflowId>;
     fn resume(id: &WorkflowId, queue: Option<&str>) -> Resumed;
     fn expire_deadlines(application: &str, limit: usize) -> Vec<WorkflowId>;
+    fn list(application: &str, after: Option<&WorkflowId>, limit: usize) -> Vec<Listed>;
 });
 
 faulty!(Steps {

@@ -7,8 +7,9 @@
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
 //! - `pg`, with the feature of that name: Postgres databases for tests, one for each
-//! - [`testing`]: what `#[durable::test]` runs on
+//! - [`replay`]: whether the code of today still fits the histories of yesterday.
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
+//! - [`testing`]: what `#[durable::test]` runs on: tests of workflows in virtual time.
 
 pub mod clock;
 pub mod conformance;
@@ -19,6 +20,7 @@ pub mod memory;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;
+pub mod replay;
 pub mod sim;
 pub mod testing;
 

@@ -34,7 +34,8 @@ pub use steps::{History, Recorded, StepRecord, StepResult, StepStamp, Steps};
 pub use versions::{Unrunnable, VersionCount, Versions};
 pub use waits::{Hint, Waits, Wakes};
 pub use workflows::{
-    ChildInserted, Existing, Inserted, NewWorkflow, Placement, Resumed, Timing, Workflows, Write,
+    ChildInserted, Existing, Inserted, Listed, NewWorkflow, Placement, Resumed, Timing, Workflows,
+    Write,
 };
 
 /// A database that holds the DBOS system tables, as the engine sees it.

@@ -7,9 +7,9 @@ use futures_util::stream::BoxStream;
 
 use super::{
     Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events, Executors,
-    Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received, Recorded,
-    Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, Unrunnable, VersionCount,
-    Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+    Hint, History, Inserted, Joined, Listed, Message, Messages, NewWorkflow, Queues, Received,
+    Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, Unrunnable,
+    VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
     outage::{Kind, Once, Outage},
 };
 use crate::{
@@ -146,6 +146,16 @@ impl Workflows for Retrying {
 
     async fn expire_deadlines(&self, application: &str, limit: usize) -> Result<Vec<WorkflowId>> {
         self.change(|| self.inner.expire_deadlines(application, limit))
+            .await
+    }
+
+    async fn list(
+        &self,
+        application: &str,
+        after: Option<&WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>> {
+        self.ask(|| self.inner.list(application, after, limit))
             .await
     }
 }

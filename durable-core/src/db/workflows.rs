@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Lost, Result, StepStamp};
+use super::{DbError, Lost, Result, StepStamp};
 use crate::{
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId, WorkflowKey},
     payload::{Encoded, Outcome},
@@ -50,6 +50,31 @@ pub trait Workflows: Send + Sync {
     /// Cancels at most `limit` unended workflows of the application (or of none) whose deadline has come, the earliest deadline
     /// first, and returns them. Asking again is safe.
     async fn expire_deadlines(&self, application: &str, limit: usize) -> Result<Vec<WorkflowId>>;
+
+    /// The workflows of the application (or of none) with their inputs, at most `limit`, in an order of their ids that stays the same: those
+    /// after `after`, or the first. For exports; asking again is safe.
+    ///
+    /// Fewer than `limit` mean that there are no more. Errors: `Refused` by a layer or a backend that does not list.
+    async fn list(
+        &self,
+        application: &str,
+        after: Option<&WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>> {
+        let _ = (application, after, limit);
+        Err(DbError::Refused(
+            "this database lists no workflows: its `Workflows::list` is not written".to_owned(),
+        ))
+    }
+}
+
+/// A workflow as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its row.
+    pub row: WorkflowRow,
+    /// Its encoded arguments; `None` if it has none stored.
+    pub input: Option<Encoded>,
 }
 
 /// A workflow to insert.

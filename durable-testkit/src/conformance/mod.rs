@@ -92,6 +92,7 @@ mod executors;
 mod fencing;
 mod hints;
 mod legacy;
+mod listing;
 mod messages;
 mod races;
 mod receiving;
@@ -119,6 +120,7 @@ pub fn cases() -> Vec<Case> {
         events::CASES,
         waits::CASES,
         legacy::CASES,
+        listing::CASES,
         executors::CASES,
         abandoned::CASES,
         adoption::CASES,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use durable_core::{
     db::{
-        ChildInserted, DbError, Existing, Hint, Inserted, NewWorkflow, Placement, Recorded, Result,
-        Resumed, StepResult, StepStamp, Workflows, Write,
+        ChildInserted, DbError, Existing, Hint, Inserted, Listed, NewWorkflow, Placement, Recorded,
+        Result, Resumed, StepResult, StepStamp, Workflows, Write,
     },
     ids::{Owner, WorkflowId},
     payload::Outcome,
@@ -93,6 +93,26 @@ impl Workflows for Memory {
             let mut expired: Vec<_> = due.into_iter().map(|(_, id)| id).collect();
             expired.retain(|id| end(store, id, &Event::DeadlineCheck, now));
             expired
+        }))
+    }
+
+    async fn list(
+        &self,
+        application: &str,
+        after: Option<&WorkflowId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>> {
+        Ok(self.commit(|store, _| {
+            let ours = store
+                .rows()
+                .filter(|row| row.application.as_deref().is_none_or(|a| a == application))
+                .filter(|row| after.is_none_or(|after| row.id > *after));
+            ours.take(limit)
+                .map(|row| Listed {
+                    input: store.input(&row.id),
+                    row: row.clone(),
+                })
+                .collect()
         }))
     }
 }

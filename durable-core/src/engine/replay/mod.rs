@@ -102,8 +102,15 @@ pub enum End {
         /// The failure with this error.
         outcome: Outcome,
     },
-    /// The code returned, or panicked; what would be recorded.
+    /// The code returned; what would be recorded.
     Returned(Outcome),
+    /// The code panicked.
+    Panicked {
+        /// What it panicked with.
+        message: String,
+        /// What would be recorded.
+        outcome: Outcome,
+    },
     /// The code waits for these operations, and they have no record.
     HistoryEnds(Vec<MadeCall>),
     /// The execution was stopped: the code does not fit the history.
@@ -219,13 +226,14 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
     };
     match driven {
         Driven::Returned(outcome) => End::Returned(outcome),
-        Driven::Panicked(message) => End::Returned(failure(
-            execution,
-            &Error::WorkflowPanicked {
+        Driven::Panicked(message) => {
+            let error = Error::WorkflowPanicked {
                 workflow: execution.id().to_string(),
-                message,
-            },
-        )),
+                message: message.clone(),
+            };
+            let outcome = failure(execution, &error);
+            End::Panicked { message, outcome }
+        }
         Driven::Interrupted(Interruption::Refused(error)) => End::Stopped(error),
         Driven::Interrupted(reason) => End::Stopped(Error::Stopped {
             workflow: execution.id().to_string(),

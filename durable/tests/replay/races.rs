@@ -1,0 +1,129 @@
+//! Joins and races: answered as they were.
+
+use durable::{AppBuilder, Error, prelude::*};
+use futures_util::future::{Either, select};
+
+use crate::{Bodies, Then, has, verify};
+
+#[durable::workflow]
+async fn joined(ctx: Ctx) -> Result<(u64, u64), Error> {
+    let slow = ctx.step("slow", async || {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, Error>(1)
+    });
+    let quick = ctx.step("quick", async || Ok::<_, Error>(2));
+    let (slow, quick) = tokio::join!(slow, quick);
+    Ok((slow?, quick?))
+}
+
+/// The sleep wins: the step loses, and is not recorded.
+#[durable::workflow(allow(race))]
+async fn timed_out(ctx: Ctx) -> Result<String, Error> {
+    let never = ctx.step("never", async || {
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(())
+    });
+    let sleep = ctx.sleep(Duration::from_millis(10));
+    let winner = match select(never, sleep).await {
+        Either::Left(_) => "the step",
+        Either::Right(_) => "the sleep",
+    };
+    let bodies = ctx.state::<Bodies>()?;
+    ctx.step(winner, || async {
+        bodies.ran();
+        Ok::<_, Error>(())
+    })
+    .await?;
+    Ok(winner.to_owned())
+}
+
+/// The step wins, and the sleep that lost is long over when this is replayed.
+#[durable::workflow(allow(race))]
+async fn in_time(ctx: Ctx) -> Result<String, Error> {
+    let sleep = ctx.sleep(Duration::from_millis(400));
+    let quick = ctx.step("quick", async || {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok::<_, Error>(())
+    });
+    let winner = match select(sleep, quick).await {
+        Either::Left(_) => "the sleep",
+        Either::Right(_) => "the step",
+    };
+    ctx.step(winner, async || Ok::<_, Error>(())).await?;
+    Ok(winner.to_owned())
+}
+
+/// Of two sleeps the shorter wins, wherever it stands.
+#[durable::workflow(allow(race))]
+async fn sooner(ctx: Ctx) -> Result<String, Error> {
+    let long = ctx.sleep(Duration::from_millis(300));
+    let short = ctx.sleep(Duration::from_millis(10));
+    let winner = match select(long, short).await {
+        Either::Left(_) => "long",
+        Either::Right(_) => "short",
+    };
+    ctx.step(winner, async || Ok::<_, Error>(())).await?;
+    Ok(winner.to_owned())
+}
+
+fn register(builder: AppBuilder) -> AppBuilder {
+    builder
+        .workflow(joined)
+        .workflow(timed_out)
+        .workflow(in_time)
+        .workflow(sooner)
+}
+
+#[tokio::test]
+async fn races_are_answered_as_they_were() {
+    let then = Then::in_memory(register).await;
+    then.app.start(joined, ()).await.unwrap().result().await.unwrap();
+    for (workflow, winner) in [
+        (then.app.start(timed_out, ()).await.unwrap().result().await, "the sleep"),
+        (then.app.start(in_time, ()).await.unwrap().result().await, "the step"),
+        (then.app.start(sooner, ()).await.unwrap().result().await, "short"),
+    ] {
+        assert_eq!(workflow.unwrap(), winner);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let report = verify(&then.histories().await, register).await;
+    report.assert_safe();
+    assert_eq!(report.total().safe, 4);
+}
+
+#[durable::workflow]
+async fn half(ctx: Ctx) -> Result<(), Error> {
+    let never = ctx.step("never", async || {
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(())
+    });
+    let quick = ctx.step("quick", async || Ok::<_, Error>(()));
+    let (never, quick) = tokio::join!(never, quick);
+    never.and(quick)
+}
+
+#[tokio::test]
+async fn a_join_of_which_one_part_is_recorded_is_safe_so_far() {
+    let then = Then::in_memory(|b| b.workflow(half)).await;
+    then.app.start(half, ()).id("a").await.unwrap();
+    then.recorded("a", 1).await;
+    let histories = then.histories().await;
+    let report = verify(&histories, |b| b.workflow(half)).await;
+    report.assert_safe();
+    assert_eq!(report.total().safe_so_far, 1);
+    let report = verify(&histories, |b| b.workflow(in_turn)).await;
+    has(
+        &report,
+        &[
+            "differs at operation 1",
+            r#"no operation of this number, and "quick" as operation 2 after it"#,
+            r#"calls "never""#,
+        ],
+    );
+}
+
+#[durable::workflow(name = "half")]
+async fn in_turn(ctx: Ctx) -> Result<(), Error> {
+    ctx.step("never", async || Ok::<_, Error>(())).await?;
+    ctx.step("quick", async || Ok::<_, Error>(())).await
+}
