@@ -12,6 +12,7 @@
 //! - [`sim`]: the engine and users' workflows in a simulated world
 //! - [`testing`]: what `#[durable::test]` runs on
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
+//! - [`testing`]: what `#[durable::test]` runs on: tests of workflows in virtual time.
 
 #[cfg(any(feature = "pg", feature = "model-check"))]
 #[cfg_attr(

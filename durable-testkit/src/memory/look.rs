@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use durable_core::{
     db::StepRecord,
     ids::{ExecutorId, OwnerToken, WorkflowId},
-    payload::Outcome,
-    replay::Recording,
     state::{Status, WorkflowRow},
     time::Timestamp,
 };
 
 use super::Memory;
+use crate::replay::History;
 
 impl Memory {
     /// Makes this process show no life, as one does that stands still: its executors may be taken for dead, until it is heard again.
@@ -44,19 +43,19 @@ impl Memory {
         })
     }
 
-    /// All workflows that have ended as they are recorded, each with its outcome if it has one.
-    pub(crate) fn ended(&self) -> Vec<(Recording, Option<Outcome>)> {
+    /// The histories of all workflows that have ended, in the order of their ids.
+    pub(crate) fn ended(&self) -> Vec<History> {
         self.commit(|store, _| {
             let ended = store.rows().filter(|row| row.status.is_terminal());
             ended
                 .map(|row| {
                     let steps = store.steps.get(&row.id).into_iter().flatten();
-                    let recording = Recording {
+                    History {
                         row: row.clone(),
                         input: store.input(&row.id),
                         steps: steps.map(|(_, step)| step.clone()).collect(),
-                    };
-                    (recording, store.outcome(&row.id).cloned())
+                        outcome: store.outcome(&row.id).cloned(),
+                    }
                 })
                 .collect()
         })

@@ -69,6 +69,17 @@ pub async fn verify<'a>(
     Ok(verifier.finish())
 }
 
+/// Replays one history.
+pub(crate) async fn verdict(replayer: &Replayer, history: &History) -> Verdict {
+    let recording = Recording {
+        row: history.row.clone(),
+        input: history.input.clone(),
+        steps: history.steps.clone(),
+    };
+    let replayed = replayer.replay(&recording).await;
+    judge::judge(replayer, history, replayed)
+}
+
 /// [`verify`], one history at a time: for more than fit into memory.
 #[derive(Debug)]
 pub struct Verifier {
@@ -87,13 +98,7 @@ impl Verifier {
 
     /// Replays one history; the verdict is in the report, too.
     pub async fn check(&mut self, history: &History) -> Verdict {
-        let recording = Recording {
-            row: history.row.clone(),
-            input: history.input.clone(),
-            steps: history.steps.clone(),
-        };
-        let replayed = self.replayer.replay(&recording).await;
-        let verdict = judge::judge(&self.replayer, history, replayed);
+        let verdict = verdict(&self.replayer, history).await;
         self.report.add(&history.row, verdict.clone());
         verdict
     }

@@ -39,7 +39,6 @@
 
 mod faults;
 mod progress;
-mod replay;
 mod run;
 
 use std::{
@@ -63,7 +62,7 @@ use tokio::sync::oneshot;
 pub use run::{Options, TestEnd, run};
 
 use crate::{
-    Memory,
+    Memory, replay,
     sim::{Seat, Waiting},
 };
 use faults::Faults;
@@ -71,6 +70,9 @@ use progress::Progress;
 
 /// The name of the application that a test launches.
 const APPLICATION: &str = "test";
+
+/// What a workflow is told whose code does something else the second time.
+const REPLAYED: &str = "\n    a workflow must make the same calls whenever it runs: what may differ belongs into a step";
 
 /// The world of one test: launches apps in it, moves its time, has steps fail, and looks at what is recorded. Cheap to clone.
 ///
@@ -334,11 +336,15 @@ impl TestApp {
                 .map(|launched| Arc::clone(&launched.replayer))
                 .collect()
         };
-        for (recording, outcome) in self.memory().ended() {
-            let key = &recording.row.key;
-            if let Some(replayer) = replayers.iter().find(|replayer| replayer.knows(key)) {
-                let difference = replay::difference(replayer, &recording, outcome.as_ref()).await;
-                mistakes.extend(difference);
+        for history in self.memory().ended() {
+            let key = &history.row.key;
+            let Some(replayer) = replayers.iter().find(|replayer| replayer.knows(key)) else {
+                continue;
+            };
+            let verdict = replay::verdict(replayer, &history).await;
+            if !verdict.is_safe() {
+                let id = &history.row.id;
+                mistakes.push(format!("{id} ({key}), run again on its history, {verdict}{REPLAYED}"));
             }
         }
         mistakes

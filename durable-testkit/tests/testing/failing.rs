@@ -269,10 +269,11 @@ fn code_that_calls_something_else_the_second_time_fails_the_test() {
     assert_says(
         &text,
         &[
-            "order-1 (fickle), run again on its history, differs:",
-            "  1  recorded \"reserve\", called \"reserve\"  ",
+            "order-1 (fickle), run again on its history, differs at operation 2\n",
+            "1 \"reserve\" (at ",
             "failing.rs:",
-            ">   2  recorded \"charge\", called \"ship\"  ",
+            "- recorded: \"charge\"\n",
+            "+ the code: calls \"ship\" (at ",
             "failing.rs:",
             "must make the same calls",
         ],
