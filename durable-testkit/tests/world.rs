@@ -125,7 +125,7 @@ fn a_paused_process_stands_still_and_goes_on() {
         async move {
             let begun = seat.runtime().elapsed();
             here::pause().await;
-            let stood = seat.runtime().elapsed() - begun;
+            let stood = seat.runtime().elapsed().saturating_sub(begun);
             say(&log, format!("{} s", stood.as_secs()));
         }
     });
@@ -169,11 +169,17 @@ fn tokios_timers_and_the_worlds_are_of_one_clock() {
         async move {
             let begun = seat.runtime().elapsed();
             tokio::time::sleep(Duration::from_secs(86_400)).await;
-            say(&log, format!("{:?}", seat.runtime().elapsed() - begun));
+            say(
+                &log,
+                format!("{:?}", seat.runtime().elapsed().saturating_sub(begun)),
+            );
             seat.runtime()
                 .sleep(Duration::from_secs(86_400), Timer::Work)
                 .await;
-            say(&log, format!("{:?}", seat.runtime().elapsed() - begun));
+            say(
+                &log,
+                format!("{:?}", seat.runtime().elapsed().saturating_sub(begun)),
+            );
         }
     });
     let outcome = run(&scenario, Plan::calm(), Vec::new());

@@ -77,9 +77,10 @@ pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
         return rehearsal.sleep_until(wake).await;
     }
     let engine = &execution.engine;
-    let wake = match Bug::SleepEndsEarly.is_planted() {
-        true => Timestamp::from_millis(wake.as_millis() - 1000),
-        false => wake,
+    let wake = if Bug::SleepEndsEarly.is_planted() {
+        Timestamp::from_millis(wake.as_millis() - 1000)
+    } else {
+        wake
     };
     loop {
         let left = engine.clock.until(wake);

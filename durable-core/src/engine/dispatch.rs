@@ -60,13 +60,11 @@ impl Worker {
 
     /// Says whether the queue gave all that was asked for.
     fn fed(&self, full: bool) {
-        let appetite = match full {
-            true => self
-                .appetite
-                .load(Ordering::Relaxed)
-                .saturating_mul(4)
-                .min(MAX_CLAIM),
-            false => FIRST_CLAIM,
+        let appetite = if full {
+            let more = self.appetite.load(Ordering::Relaxed).saturating_mul(4);
+            more.min(MAX_CLAIM)
+        } else {
+            FIRST_CLAIM
         };
         self.appetite.store(appetite, Ordering::Relaxed);
     }
@@ -116,9 +114,10 @@ impl Engine {
             .iter()
             .map(|claimed| claimed.row.id.clone())
             .collect();
-        let read = match Bug::ForgetsHistory.is_planted() {
-            true => Ok(Vec::new()),
-            false => self.db.histories(&ids).await,
+        let read = if Bug::ForgetsHistory.is_planted() {
+            Ok(Vec::new())
+        } else {
+            self.db.histories(&ids).await
         };
         let mut histories = match read {
             Ok(histories) => {
@@ -204,9 +203,10 @@ pub(super) async fn serve(engine: Arc<Engine>, worker: Arc<Worker>) {
         if more && worker.free() > 0 {
             continue;
         }
-        let interval = match Bug::QueueWithoutPoll.is_planted() {
-            true => Duration::from_secs(1_000_000_000),
-            false => engine.settings.poll,
+        let interval = if Bug::QueueWithoutPoll.is_planted() {
+            Duration::from_secs(1_000_000_000)
+        } else {
+            engine.settings.poll
         };
         let pause = Box::pin(engine.poll_pause(interval));
         let stopped = Box::pin(engine.stopping.cancelled());

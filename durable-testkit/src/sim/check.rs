@@ -93,6 +93,8 @@ impl Ended<'_> {
     }
 }
 
+/// Adds something to a run's world.
+type SetUp = Arc<dyn Fn(&mut World) + Send + Sync>;
 type Judge = Arc<dyn Fn(&Ended<'_>) -> Result<(), String> + Send + Sync>;
 type Start = Arc<
     dyn Fn(Seat, Arc<World>) -> durable_core::runtime::BoxFuture<'static, Option<String>>
@@ -104,7 +106,7 @@ type Start = Arc<
 #[must_use = "a check does nothing until it is run"]
 pub struct Check {
     start: Start,
-    set_up: Vec<Arc<dyn Fn(&mut World) + Send + Sync>>,
+    set_up: Vec<SetUp>,
     judges: Vec<Judge>,
     crash_everywhere: bool,
     seeds: u64,
@@ -306,7 +308,12 @@ impl Check {
     pub fn try_run(self) -> Result<Checked, Box<Failure>> {
         let plain = self.once(Plan::calm(), Chooser::listed(Vec::new()), None, true);
         if let Some(violation) = plain.violation.clone() {
-            return Err(failure(&plain, violation, "without any fault", ""));
+            return Err(Box::new(failure(
+                &plain,
+                violation,
+                "without any fault",
+                "",
+            )));
         }
         let known = Some(&plain.unkeyed);
         let boundaries = plain.outcome.polls;
@@ -361,12 +368,12 @@ impl Check {
             return Ok(());
         };
         let how = format!("with a crash before poll {at}");
-        Err(failure(
+        Err(Box::new(failure(
             &run(true),
             violation,
             &how,
             &format!(".only_crash_at({at})"),
-        ))
+        )))
     }
 
     fn random(&self, chooser: &Chooser, known: Option<&Unkeyed>) -> Result<(), Box<Failure>> {
@@ -392,7 +399,12 @@ impl Check {
         let small = run(Chooser::listed(shrunk.clone()), true);
         let violation = small.violation.clone().unwrap_or(violation);
         let again = format!(".only_choices({:?})", sparse(&shrunk));
-        Err(failure(&small, violation, "in a random schedule", &again))
+        Err(Box::new(failure(
+            &small,
+            violation,
+            "in a random schedule",
+            &again,
+        )))
     }
 
     /// One run. `known`: how often each call without a key is made without faults.
@@ -400,7 +412,7 @@ impl Check {
         let mut world = World::default();
         self.set_up.iter().for_each(|set_up| set_up(&mut world));
         let world = Arc::new(world);
-        let value: Arc<Mutex<Option<(Option<String>, Memory)>>> = Arc::default();
+        let value = Arc::new(Mutex::new(None::<(Option<String>, Memory)>));
         let (start, outside, told) = (
             Arc::clone(&self.start),
             Arc::clone(&world),
@@ -489,7 +501,7 @@ fn repeated(known: &Unkeyed, made: &Unkeyed) -> Option<(&'static str, String)> {
     None
 }
 
-fn failure(ran: &Ran, violation: Violation, how: &str, again: &str) -> Box<Failure> {
+fn failure(ran: &Ran, violation: Violation, how: &str, again: &str) -> Failure {
     let outcome = &ran.outcome;
     let mut report = format!("{violation}\n\nfound {how}: {}\n", outcome.plan);
     for line in outcome.timeline.iter().chain(&outcome.state) {
@@ -497,9 +509,9 @@ fn failure(ran: &Ran, violation: Violation, how: &str, again: &str) -> Box<Failu
         report.push('\n');
     }
     if !again.is_empty() {
-        report.push_str(&format!(
-            "\nonly this run again: sim::check(…){again}.run()\n"
-        ));
+        report.push_str("\nonly this run again: sim::check(…)");
+        report.push_str(again);
+        report.push_str(".run()\n");
     }
-    Box::new(Failure { violation, report })
+    Failure { violation, report }
 }

@@ -65,7 +65,7 @@ impl Chooser {
     }
 }
 
-/// The generator SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+/// The generator `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct SplitMix(u64);
 
@@ -76,14 +76,14 @@ impl SplitMix {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
     }
 
     /// The next number below `n`.
     fn below(&mut self, n: u32) -> u32 {
-        let wide = (self.next() >> 32) * u64::from(n);
+        let wide = (self.draw() >> 32) * u64::from(n);
         u32::try_from(wide >> 32).unwrap_or(0)
     }
 }

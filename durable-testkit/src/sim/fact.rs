@@ -300,7 +300,6 @@ impl Fact {
             Self::Failed {
                 happened: false, ..
             } => "request lost",
-            Self::Failed { .. } => return None,
             Self::Hint(what) => what,
             Self::Crashed { .. } => "crash",
             Self::Paused { .. } => "pause",
@@ -404,6 +403,15 @@ impl fmt::Display for Fact {
                 call,
                 happened: false,
             } => write!(f, "request {call} lost"),
+            _ => self.tell_of_process(f),
+        }
+    }
+}
+
+impl Fact {
+    /// What an engine, a scenario or the world says.
+    fn tell_of_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Execution { owner, attempt } => write!(
                 f,
                 "{}: execution {attempt} begins, token {}",
@@ -444,6 +452,8 @@ impl fmt::Display for Fact {
             Self::Skipped(by) => write!(f, "nothing happens for {by:?}"),
             Self::Hint(what) => f.write_str(what),
             Self::Calm => f.write_str("no faults from here on"),
+            // The database's facts are told by `Display` itself.
+            _ => Ok(()),
         }
     }
 }

@@ -169,9 +169,12 @@ impl SimDb {
         }
         let chooser = &mut state.chooser;
         let longest = u32::try_from(slowest.as_millis()).unwrap_or(u32::MAX);
-        let mut delay = || match chooser.happens(slow) {
-            true => Duration::from_millis(u64::from(1 + chooser.choose(longest))),
-            false => Duration::ZERO,
+        let mut delay = || {
+            if chooser.happens(slow) {
+                Duration::from_millis(u64::from(1 + chooser.choose(longest)))
+            } else {
+                Duration::ZERO
+            }
         };
         let (before, after) = (delay(), delay());
         Fate {
@@ -411,9 +414,9 @@ impl Workflows for SimDb {
         let ids = ids.to_vec();
         self.request("cancel", move |db| {
             let cancelled = at_once!(db.memory.cancel(&ids))?;
-            cancelled
-                .iter()
-                .for_each(|id| db.tell(Fact::Cancelled(id.clone())));
+            for id in &cancelled {
+                db.tell(Fact::Cancelled(id.clone()));
+            }
             Ok(cancelled)
         })
         .await
@@ -435,9 +438,9 @@ impl Workflows for SimDb {
         let application = application.to_owned();
         self.request("expire_deadlines", move |db| {
             let expired = at_once!(db.memory.expire_deadlines(&application, limit))?;
-            expired
-                .iter()
-                .for_each(|id| db.tell(Fact::Cancelled(id.clone())));
+            for id in &expired {
+                db.tell(Fact::Cancelled(id.clone()));
+            }
             Ok(expired)
         })
         .await
@@ -584,7 +587,7 @@ impl Messages for SimDb {
                 at_once!(memory.receive(&owner, &topic, &step, otherwise.as_ref()))
             };
             let number = step.number;
-            let answer = db.write("receive", &owner, serve, |answer| match answer {
+            db.write("receive", &owner, serve, |answer| match answer {
                 Ok(Received::Message(_)) => {
                     let message = db.memory.taken_by(&owner.workflow, number);
                     Wrote::This(Written::Receive { number, message })
@@ -595,8 +598,7 @@ impl Messages for SimDb {
                 }),
                 Ok(Received::Lost(_)) => Wrote::Refused,
                 Ok(Received::Empty) | Err(_) => Wrote::Nothing,
-            });
-            answer
+            })
         })
         .await
     }
@@ -705,9 +707,9 @@ impl Executors for SimDb {
         let (claimant, abandoned) = (claimant.clone(), abandoned.to_vec());
         self.request("requeue", move |db| {
             let requeued = at_once!(db.memory.requeue(&claimant, &abandoned))?;
-            requeued
-                .iter()
-                .for_each(|id| db.tell(Fact::Requeued(id.clone())));
+            for id in &requeued {
+                db.tell(Fact::Requeued(id.clone()));
+            }
             Ok(requeued)
         })
         .await

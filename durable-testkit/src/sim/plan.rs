@@ -220,7 +220,7 @@ fn draw_strikes(chooser: &mut Chooser, executors: usize) -> Vec<Strike> {
 fn draw_blow(chooser: &mut Chooser, executors: usize) -> Blow {
     match chooser.choose(8) {
         6 if executors > 1 => return Blow::Death,
-        3 | 4 | 5 => return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)])),
+        3..=5 => return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)])),
         _ => {}
     }
     Blow::Crash {

@@ -330,8 +330,8 @@ impl Drive {
             } else {
                 due.saturating_sub(QUIET)
             };
-            state.timers.skip(until - now);
-            state.last_work += until - now;
+            state.timers.skip(until.saturating_sub(now));
+            state.last_work += until.saturating_sub(now);
             self.skipping = Some(until);
             self.skipping_since = now;
             return until;
@@ -355,9 +355,9 @@ impl Drive {
         let idle = state.plan.skip && state.calm && state.is_whole() && state.in_flight == 0;
         if soon < work && quiet && idle && state.record.bodies == 0 && due > now + 2 * QUIET {
             let until = due.saturating_sub(QUIET);
-            state.timers.skip(until - now);
-            state.last_work += until - now;
-            state.tell(DATABASE, Fact::Skipped(until - now));
+            state.timers.skip(until.saturating_sub(now));
+            state.last_work += until.saturating_sub(now);
+            state.tell(DATABASE, Fact::Skipped(until.saturating_sub(now)));
             self.skipping = Some(until);
             return until;
         }
@@ -371,11 +371,14 @@ impl Drive {
         };
         let mut state = self.world.lock();
         if self.is_test && now > self.skipping_since {
-            state.tell(DATABASE, Fact::Skipped(now - self.skipping_since));
+            state.tell(
+                DATABASE,
+                Fact::Skipped(now.saturating_sub(self.skipping_since)),
+            );
         }
         if now < until {
-            state.timers.unskip(until - now);
-            state.last_work = state.last_work.saturating_sub(until - now);
+            state.timers.unskip(until.saturating_sub(now));
+            state.last_work = state.last_work.saturating_sub(until.saturating_sub(now));
         }
     }
 
@@ -451,7 +454,8 @@ impl Drive {
             .map(|row| {
                 let state = self.world.lock();
                 let waits = state.record.waits_of(&row.id).into_iter();
-                let waits: String = waits.map(|what| format!(", waits for {what}")).collect();
+                let waits: Vec<_> = waits.map(|what| format!(", waits for {what}")).collect();
+                let waits = waits.concat();
                 format!("{} is {}{waits}", row.id, row.status)
             })
             .collect();

@@ -101,7 +101,7 @@ impl Sleep {
     pub(super) fn new(world: Arc<World>, at: Duration, kind: Timer) -> Self {
         // Tokio's timers, beside which ours are fired, know no less.
         let at = at.min(NEVER);
-        let at = if at.subsec_nanos() % 1_000_000 == 0 {
+        let at = if at.subsec_nanos().is_multiple_of(1_000_000) {
             at
         } else {
             Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX) + 1)

@@ -35,7 +35,7 @@ impl Task {
 /// The tasks that were spawned and have not ended.
 pub(super) struct Tasks {
     next: TaskId,
-    tasks: BTreeMap<TaskId, Task>,
+    of: BTreeMap<TaskId, Task>,
     ready: Arc<Ready>,
 }
 
@@ -43,7 +43,7 @@ impl Tasks {
     pub(super) fn new(ready: Arc<Ready>) -> Self {
         Self {
             next: 0,
-            tasks: BTreeMap::new(),
+            of: BTreeMap::new(),
             ready,
         }
     }
@@ -71,36 +71,36 @@ impl Tasks {
             waker: Waker::from(Arc::clone(&wake)),
             wake,
         };
-        self.tasks.insert(id, task);
+        self.of.insert(id, task);
         id
     }
 
     pub(super) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
-        self.tasks.get_mut(&id)
+        self.of.get_mut(&id)
     }
 
     pub(super) fn get(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.get(&id)
+        self.of.get(&id)
     }
 
     pub(super) fn remove(&mut self, id: TaskId) -> Option<Task> {
-        self.tasks.remove(&id)
+        self.of.remove(&id)
     }
 
     /// Takes out all tasks of a process, in the order of their spawning.
     pub(super) fn take_of(&mut self, process: usize) -> Vec<Task> {
-        let of: Vec<_> = self
-            .tasks
+        let ids: Vec<_> = self
+            .of
             .iter()
             .filter(|(_, task)| task.process == process)
             .map(|(id, _)| *id)
             .collect();
-        of.into_iter().filter_map(|id| self.remove(id)).collect()
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// Takes out all.
     pub(super) fn take_all(&mut self) -> Vec<Task> {
-        std::mem::take(&mut self.tasks).into_values().collect()
+        std::mem::take(&mut self.of).into_values().collect()
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) struct State {
 }
 
 /// A process: its present life, and how it stands.
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub(super) struct Process {
     pub(super) name: String,
     pub(super) life: u32,

@@ -125,7 +125,9 @@ fn chosen_seed() -> Option<u64> {
     let seed = std::env::var("DURABLE_SEED").ok()?;
     match seed.trim().parse() {
         Ok(seed) => Some(seed),
-        Err(_) => panic!("DURABLE_SEED is {seed:?}, and a seed is a whole number from 0"),
+        Err(error) => {
+            panic!("DURABLE_SEED is {seed:?}, and a seed is a whole number from 0: {error}")
+        }
     }
 }
 
