@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     fmt,
     future::Future,
     sync::{
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use durable_core::ids::WorkflowId;
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy},
@@ -68,7 +70,7 @@ fn search(runtime: &Runtime, subject: &Subject, cases: u32) -> Result<(), Found>
     let (played, first) = (Cell::new(0), Cell::new(None));
     let outcome = TestRunner::new(config(cases)).run(&steps(), |steps| {
         played.set(played.get() + 1);
-        let compared = runtime.block_on(compare(subject, &steps));
+        let compared = runtime.block_on(compare(subject, &steps, &alphabet::closing()));
         compared.map_err(|difference| {
             first.set(first.get().or(Some(played.get())));
             TestCaseError::fail(difference.to_string())
@@ -88,38 +90,27 @@ fn search(runtime: &Runtime, subject: &Subject, cases: u32) -> Result<(), Found>
     })
 }
 
-/// What is left when each step has been left out without which they still differ: proptest looks for those once, before it makes the
-/// steps themselves simpler.
-async fn smaller(subject: &Subject, mut steps: Vec<Step>) -> Option<Difference> {
-    let mut difference = compare(subject, &steps).await.err()?;
+/// What is left when each step has been left out without which they still differ, the last ones that are always made too: proptest
+/// leaves steps out once, before it makes them simpler.
+async fn smaller(subject: &Subject, steps: Vec<Step>) -> Option<Difference> {
+    let mut difference = compare(subject, &steps, &alphabet::closing()).await.err()?;
     loop {
-        steps.clone_from(&difference.before);
-        let mut left_out = None;
-        for n in 0..steps.len() {
-            let mut fewer = steps.clone();
+        let steps = difference.before.len();
+        // From the end: what needed a step goes before it.
+        let mut n = steps;
+        while let Some(earlier) = n.min(difference.before.len()).checked_sub(1) {
+            n = earlier;
+            let mut fewer = difference.before.clone();
             fewer.remove(n);
-            if let Err(smaller) = ask(subject, &fewer, &difference).await {
-                left_out = Some(smaller);
-                break;
+            fewer.push(difference.last);
+            if let Err(smaller) = compare(subject, &fewer, &[]).await {
+                difference = smaller;
             }
         }
-        match left_out {
-            Some(smaller) => difference = smaller,
-            None => return Some(difference),
+        if difference.before.len() >= steps {
+            return Some(difference);
         }
     }
-}
-
-/// Whether the same call, after other steps, is answered differently too.
-async fn ask(
-    subject: &Subject,
-    before: &[Step],
-    difference: &Difference,
-) -> Result<(), Difference> {
-    let mut play = Play::begin(subject);
-    let compared = play.ask(before, difference.process, difference.call).await;
-    play.end().await;
-    compared
 }
 
 fn config(cases: u32) -> Config {
@@ -144,28 +135,29 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Two answers that should be one, and how it came to them.
 struct Difference {
     before: Vec<Step>,
-    process: usize,
-    call: Call,
+    last: Step,
     model: String,
     backend: String,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.before {
-            match step {
-                Step::Call(process, call) => writeln!(f, "  {} {call:?}", letter(*process))?,
-                Step::Later => writeln!(f, "  {LATER:?} pass")?,
-            }
+        for step in self.before.iter().chain([&self.last]) {
+            writeln!(f, "  {step}")?;
         }
-        writeln!(f, "  {} {:?}", letter(self.process), self.call)?;
         writeln!(f, "    model:   {}", brief(&self.model))?;
         write!(f, "    backend: {}", brief(&self.backend))
     }
 }
 
-fn letter(process: usize) -> char {
-    if process == 0 { 'A' } else { 'B' }
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(0, call) => write!(f, "A {call:?}"),
+            Self::Call(_, call) => write!(f, "B {call:?}"),
+            Self::Later => write!(f, "{LATER:?} pass"),
+        }
+    }
 }
 
 /// The two databases in one run.
@@ -174,12 +166,15 @@ struct Play<'a> {
     model: Vec<Memory>,
     clock: ManualClock,
     scene: Scene,
+    /// The steps that were taken, but for those that only read.
+    taken: Vec<Step>,
     last: Instant,
 }
 
-async fn compare(subject: &Subject, steps: &[Step]) -> Result<(), Difference> {
+/// Takes the steps, and makes the last calls.
+async fn compare(subject: &Subject, steps: &[Step], last: &[Call]) -> Result<(), Difference> {
     let mut play = Play::begin(subject);
-    let compared = play.all(steps).await;
+    let compared = play.all(steps, last).await;
     play.end().await;
     compared
 }
@@ -200,51 +195,35 @@ impl<'a> Play<'a> {
             model,
             clock,
             scene,
+            taken: Vec::new(),
             last: Instant::now(),
         }
     }
 
-    async fn all(&mut self, steps: &[Step]) -> Result<(), Difference> {
+    async fn all(&mut self, steps: &[Step], last: &[Call]) -> Result<(), Difference> {
         for (n, step) in steps.iter().enumerate() {
-            self.step(&steps[..n], *step).await?;
+            match *step {
+                Step::Call(process, call) => self.call(process, call).await?,
+                Step::Later => self.later(),
+            }
             if (n + 1) % DUMP_EVERY == 0 {
-                self.look(&steps[..=n], alphabet::dump()).await?;
+                self.calls(&alphabet::dump()).await?;
             }
         }
-        self.look(steps, alphabet::closing()).await
+        self.calls(last).await
     }
 
-    /// Takes the steps, and makes one call more.
-    async fn ask(&mut self, before: &[Step], process: usize, call: Call) -> Result<(), Difference> {
-        for (n, step) in before.iter().enumerate() {
-            self.step(&before[..n], *step).await?;
-        }
-        self.call(before, process, call).await
-    }
-
-    async fn step(&mut self, before: &[Step], step: Step) -> Result<(), Difference> {
-        match step {
-            Step::Call(process, call) => self.call(before, process, call).await?,
-            Step::Later => self.later(),
-        }
-        Ok(())
-    }
-
-    async fn look(&mut self, before: &[Step], calls: Vec<Call>) -> Result<(), Difference> {
+    async fn calls(&mut self, calls: &[Call]) -> Result<(), Difference> {
         for call in calls {
-            self.call(before, 0, call).await?;
+            self.call(0, *call).await?;
         }
         Ok(())
     }
 
     /// Makes a call on both.
-    async fn call(
-        &mut self,
-        before: &[Step],
-        process: usize,
-        call: Call,
-    ) -> Result<(), Difference> {
+    async fn call(&mut self, process: usize, call: Call) -> Result<(), Difference> {
         self.tick(call).await;
+        let step = Step::Call(process, call);
         let process = process % self.model.len();
         let (model, backend) = (&self.model[process], &self.subject.processes[process]);
         let present = Present {
@@ -254,19 +233,19 @@ impl<'a> Play<'a> {
         let backend = call.answer_now(backend, &self.scene, &present).await;
         let model = Process(Arc::new(model.clone()));
         let model = call.answer_now(&model, &self.scene, &present).await;
+        if model != backend {
+            return Err(Difference {
+                before: std::mem::take(&mut self.taken),
+                last: step,
+                model,
+                backend,
+            });
+        }
         if !call.only_reads() {
+            self.taken.push(step);
             self.last = Instant::now();
         }
-        if model == backend {
-            return Ok(());
-        }
-        Err(Difference {
-            before: before.to_vec(),
-            process,
-            call,
-            model,
-            backend,
-        })
+        Ok(())
     }
 
     /// Has no two calls come in one instant: where several start workflows in one, a backend moves their times apart as it likes.
@@ -280,9 +259,11 @@ impl<'a> Play<'a> {
         self.clock.advance(TICK);
     }
 
-    fn later(&self) {
+    /// The clock of a server is nobody's to move.
+    fn later(&mut self) {
         if self.subject.clock.is_some() {
             self.clock.advance(LATER);
+            self.taken.push(Step::Later);
         }
     }
 
@@ -298,7 +279,7 @@ impl<'a> Play<'a> {
 }
 
 /// The tokens that rows hold.
-fn tokens(model: &Memory) -> std::collections::BTreeMap<durable_core::ids::WorkflowId, String> {
+fn tokens(model: &Memory) -> BTreeMap<WorkflowId, String> {
     let held = model
         .rows()
         .into_iter()
