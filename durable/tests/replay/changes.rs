@@ -264,8 +264,8 @@ async fn a_changed_input_cannot_be_decoded() {
         &report,
         &[
             "cannot be decoded",
-            r#"the input of workflow "checkout""#,
-            "String",
+            r#"the input of workflow "checkout" cannot be read as alloc::string::String"#,
+            "and 1 like it",
         ],
     );
 }
@@ -286,8 +286,8 @@ async fn a_changed_type_of_the_outcome_cannot_be_decoded() {
         &report,
         &[
             "cannot be decoded",
-            "the recorded result of the workflow",
-            "u64",
+            "the recorded result of the workflow cannot be read as u64",
+            "and 1 like it",
         ],
     );
 }
