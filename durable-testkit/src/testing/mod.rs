@@ -344,7 +344,9 @@ impl TestApp {
             let verdict = replay::verdict(replayer, &history).await;
             if !verdict.is_safe() {
                 let id = &history.row.id;
-                mistakes.push(format!("{id} ({key}), run again on its history, {verdict}{REPLAYED}"));
+                mistakes.push(format!(
+                    "{id} ({key}), run again on its history, {verdict}{REPLAYED}"
+                ));
             }
         }
         mistakes
