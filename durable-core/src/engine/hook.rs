@@ -31,7 +31,9 @@ pub type Injected = Box<dyn Any + Send>;
 
 /// Asked before each attempt, in the task of the workflow.
 #[derive(Clone)]
-pub(crate) struct BodyHook(Arc<dyn Fn(&Attempt<'_>) -> Option<Injected> + Send + Sync>);
+pub(crate) struct BodyHook(Arc<Hook>);
+
+type Hook = dyn Fn(&Attempt<'_>) -> Option<Injected> + Send + Sync;
 
 impl BodyHook {
     pub(super) fn new(

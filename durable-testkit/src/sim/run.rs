@@ -330,8 +330,9 @@ impl Drive {
             } else {
                 due.saturating_sub(QUIET)
             };
-            state.timers.skip(until - now);
-            state.last_work += until - now;
+            let by = until.saturating_sub(now);
+            state.timers.skip(by);
+            state.last_work += by;
             self.skipping = Some(until);
             self.skipping_since = now;
             return until;
@@ -371,7 +372,10 @@ impl Drive {
         };
         let mut state = self.world.lock();
         if self.is_test && now > self.skipping_since {
-            state.tell(DATABASE, Fact::Skipped(now - self.skipping_since));
+            state.tell(
+                DATABASE,
+                Fact::Skipped(now.saturating_sub(self.skipping_since)),
+            );
         }
         if now < until {
             state.timers.unskip(until - now);
@@ -450,9 +454,12 @@ impl Drive {
             .iter()
             .map(|row| {
                 let state = self.world.lock();
-                let waits = state.record.waits_of(&row.id).into_iter();
-                let waits: String = waits.map(|what| format!(", waits for {what}")).collect();
-                format!("{} is {}{waits}", row.id, row.status)
+                let mut text = format!("{} is {}", row.id, row.status);
+                for what in state.record.waits_of(&row.id) {
+                    text.push_str(", waits for ");
+                    text.push_str(&what.to_string());
+                }
+                text
             })
             .collect();
         let mut text = why.to_owned();
