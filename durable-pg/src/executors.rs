@@ -302,14 +302,17 @@ async fn requeue<D: Driver>(
     if !is_current(t, claimant).await? {
         return Ok(Vec::new());
     }
-    let held: HashMap<_, _> = abandoned
-        .iter()
-        .map(|left| (&left.workflow, left.held.as_ref()))
-        .collect();
-    let ids: Vec<_> = held.keys().copied().cloned().collect();
+    let ids: HashSet<&WorkflowId> = abandoned.iter().map(|left| &left.workflow).collect();
+    let ids: Vec<_> = ids.into_iter().cloned().collect();
     let locked = lock(t, &ids).await?;
-    let event = |n: usize| Event::Requeue {
-        held: held.get(&locked.rows[n].id).copied().flatten(),
+    let event = |n: usize| {
+        // One may be named twice, by tokens that were read at different times.
+        let row = &locked.rows[n];
+        let named = abandoned.iter().filter(|left| left.workflow == row.id);
+        let held = named.max_by_key(|left| left.held == row.owner);
+        Event::Requeue {
+            held: held.and_then(|left| left.held.as_ref()),
+        }
     };
     let changed = change(t, &locked.rows, locked.now, event).await?;
     for row in &changed {

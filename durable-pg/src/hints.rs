@@ -7,7 +7,7 @@ use std::{
 };
 
 use durable_core::db::{Hint, HintHub};
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::timeout};
 
 use crate::{Connection as _, Driver, DriverError, Listener as _, Notification, connect::probe};
 
@@ -25,6 +25,9 @@ const MAX_PAYLOAD: usize = 7999;
 
 /// How long a notification may take to be heard.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may be quiet before a listener is looked at.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// How long to wait before listening is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -124,21 +127,47 @@ async fn listen_once<D: Driver>(
     // What was told before nobody heard.
     hub.send([Hint::Anything]);
     loop {
-        let notification = listener.next().await?;
+        let notification = next(driver, &mut listener).await?;
         hub.send(heard(&notification));
     }
+}
+
+/// The next notification, of whoever. Where it is quiet for long, this process tells itself something: on a connection on which nothing comes
+/// any more the silence would last, and no driver would say so.
+async fn next<D: Driver>(
+    driver: &D,
+    listener: &mut D::Listener,
+) -> Result<Notification, DriverError> {
+    let mut next = std::pin::pin!(listener.next());
+    loop {
+        if let Ok(heard) = timeout(QUIET, &mut next).await {
+            return heard;
+        }
+        // What cannot be told says nothing about what would be heard.
+        let Ok(Ok(())) = timeout(PATIENCE, tell_oneself(driver)).await else {
+            continue;
+        };
+        return timeout(PATIENCE, next).await.unwrap_or_else(|_| {
+            let lost = format!("a notification did not arrive within {PATIENCE:?}");
+            Err(DriverError::lost(lost))
+        });
+    }
+}
+
+async fn tell_oneself<D: Driver>(driver: &D) -> Result<(), DriverError> {
+    const PROOF: &str = "SELECT pg_catalog.pg_notify('durable_hints', '?:can you hear me')";
+    driver.dedicated().await?.batch(PROOF).await
 }
 
 /// Tells the listener something, and waits until it hears it: behind some poolers, and on a connection that the application's pool makes
 /// without the part that carries notifications, it never would, and nobody would know.
 async fn prove<D: Driver>(driver: &D, listener: &mut D::Listener) -> Result<(), DriverError> {
-    const PROOF: &str = "SELECT pg_catalog.pg_notify('durable_hints', '?:can you hear me')";
-    driver.dedicated().await?.batch(PROOF).await?;
+    tell_oneself(driver).await?;
     let heard = async {
         // Whatever comes proves it.
         listener.next().await.map(drop)
     };
-    tokio::time::timeout(PATIENCE, heard)
+    timeout(PATIENCE, heard)
         .await
         .unwrap_or_else(|_| {
             Err(DriverError::unlike(format!(

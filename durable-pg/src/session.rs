@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     Connection as _, Driver, DriverError, core::prepared, error::Failure, hints::told_as,
-    leases::has_lapsed, options::Bounds, text::SchemaName, value::params,
+    leases::has_lapsed, options::Bounds, text::SchemaName,
 };
 
 /// How many hints may wait to be told; more are left to polling.
@@ -286,7 +286,7 @@ impl<D: Driver> Holder<D> {
             return Ok(connection);
         }
         let mut connection = prepared(&self.driver, &self.bounds).await?;
-        connection.batch(NO_DISK).await?;
+        self.bounds.answer(connection.batch(NO_DISK)).await?;
         let held = self.held().clone();
         self.missing.clear();
         if !held.is_empty() {
@@ -294,8 +294,12 @@ impl<D: Driver> Holder<D> {
             *remade = Some(Instant::now());
         }
         for id in held {
-            let locked = connection
-                .query(&Arc::from(LOCK), params![self.schema.as_str(), id.as_str()])
+            let text = Arc::from(LOCK);
+            let parameters = [self.schema.as_str().into(), id.as_str().into()];
+            let asked = connection.query(&text, &parameters);
+            let locked = self
+                .bounds
+                .answer(asked)
                 .await?
                 .pop()
                 .is_some_and(|mut row| row.bool().unwrap_or(false));

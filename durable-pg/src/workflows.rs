@@ -94,8 +94,10 @@ impl<D: Driver> Workflows for PgSystemDb<D> {
     ) -> Result<Vec<Listed>> {
         const DOING: &str = "list workflows";
         let after = after.map_or("", WorkflowId::as_str);
-        let page = params![application, after, rows::limit(limit)];
-        let found = self.core().ask(DOING, LIST, page).await?;
+        let found = self
+            .core()
+            .ask(DOING, LIST, params![application, after, rows::limit(limit)])
+            .await?;
         let listed = found.into_iter().map(|mut row| {
             let Claimed { row, input } = rows::claimed(&mut row)?;
             Ok(Listed { row, input })

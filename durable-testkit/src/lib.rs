@@ -6,17 +6,28 @@
 //! - [`dbos`]: the real package for Python, to compare with.
 //! - [`effort`]: how much a long test does, and what it leaves out.
 //! - [`faults`]: a layer over any backend that loses calls and answers.
-//! - `pg`, with the feature of that name: Postgres databases for tests, one for each
-//! - [`replay`]: whether the code of today still fits the histories of yesterday.
+//! - `model_check`, with the feature of that name: backends against the model, by calls drawn at random
+//! - `pg`, with the feature of that name: a Postgres server for tests, a database for each, and a proxy that makes trouble
+//! - [`replay`]: histories of production against the code of today
+//! - [`sim`]: the engine and users' workflows in a simulated world
+//! - [`testing`]: what `#[durable::test]` runs on
 //! - [`raw`]: rows as other SDKs, older versions or broken tools leave them.
 //! - [`testing`]: what `#[durable::test]` runs on: tests of workflows in virtual time.
 
+#[cfg(any(feature = "pg", feature = "model-check"))]
+#[cfg_attr(
+    not(all(feature = "pg", feature = "model-check")),
+    allow(dead_code, reason = "each needs a part")
+)]
+mod calls;
 pub mod clock;
 pub mod conformance;
 pub mod dbos;
 pub mod effort;
 pub mod faults;
 pub mod memory;
+#[cfg(feature = "model-check")]
+pub mod model_check;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod raw;

@@ -18,6 +18,11 @@ use durable_core::{
     state::{WorkflowRow, claim::Claimant},
     time::Timestamp,
 };
+#[cfg(feature = "model-check")]
+use durable_testkit::{
+    ManualClock,
+    model_check::{self, Subject},
+};
 use durable_testkit::{Memory, conformance};
 use futures_util::stream::BoxStream;
 use support::MemoryFactory;
@@ -51,6 +56,8 @@ enum Bug {
     AbandonedWorkflowsComeAgain,
     LostOwnersAreNotTold,
     HintsDoNotCome,
+    /// Nothing is wrong with calls one after the other.
+    ChecksComeBeforeWrites,
 }
 
 use Bug::*;
@@ -100,6 +107,43 @@ async fn every_broken_promise_fails_a_case() {
         }
     }
     assert!(unseen.is_empty(), "no case fails for {unseen:?}");
+}
+
+/// What the conformance suite alone sees: hints are no answers, and no call tells of them.
+#[cfg(feature = "model-check")]
+const ONLY_IN_CASES: &[Bug] = &[HintsDoNotCome];
+
+#[cfg(feature = "model-check")]
+#[test]
+fn every_broken_promise_is_found_by_calls_drawn_at_random() {
+    let mut unseen = Vec::new();
+    for &bug in BUGS.iter().filter(|bug| !ONLY_IN_CASES.contains(bug)) {
+        match model_check::try_sequences(2_000, async { broken(bug) }) {
+            Err(found) => println!("{bug:?}: sequence {}", found.case),
+            Ok(()) => unseen.push(bug),
+        }
+    }
+    assert!(unseen.is_empty(), "no sequence finds {unseen:?}");
+}
+
+#[cfg(feature = "model-check")]
+#[test]
+fn a_check_that_is_apart_from_its_write_is_found_by_calls_at_the_same_time() {
+    let alone = model_check::try_sequences(300, async { broken(ChecksComeBeforeWrites) });
+    assert!(alone.is_ok(), "{alone:?}");
+    let found = model_check::try_bursts(1_000, async { broken(ChecksComeBeforeWrites) });
+    println!("{}", found.expect_err("it is found"));
+}
+
+/// Two processes on the model, both broken.
+#[cfg(feature = "model-check")]
+fn broken(bug: Bug) -> Subject {
+    let clock = ManualClock::default();
+    let memory = Memory::with_clock(clock.clone());
+    let processes = [memory.process(), memory];
+    let processes =
+        processes.map(|memory| Arc::new(Sabotaged { memory, bug }) as Arc<dyn SystemDb>);
+    Subject::new(format!("{bug:?}"), processes, Some(clock))
 }
 
 /// The model with one promise broken.
@@ -234,6 +278,15 @@ impl Workflows for Sabotaged {
 impl Steps for Sabotaged {
     async fn record_step(&self, owner: &Owner, step: &StepRecord) -> Result<Recorded> {
         if self.is(StepsOfAnyoneAreRecorded) {
+            let owner = self.forged(owner).await;
+            return self.memory.record_step(&owner, step).await;
+        }
+        if self.is(ChecksComeBeforeWrites)
+            && self.held(&owner.workflow).await.as_ref() == Some(&owner.token)
+        {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
             let owner = self.forged(owner).await;
             return self.memory.record_step(&owner, step).await;
         }

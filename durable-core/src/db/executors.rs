@@ -35,7 +35,8 @@ pub trait Executors: Send + Sync {
         abandoned: &[Abandoned],
     ) -> Result<Vec<WorkflowId>>;
 
-    /// Takes workflows over, each only if it still holds the token that was read, and returns those taken. Nothing is taken for an earlier
+    /// Takes workflows over, each only if it still holds the token that was read, and returns those taken. Of two adoptions of one
+    /// workflow the first counts. Nothing is taken for an earlier
     /// incarnation of the executor. After `Unavailable`, ask [`claimed_by`](super::Queues::claimed_by) with the new tokens.
     async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>>;
 }

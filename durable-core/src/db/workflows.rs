@@ -33,7 +33,7 @@ pub trait Workflows: Send + Sync {
     /// The row of a workflow; `None` if there is none.
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>>;
 
-    /// Ends an execution with its outcome. Asking again is safe: a write that had happened answers [`Lost`], and the recorded
+    /// Ends an execution with its outcome. One column names the format of input and outcome, so from now on it is the outcome's. Asking again is safe: a write that had happened answers [`Lost`], and the recorded
     /// outcome is the row's.
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write>;
 

@@ -259,6 +259,9 @@ impl Execution {
 
     /// Stops this execution, its workflow unfinished and recoverable; never returns.
     pub(crate) async fn refuse<T>(&self, error: Error) -> T {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.refused();
+        }
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
     }

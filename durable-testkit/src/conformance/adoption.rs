@@ -21,10 +21,12 @@ cases! { "recovery":
     each_adoption_gets_its_own_token,
     nothing_is_adopted_for_an_earlier_life,
     an_adoption_whose_answer_was_lost_is_found,
+    of_two_adoptions_of_one_workflow_the_first_counts,
     an_adoption_of_nothing_is_nothing,
     a_requeue_puts_a_claimed_workflow_back,
     a_requeued_workflow_is_claimed_before_younger_ones,
     a_requeue_is_fenced_by_the_token,
+    a_requeue_by_two_tokens_goes_by_the_one_that_is_held,
     a_requeue_asked_again_changes_nothing,
     a_direct_start_is_not_requeued,
     nothing_is_requeued_for_an_earlier_life,
@@ -145,6 +147,23 @@ async fn each_adoption_gets_its_own_token(t: Context) {
         assert_eq!(one.row.owner, Some(format!("token {id}").into()));
         assert_eq!(one.input, Some(here(id.as_str()).input));
     }
+}
+
+async fn of_two_adoptions_of_one_workflow_the_first_counts(t: Context) {
+    let held = t.running("w").await.token;
+    let worker = t.worker("survivor").await;
+    let adoptions = [
+        adoption("w", Some(held.as_str()), "first"),
+        adoption("w", Some("first"), "second"),
+    ];
+    let adopted = given(t.db.adopt(&worker.claimant, &adoptions).await);
+    assert_eq!(ids(&adopted), ["w"]);
+    assert_eq!(t.row("w").await.owner, Some("first".into()));
+    let adoptions = [
+        adoption("w", Some("another"), "third"),
+        adoption("w", Some("first"), "fourth"),
+    ];
+    assert_eq!(given(t.db.adopt(&worker.claimant, &adoptions).await), []);
 }
 
 /// A worker, and the same executor in its life before.
@@ -280,6 +299,22 @@ async fn a_requeue_is_fenced_by_the_token(t: Context) {
     for (id, before) in all[1..].iter().zip(before) {
         assert_eq!(t.seen(id).await, before);
     }
+}
+
+async fn a_requeue_by_two_tokens_goes_by_the_one_that_is_held(t: Context) {
+    for id in ["a", "b"] {
+        t.enqueued(id).await;
+    }
+    claim_and_leave(&t, &["a", "b"]).await;
+    let worker = t.worker("survivor").await;
+    let asked = [
+        held("a", "a"),
+        held("a", "old"),
+        held("b", "old"),
+        held("b", "b"),
+    ];
+    let back = given(t.db.requeue(&worker.claimant, &asked).await);
+    assert_eq!(back, ["a".into(), "b".into()]);
 }
 
 async fn a_requeue_asked_again_changes_nothing(t: Context) {

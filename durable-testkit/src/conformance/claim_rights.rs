@@ -27,6 +27,7 @@ cases! { "claims":
     a_row_of_another_application_is_not_claimed,
     a_row_without_an_application_becomes_the_claimers,
     nothing_is_claimed_for_an_earlier_life,
+    an_executor_that_never_joined_has_no_later_life,
     an_executor_that_can_run_nothing_claims_nothing,
 }
 
@@ -241,6 +242,15 @@ async fn nothing_is_claimed_for_an_earlier_life(t: Context) {
         ["later"],
         "another id's life is its own"
     );
+}
+
+async fn an_executor_that_never_joined_has_no_later_life(t: Context) {
+    t.enqueued("w").await;
+    let stranger = t
+        .worker("worker")
+        .await
+        .but(|c| c.executor = "stranger".into());
+    assert_eq!(ids(&stranger.claim(&["t"]).await), ["w"]);
 }
 
 async fn an_executor_that_can_run_nothing_claims_nothing(t: Context) {

@@ -2,7 +2,7 @@
 
 use durable_core::{
     db::{Lost, Write},
-    payload::{Ended, Outcome},
+    payload::{Encoded, Ended, Outcome},
     state::{Status, WorkflowRow},
 };
 
@@ -17,6 +17,7 @@ cases! { "ending":
     a_failure_is_stored_with_its_error,
     a_finish_clears_the_owner_and_sets_the_end,
     a_finish_leaves_the_queue_and_the_start_of_a_claimed_workflow,
+    an_outcome_in_another_format_than_the_input_is_read_in_its_own,
     a_workflow_finishes_once,
     only_the_owner_finishes,
     a_workflow_that_is_not_there_is_not_finished,
@@ -73,6 +74,14 @@ async fn a_finish_leaves_the_queue_and_the_start_of_a_claimed_workflow(t: Contex
     assert_eq!(row.queue.as_deref(), Some(make::QUEUE));
     assert_eq!(row.started_at, claimed.started_at);
     assert!(row.started_at.is_some());
+}
+
+async fn an_outcome_in_another_format_than_the_input_is_read_in_its_own(t: Context) {
+    let owner = t.running("w").await;
+    let outcome = Outcome::Success(Encoded::new("other", "another format"));
+    t.finish(&owner, &outcome).await;
+    assert_eq!(t.ended("w").await, Some(Ended::Outcome(outcome)));
+    assert_eq!(t.row("w").await.format, Some("another format".into()));
 }
 
 async fn a_workflow_finishes_once(t: Context) {

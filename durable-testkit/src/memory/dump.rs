@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use durable_core::{ids::WorkflowId, payload::Encoded, state::WorkflowRow};
+use durable_core::{ids::WorkflowId, payload::Encoded, state::WorkflowRow, time::Timestamp};
 
 use super::{
     Memory,
@@ -13,7 +13,7 @@ use crate::raw::{Payloads, RawWorkflow};
 impl Memory {
     /// Everything that is stored, one line each, in a canonical order: equal databases give equal texts.
     pub fn dump(&self) -> String {
-        self.commit(|store, _| dump(store))
+        self.commit(|store, _| dump(store, true))
     }
 
     /// All rows, in the order of their ids.
@@ -94,15 +94,22 @@ impl Memory {
     }
 }
 
-fn dump(store: &Store) -> String {
+/// The database as text; times are told or left out.
+pub(super) fn dump(store: &Store, times: bool) -> String {
     let mut text = String::new();
-    write_dump(store, &mut text).expect("a string takes all that is written to it");
+    write_dump(store, times, &mut text).expect("a string takes all that is written to it");
     text
 }
 
-fn write_dump(store: &Store, out: &mut String) -> std::fmt::Result {
+fn write_dump(store: &Store, times: bool, out: &mut String) -> std::fmt::Result {
     for stored in store.workflows.values() {
-        writeln!(out, "workflow {:?}", stored.row)?;
+        if times {
+            writeln!(out, "workflow {:?}", stored.row)?;
+        } else {
+            let row = timeless(stored.row.clone());
+            let deadline = stored.row.deadline;
+            writeln!(out, "workflow {row:?} until {deadline:?}")?;
+        }
         if stored.input.is_some() || stored.outcome.is_some() {
             writeln!(out, "  in its row {:?} {:?}", stored.input, stored.outcome)?;
         }
@@ -120,7 +127,12 @@ fn write_dump(store: &Store, out: &mut String) -> std::fmt::Result {
     }
     for (id, mailbox) in &store.mailboxes {
         for mail in mailbox {
-            let (sent, topic, payload) = (mail.sent_at, &mail.topic, &mail.payload);
+            let (topic, payload) = (&mail.topic, &mail.payload);
+            let sent = if times {
+                mail.sent_at
+            } else {
+                Timestamp::default()
+            };
             let taken = mail.consumed_by;
             writeln!(
                 out,
@@ -147,4 +159,18 @@ fn write_dump(store: &Store, out: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// A row whose times tell only whether they are set.
+pub(crate) fn timeless(row: WorkflowRow) -> WorkflowRow {
+    let set = |at: Option<Timestamp>| at.map(|_| Timestamp::default());
+    WorkflowRow {
+        deadline: set(row.deadline),
+        delay_until: set(row.delay_until),
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+        started_at: set(row.started_at),
+        completed_at: set(row.completed_at),
+        ..row
+    }
 }

@@ -1,5 +1,7 @@
 //! Who lives, and what the dead left.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use durable_core::{
     db::{
@@ -67,8 +69,11 @@ impl Executors for Memory {
             if !store.is_current(claimant) {
                 return Vec::new();
             }
+            // One that is asked for twice is another's the second time.
+            let mut asked = BTreeSet::new();
             adoptions
                 .iter()
+                .filter(|adoption| asked.insert(&adoption.workflow))
                 .filter_map(|adoption| {
                     let event = Event::Adopt {
                         claimant,

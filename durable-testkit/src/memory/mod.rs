@@ -18,6 +18,8 @@ use futures_util::stream::BoxStream;
 
 use crate::clock::{Clock, ManualClock};
 
+#[cfg(feature = "model-check")]
+mod branch;
 mod dump;
 mod events;
 mod executors;
@@ -31,6 +33,7 @@ mod versions;
 mod waits;
 mod workflows;
 
+pub(crate) use dump::timeless;
 use process::Process;
 use store::Store;
 

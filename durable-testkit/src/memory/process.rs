@@ -18,6 +18,15 @@ impl Process {
         })
     }
 
+    /// The same process on a copy of its database.
+    #[cfg(feature = "model-check")]
+    pub(super) fn on(&self, copy: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self {
+            id: self.id,
+            shared: Arc::downgrade(copy),
+        })
+    }
+
     pub(super) fn id(&self) -> u64 {
         self.id
     }

@@ -77,12 +77,12 @@ fn claimed(store: &Store, row: WorkflowRow) -> Claimed {
 }
 
 impl Store {
-    /// Whether the request is of the executor's present life.
+    /// Whether the request is not of an earlier life of its executor. One that never joined has no earlier life.
     pub(super) fn is_current(&self, claimant: &Claimant) -> bool {
         self.executors
             .get(&claimant.executor)
-            .is_some_and(|executor| {
-                executor.incarnation == claimant.incarnation || Bug::DeadLivesClaim.is_planted()
+            .is_none_or(|executor| {
+                executor.incarnation <= claimant.incarnation || Bug::DeadLivesClaim.is_planted()
             })
     }
 }

@@ -15,7 +15,7 @@ use durable_core::{
 };
 
 /// All tables.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Store {
     pub(super) workflows: BTreeMap<WorkflowId, Stored>,
     /// Payload tables: no foreign keys, so an entry may outlive its workflow.
@@ -40,6 +40,7 @@ pub(super) struct Store {
 }
 
 /// A workflow's row, with the payload columns that older versions of the schema had in it.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) row: WorkflowRow,
     pub(super) input: Option<String>,
@@ -47,6 +48,7 @@ pub(super) struct Stored {
 }
 
 /// A message in a mailbox.
+#[derive(Clone)]
 pub(super) struct Mail {
     pub(super) id: String,
     pub(super) topic: String,
@@ -57,6 +59,7 @@ pub(super) struct Mail {
 }
 
 /// An executor id that was joined at least once.
+#[derive(Clone)]
 pub(super) struct Executor {
     pub(super) incarnation: i64,
     pub(super) application: String,
@@ -116,6 +119,14 @@ impl Store {
     pub(super) fn outcome(&self, id: &WorkflowId) -> Option<&Outcome> {
         let in_row = || self.workflows.get(id)?.outcome.as_ref();
         self.outcomes.get(id).or_else(in_row)
+    }
+
+    /// One column names the format of input and outcome: what came last.
+    pub(super) fn set_format(&mut self, id: &WorkflowId, outcome: &Outcome) {
+        let (Outcome::Success(payload) | Outcome::Failure(payload)) = outcome;
+        if let (Some(stored), Some(format)) = (self.workflows.get_mut(id), &payload.format) {
+            stored.row.format = Some(format.clone());
+        }
     }
 
     pub(super) fn step(&self, id: &WorkflowId, number: i32) -> Option<&StepRecord> {

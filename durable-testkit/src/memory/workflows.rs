@@ -41,7 +41,7 @@ impl Workflows for Memory {
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
-        self.commit(|store, now| finish(store, owner, outcome, now))
+        Ok(self.commit(|store, now| finish(store, owner, outcome, now)))
     }
 
     async fn dead_letter(&self, owner: &Owner) -> Result<Write> {
@@ -195,31 +195,19 @@ fn insert_child(
     Ok(ChildInserted::Done(insert(store, new, now)))
 }
 
-fn finish(store: &mut Store, owner: &Owner, outcome: &Outcome, now: Timestamp) -> Result<Write> {
-    let (Outcome::Success(payload) | Outcome::Failure(payload)) = outcome;
-    if let Some(row) = store.row(&owner.workflow)
-        && row.is_owned_by(&owner.token)
-        && row.format != payload.format
-    {
-        // One column names the format of input and outcome.
-        return Err(DbError::Refused(format!(
-            "workflow {:?} is stored in the format {:?}, so its outcome cannot be stored as {:?}; encode it as its input is",
-            owner.workflow.as_str(),
-            row.format,
-            payload.format,
-        )));
-    }
+fn finish(store: &mut Store, owner: &Owner, outcome: &Outcome, now: Timestamp) -> Write {
     let event = Event::Finish {
         token: &owner.token,
         success: matches!(outcome, Outcome::Success(_)),
     };
     let write = owner_change(store, owner, &event, now);
     if write == Write::Written {
+        store.set_format(&owner.workflow, outcome);
         store
             .outcomes
             .insert(owner.workflow.clone(), outcome.clone());
     }
-    Ok(write)
+    write
 }
 
 /// Lets the owner's event happen, or tells how it stands.

@@ -15,7 +15,7 @@ use durable_core::{
 use durable_pg::{Driver, PgOptions, PgSystemDb};
 use futures_util::future::join_all;
 
-use super::{TestDb, relay::Relay};
+use super::{Proxy, TestDb};
 
 /// How many lives are lived at the same time, and how often.
 const BESIDE: usize = 6;
@@ -27,8 +27,8 @@ pub async fn no_statement_is_prepared_twice<D: Driver>(
     options: impl FnOnce(PgOptions<D>) -> PgOptions<D>,
 ) {
     let database = TestDb::<D>::migrated().await;
-    let relay = Relay::to(database.url()).await;
-    let system = options(PgSystemDb::<D>::options(relay.url()))
+    let proxy = Proxy::to(database.url());
+    let system = options(PgSystemDb::<D>::options(proxy.url()))
         .connect()
         .await;
     let system: Arc<dyn SystemDb> = Arc::new(system.expect("the server answers"));
@@ -36,7 +36,7 @@ pub async fn no_statement_is_prepared_twice<D: Driver>(
         let lives = (0..BESIDE).map(|n| live(Arc::clone(&system), format!("{round}-{n}")));
         join_all(lives).await;
     }
-    let prepared = relay.prepared();
+    let prepared = proxy.prepared();
     let texts: usize = prepared.iter().map(BTreeMap::len).sum();
     assert!(
         texts > 40,

@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::History;
 
+/// What is said of an end that the code goes beyond.
+const ENDED: &str = ", and nothing more";
+
 /// How much of a value is shown.
 const SHOWN: usize = 160;
 
@@ -30,7 +33,12 @@ pub enum Verdict {
     /// The code does something else than what is recorded: production would stop such a workflow, or take another way.
     Differs(Difference),
     /// A stored value is not of the type that the code asks for.
-    CannotDecode(Error),
+    CannotDecode {
+        /// Which value, which type, and why not.
+        error: Error,
+        /// The line of the workflow's code that asks for it; `None` for the input and the outcome.
+        place: Option<String>,
+    },
     /// The workflow is not registered.
     NotRegistered,
     /// It could not be replayed: state is missing, the code waits for something that is no durable operation, or breaks a rule of durable
@@ -39,6 +47,35 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What tells kinds of findings apart, whatever the values of one workflow are.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            Self::Differs(Difference {
+                number,
+                recorded,
+                called,
+                place,
+                ..
+            }) => match place {
+                Some(place) => {
+                    let recorded = if recorded.contains(ENDED) {
+                        ENDED
+                    } else {
+                        recorded
+                    };
+                    format!("{number:?} {place} {recorded} {called}")
+                }
+                None => format!("{number:?}"),
+            },
+            Self::CannotDecode { error, place } => match error {
+                Error::Decode { type_name, .. } => format!("{place:?} {type_name}"),
+                Error::UnknownFormat { format, .. } => format!("{place:?} as {format}"),
+                _ => format!("{place:?}"),
+            },
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the code can be deployed as far as this workflow is concerned.
     pub fn is_safe(&self) -> bool {
         matches!(self, Self::Safe | Self::SafeSoFar { .. })
@@ -58,7 +95,7 @@ pub struct Difference {
     pub place: Option<String>,
     /// At most two calls before it that agree, with their lines.
     pub before: Vec<String>,
-    /// What may have led there: a value from outside that could not be read, or a panic.
+    /// What may have led there: a value from outside that could not be read.
     pub note: Option<String>,
 }
 
@@ -98,7 +135,13 @@ impl fmt::Display for Verdict {
                 )
             }
             Self::Differs(difference) => difference.fmt(f),
-            Self::CannotDecode(error) => write!(f, "cannot be decoded\n    {error}"),
+            Self::CannotDecode { error, place } => {
+                write!(f, "cannot be decoded\n    {error}")?;
+                match place {
+                    Some(place) => write!(f, " (at {place})"),
+                    None => Ok(()),
+                }
+            }
             Self::NotRegistered => f.write_str(
                 "is not registered; add `.workflow(…)` (for a method `.instance(…)`) to the builder",
             ),
@@ -114,6 +157,7 @@ pub(super) fn judge(replayer: &Replayer, history: &History, replayed: Replayed) 
         history,
         calls: &replayed.calls,
         unreadable: replayed.unreadable.first(),
+        stopped_at: replayed.stopped_at,
     };
     match replayed.end {
         End::NotRegistered => Verdict::NotRegistered,
@@ -123,10 +167,8 @@ pub(super) fn judge(replayer: &Replayer, history: &History, replayed: Replayed) 
             "its code waits for something that is no durable operation, such as a timer or a task of its own".to_owned(),
         ),
         End::HistoryEnds(missed) => trial.history_ends(&missed),
-        End::Returned(outcome) => trial.returned(&outcome, None),
-        End::Panicked { message, outcome } => {
-            trial.returned(&outcome, Some(format!("the code panics: {}", short(&message))))
-        }
+        End::Returned(outcome) => trial.returned(&outcome, false),
+        End::Panicked { outcome, .. } => trial.returned(&outcome, true),
     }
 }
 
@@ -135,7 +177,8 @@ struct Trial<'a> {
     replayer: &'a Replayer,
     history: &'a History,
     calls: &'a [MadeCall],
-    unreadable: Option<&'a Error>,
+    unreadable: Option<&'a (Option<i32>, Error)>,
+    stopped_at: Option<i32>,
 }
 
 impl Trial<'_> {
@@ -150,7 +193,7 @@ impl Trial<'_> {
             Some(recorded) if self.history.steps.is_empty() && self.agree(recorded, outcome) => {
                 Verdict::Safe
             }
-            _ => Verdict::CannotDecode(error),
+            _ => Verdict::CannotDecode { error, place: None },
         }
     }
 
@@ -171,7 +214,8 @@ impl Trial<'_> {
                 note: None,
             }),
             error @ (Error::Decode { .. } | Error::UnknownFormat { .. }) => {
-                Verdict::CannotDecode(error)
+                let place = self.place(self.stopped_at);
+                Verdict::CannotDecode { error, place }
             }
             error => Verdict::CannotRun(error.to_string()),
         }
@@ -187,10 +231,13 @@ impl Trial<'_> {
                 "no operation of this number, and {} after it",
                 numbered(step)
             ),
-            None if self.has_ended() => format!("{}, and nothing more", self.ended()),
+            None if self.has_ended() => format!("{}{ENDED}", self.ended()),
             None => {
                 return match self.unreadable {
-                    Some(error) => Verdict::CannotDecode(error.clone()),
+                    Some((number, error)) => Verdict::CannotDecode {
+                        error: error.clone(),
+                        place: self.place(*number),
+                    },
                     None => Verdict::SafeSoFar { next },
                 };
             }
@@ -206,8 +253,7 @@ impl Trial<'_> {
         })
     }
 
-    /// `panic`: what to say of it, if the code did not return by itself.
-    fn returned(&self, outcome: &Outcome, panic: Option<String>) -> Verdict {
+    fn returned(&self, outcome: &Outcome, panicked: bool) -> Verdict {
         if let Some(misnamed) = self.misnamed() {
             return misnamed;
         }
@@ -223,25 +269,25 @@ impl Trial<'_> {
                 ),
                 place: None,
                 before: self.before(i32::MAX),
-                note: panic,
+                note: None,
             });
         }
         let Some(recorded) = &self.history.outcome else {
-            return match (panic, self.has_ended()) {
-                (None, true) => Verdict::Safe,
-                (None, false) => Verdict::SafeSoFar { next: Vec::new() },
-                (Some(panic), _) => self.differs(Difference {
+            return match (panicked, self.has_ended()) {
+                (false, true) => Verdict::Safe,
+                (false, false) => Verdict::SafeSoFar { next: Vec::new() },
+                (true, _) => self.differs(Difference {
                     number: None,
                     recorded: "no outcome".to_owned(),
                     called: self.shown(outcome),
                     place: None,
                     before: self.before(i32::MAX),
-                    note: Some(panic),
+                    note: None,
                 }),
             };
         };
         if let Err(error) = self.replayer.read_outcome(&self.history.row.key, recorded) {
-            return Verdict::CannotDecode(error);
+            return Verdict::CannotDecode { error, place: None };
         }
         if self.agree(recorded, outcome) {
             return Verdict::Safe;
@@ -252,13 +298,12 @@ impl Trial<'_> {
             called: self.shown(outcome),
             place: None,
             before: self.before(i32::MAX),
-            note: panic,
+            note: None,
         })
     }
 
     fn differs(&self, mut difference: Difference) -> Verdict {
-        let unreadable = || self.unreadable.map(ToString::to_string);
-        difference.note = difference.note.or_else(unreadable);
+        difference.note = self.unreadable.map(|(_, error)| error.to_string());
         Verdict::Differs(difference)
     }
 
@@ -276,6 +321,12 @@ impl Trial<'_> {
             before: self.before(call.number),
             note: None,
         }))
+    }
+
+    /// Where the code makes the call of this number.
+    fn place(&self, number: Option<i32>) -> Option<String> {
+        let call = self.calls.iter().find(|call| Some(call.number) == number)?;
+        Some(call.place.to_string())
     }
 
     fn step(&self, number: i32) -> Option<&StepRecord> {
@@ -339,11 +390,19 @@ impl Trial<'_> {
     }
 
     fn shown(&self, outcome: &Outcome) -> String {
-        let verb = match outcome {
-            Outcome::Success(_) => "returns",
-            Outcome::Failure(_) => "fails with",
-        };
-        format!("{verb} {}", short(&self.json(outcome).to_string()))
+        let json = self.json(outcome);
+        match outcome {
+            Outcome::Success(_) => format!("returns {}", short(&json.to_string())),
+            Outcome::Failure(_) => {
+                let part = |name| json.get(name).and_then(Value::as_str);
+                match (part("name"), part("message")) {
+                    (Some(name), Some(message)) => {
+                        format!("fails with {name}: {}", short(message))
+                    }
+                    _ => format!("fails with {}", short(&json.to_string())),
+                }
+            }
+        }
     }
 }
 
@@ -352,12 +411,17 @@ fn described(call: &MadeCall) -> String {
 }
 
 fn numbered(step: &StepRecord) -> String {
-    let kind = if step.child.is_some() {
-        "child workflow "
-    } else {
-        ""
-    };
-    format!("{kind}{:?} as operation {}", step.name, step.number)
+    let (name, number) = (&step.name, step.number);
+    match &step.child {
+        Some(child) if name.starts_with("DBOS.") => {
+            format!(
+                "{name:?} of child {:?} as operation {number}",
+                child.as_str()
+            )
+        }
+        Some(_) => format!("child workflow {name:?} as operation {number}"),
+        None => format!("{name:?} as operation {number}"),
+    }
 }
 
 fn counted(operations: usize) -> String {

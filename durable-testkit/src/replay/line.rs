@@ -167,7 +167,15 @@ impl Line {
 
     /// Reads a line. Errors: what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<History, Wrong> {
-        let json = |error: serde_json::Error| Wrong::Json(error.to_string());
+        let text = text.trim();
+        // Of a line its number in the file is told, not that in itself.
+        let json = |error: serde_json::Error| {
+            Wrong::Json(
+                error
+                    .to_string()
+                    .replace(" at line 1 column ", " at column "),
+            )
+        };
         let Versioned { v } = serde_json::from_str(text).map_err(json)?;
         if v != VERSION {
             return Err(Wrong::Version(v));

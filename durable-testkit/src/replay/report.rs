@@ -57,7 +57,7 @@ impl Report {
             Verdict::Safe => &mut counts.safe,
             Verdict::SafeSoFar { .. } => &mut counts.safe_so_far,
             Verdict::Differs(_) => &mut counts.differ,
-            Verdict::CannotDecode(_) => &mut counts.cannot_decode,
+            Verdict::CannotDecode { .. } => &mut counts.cannot_decode,
             Verdict::NotRegistered => &mut counts.not_registered,
             Verdict::CannotRun(_) => &mut counts.cannot_run,
         };
@@ -100,14 +100,13 @@ impl Report {
         );
     }
 
-    /// Findings that say the same of one workflow and version, with all their ids.
+    /// Findings of one kind of one workflow and version, with all their ids.
     fn groups(&self) -> Vec<(&Finding, Vec<&str>)> {
         let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
         let mut known: BTreeMap<(&WorkflowKey, Option<&str>, String), usize> = BTreeMap::new();
         for finding in &self.findings {
-            // An error names its workflow, which tells nothing apart.
-            let text = finding.verdict.to_string().replace(&finding.id, "");
-            let place = (&finding.key, finding.version.as_deref(), text);
+            let kind = finding.verdict.kind();
+            let place = (&finding.key, finding.version.as_deref(), kind);
             let group = *known.entry(place).or_insert(groups.len());
             match groups.get_mut(group) {
                 Some((_, ids)) => ids.push(&finding.id),

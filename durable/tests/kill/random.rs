@@ -3,12 +3,19 @@
 /// Random numbers from a seed that is printed, so that a failure can be looked at again with `DURABLE_SEED`.
 pub struct Random(u64);
 
+/// The seed that was asked for.
+pub fn given() -> Option<u64> {
+    let seed = std::env::var("DURABLE_SEED").ok()?;
+    Some(seed.parse().expect("DURABLE_SEED is a number"))
+}
+
 impl Random {
     pub fn new() -> Self {
-        let seed = match std::env::var("DURABLE_SEED") {
-            Ok(seed) => seed.parse().expect("DURABLE_SEED is a number"),
-            Err(_) => std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs(),
-        };
+        let clock = || std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        Self::of(given().unwrap_or_else(clock))
+    }
+
+    pub fn of(seed: u64) -> Self {
         println!("DURABLE_SEED={seed}");
         Self(seed)
     }

@@ -1,7 +1,7 @@
 //! A server of a test's own with a migrated database on it.
 
 use durable_pg::{Driver, PgOptions, PgSystemDb};
-use durable_testkit::pg::local::Server;
+use durable_testkit::pg::{Proxy, local::Server};
 
 /// The URL of a server's database, migrated.
 pub async fn migrated<D: Driver>(url: &str) -> PgOptions<D> {
@@ -21,6 +21,14 @@ pub async fn opened<D: Driver>() -> (Server, PgSystemDb<D>) {
     let server = Server::options().start().await;
     let db = migrated::<D>(&server.url()).await.connect().await;
     (server, db.expect("it opens"))
+}
+
+/// A server with a proxy in front of it, and its database migrated.
+pub async fn proxied<D: Driver>() -> (Server, Proxy) {
+    let server = Server::options().start().await;
+    drop(migrated::<D>(&server.url()).await);
+    let proxy = Proxy::to(&server.url());
+    (server, proxy)
 }
 
 /// Checks what is in the database when all have ended.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use durable_pg::{Driver, PgSystemDb};
-use durable_testkit::pg::local::{Lost, Proxy, Server};
+use durable_pg::Driver;
+use durable_testkit::pg::local::Server;
 
 use crate::{
     bench::{admin, is_whole, migrated, opened},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many workflows must end between two faults.
-const BETWEEN: usize = 30;
+pub const BETWEEN: usize = 30;
 
 /// Ends all sessions but its own.
 pub const TERMINATE: &str = "
@@ -68,7 +68,7 @@ async fn a_server_that_stays_away_for_a_while<D: Driver>() {
     is_whole::<D>(&server.url(), workflows).await;
 }
 
-async fn until_ready_is(load: &Load, ready: bool) {
+pub async fn until_ready_is(load: &Load, ready: bool) {
     let begun = Instant::now();
     while load.app().health().is_ready() != ready {
         assert!(
@@ -91,26 +91,6 @@ async fn sessions_that_are_ended_again_and_again<D: Driver>() {
     }
     assert!(ended > 30, "only {ended} sessions were there to be ended");
     load.goes_on(BETWEEN).await;
-    let workflows = load.end().await;
-    is_whole::<D>(&server.url(), workflows).await;
-}
-
-async fn answers_and_requests_that_are_lost<D: Driver>() {
-    let server = Server::options().start().await;
-    drop(migrated::<D>(&server.url()).await);
-    let proxy = Proxy::to(server.port()).await;
-    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
-    let db = PgSystemDb::<D>::connect(&url).await.expect("it opens");
-    let load = Load::start(db).await;
-    for n in 0..20 {
-        let lost = if n % 2 == 0 {
-            Lost::Answers
-        } else {
-            Lost::Requests
-        };
-        proxy.cut(lost);
-        load.goes_on(BETWEEN / 2).await;
-    }
     let workflows = load.end().await;
     is_whole::<D>(&server.url(), workflows).await;
 }
@@ -178,7 +158,6 @@ on_both_drivers!(
     a_server_that_is_restarted_at_once,
     a_server_that_stays_away_for_a_while,
     sessions_that_are_ended_again_and_again,
-    answers_and_requests_that_are_lost,
     a_server_that_only_reads_for_a_while,
     a_disk_that_is_full_for_a_while,
     a_pool_that_somebody_else_has_for_a_while,

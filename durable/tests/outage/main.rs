@@ -8,6 +8,9 @@ mod bench;
 mod capture;
 mod faults;
 mod load;
+mod network;
+// By the clock nothing is drawn here.
+#[allow(dead_code)]
 #[path = "../kill/random.rs"]
 mod random;
 mod room;

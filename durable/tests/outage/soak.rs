@@ -1,60 +1,83 @@
-//! A random fault every few seconds, under load.
+//! Random faults of the server and of the network, under load.
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     time::{Duration, Instant},
 };
 
 use durable_pg::{Driver, PgSystemDb};
 use durable_testkit::{
     effort,
-    pg::local::{Lost, Proxy, Server},
+    pg::{Proxy, local::Server, proxy::Lost},
 };
 
 use crate::{
-    bench::{admin, is_whole, migrated},
+    bench::{admin, is_whole, proxied},
     faults::{FILL_DISK, FREE_DISK, TERMINATE},
     load::Load,
     on_both_drivers,
-    random::Random,
+    random::{self, Random},
 };
 
-/// How long faults come, in the quick run and in the full one.
-const QUICK: Duration = Duration::from_secs(20);
-const FULL: Duration = Duration::from_secs(300);
+/// How many faults come in a run.
+const FAULTS: u64 = 16;
 
-const FAULTS: [&str; 8] = [
+/// The seed of the quick run, in which each kind comes, and those of the full one, if none is given.
+const QUICK: RangeInclusive<u64> = 518..=518;
+const FULL: RangeInclusive<u64> = 1..=20;
+
+const KINDS: [&str; 13] = [
     "restart",
     "away for 2 s",
     "sessions ended",
     "answers lost",
     "requests lost",
+    "connections reset",
+    "cut in an answer",
+    "cut in a request",
+    "refused for 1 s",
+    "late for 1 s",
     "hangs for 2 s",
     "only reads for 1 s",
     "disk full for 1 s",
 ];
 
-async fn a_random_fault_every_few_seconds<D: Driver>() {
-    let full = effort::is_full();
-    let lasting = if full { FULL } else { QUICK };
-    if !full {
-        effort::left_out(format_args!("soak through {}: 280 s of 300 s", D::NAME));
+/// How many bytes of a message pass at most before a connection is cut in it.
+const INSIDE: u64 = 64;
+
+async fn random_faults_one_after_the_other<D: Driver>() {
+    let seeds = match random::given() {
+        Some(seed) => seed..=seed,
+        None if effort::is_full() => FULL,
+        None => {
+            let (few, all) = (QUICK.count(), FULL.count());
+            effort::left_out(format_args!(
+                "random faults through {}: {few} seed instead of {all}",
+                D::NAME
+            ));
+            QUICK
+        }
+    };
+    for seed in seeds {
+        with_seed::<D>(seed).await;
     }
-    let mut random = Random::new();
-    let mut server = Server::options().start().await;
-    drop(migrated::<D>(&server.url()).await);
-    let proxy = Proxy::to(server.port()).await;
-    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
-    let db = PgSystemDb::<D>::connect(&url).await.expect("it opens");
-    let load = Load::start(db).await;
+}
+
+async fn with_seed<D: Driver>(seed: u64) {
+    let mut random = Random::of(seed);
+    let (mut server, proxy) = proxied::<D>().await;
+    let db = PgSystemDb::<D>::connect(proxy.url()).await;
+    let load = Load::start(db.expect("it opens")).await;
     let begun = Instant::now();
     let mut met = BTreeMap::<&str, usize>::new();
-    while begun.elapsed() < lasting {
-        tokio::time::sleep(Duration::from_millis(500 + random.below(1500))).await;
-        let drawn = random.below(FAULTS.len() as u64);
-        let fault = FAULTS[usize::try_from(drawn).expect("they are few")];
-        *met.entry(fault).or_default() += 1;
-        meet::<D>(fault, &mut server, &proxy).await;
+    for _ in 0..FAULTS {
+        tokio::time::sleep(Duration::from_millis(200 + random.below(1000))).await;
+        let drawn = random.below(KINDS.len() as u64);
+        let kind = KINDS[usize::try_from(drawn).expect("they are few")];
+        let inside = usize::try_from(1 + random.below(INSIDE)).expect("it is small");
+        *met.entry(kind).or_default() += 1;
+        meet::<D>(kind, inside, &mut server, &proxy).await;
         load.goes_on(1).await;
     }
     let workflows = load.end().await;
@@ -66,9 +89,9 @@ async fn a_random_fault_every_few_seconds<D: Driver>() {
     );
 }
 
-async fn meet<D: Driver>(fault: &str, server: &mut Server, proxy: &Proxy) {
+async fn meet<D: Driver>(kind: &str, inside: usize, server: &mut Server, proxy: &Proxy) {
     let second = Duration::from_secs(1);
-    match fault {
+    match kind {
         "restart" => server.restart().await,
         "away for 2 s" => {
             server.crash();
@@ -80,6 +103,20 @@ async fn meet<D: Driver>(fault: &str, server: &mut Server, proxy: &Proxy) {
         }
         "answers lost" => proxy.cut(Lost::Answers),
         "requests lost" => proxy.cut(Lost::Requests),
+        "connections reset" => proxy.cut(Lost::Both),
+        "cut in an answer" => proxy.cut_inside(Lost::Answers, inside),
+        "cut in a request" => proxy.cut_inside(Lost::Requests, inside),
+        "refused for 1 s" => {
+            proxy.refuse(true);
+            proxy.cut(Lost::Both);
+            tokio::time::sleep(second).await;
+            proxy.refuse(false);
+        }
+        "late for 1 s" => {
+            proxy.delay(Duration::from_millis(20));
+            tokio::time::sleep(second).await;
+            proxy.delay(Duration::ZERO);
+        }
         "hangs for 2 s" => {
             server.freeze(true);
             tokio::time::sleep(2 * second).await;
@@ -107,4 +144,4 @@ async fn meet<D: Driver>(fault: &str, server: &mut Server, proxy: &Proxy) {
     }
 }
 
-on_both_drivers!(a_random_fault_every_few_seconds);
+on_both_drivers!(random_faults_one_after_the_other);

@@ -1,7 +1,7 @@
 //! Histories against changed code: what fits is safe, and what does not is told with both sides and the place.
 
 // A test program has no outside.
-#![allow(unreachable_pub)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod changes;
 mod files;
@@ -75,7 +75,9 @@ impl Then {
     /// Stops it as a crash would; what it has left.
     pub async fn histories(self) -> Vec<History> {
         self.app.shutdown(Duration::ZERO).await;
-        replay::load(&*self.db, APPLICATION).await.expect("histories")
+        replay::load(&*self.db, APPLICATION)
+            .await
+            .expect("histories")
     }
 }
 

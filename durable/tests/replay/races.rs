@@ -77,11 +77,26 @@ fn register(builder: AppBuilder) -> AppBuilder {
 #[tokio::test]
 async fn races_are_answered_as_they_were() {
     let then = Then::in_memory(register).await;
-    then.app.start(joined, ()).await.unwrap().result().await.unwrap();
+    then.app
+        .start(joined, ())
+        .await
+        .unwrap()
+        .result()
+        .await
+        .unwrap();
     for (workflow, winner) in [
-        (then.app.start(timed_out, ()).await.unwrap().result().await, "the sleep"),
-        (then.app.start(in_time, ()).await.unwrap().result().await, "the step"),
-        (then.app.start(sooner, ()).await.unwrap().result().await, "short"),
+        (
+            then.app.start(timed_out, ()).await.unwrap().result().await,
+            "the sleep",
+        ),
+        (
+            then.app.start(in_time, ()).await.unwrap().result().await,
+            "the step",
+        ),
+        (
+            then.app.start(sooner, ()).await.unwrap().result().await,
+            "short",
+        ),
     ] {
         assert_eq!(workflow.unwrap(), winner);
     }

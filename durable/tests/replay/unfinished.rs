@@ -91,7 +91,11 @@ async fn a_changed_step_of_an_unfinished_workflow_differs() {
     let report = verify(&then.histories().await, |b| b.workflow(now::approval)).await;
     has(
         &report,
-        &["operation 1", r#"recorded: "ask""#, r#"calls "beg" (at durable/tests/replay/unfinished.rs:"#],
+        &[
+            "operation 1",
+            r#"recorded: "ask""#,
+            r#"calls "beg" (at durable/tests/replay/unfinished.rs:"#,
+        ],
     );
 }
 
@@ -107,11 +111,14 @@ async fn a_message_that_the_code_cannot_read_any_more_is_told() {
     let report = verify(&histories, |b| b.workflow(now::reader)).await;
     has(
         &report,
-        &["cannot be decoded", "operation 1 (DBOS.recv)", "cannot be read as u64"],
+        &[
+            "cannot be decoded",
+            "operation 1 (DBOS.recv) of workflow \"a\" received cannot be read as u64",
+        ],
     );
 }
 
-#[durable::workflow(name = "sleeper", allow(race))]
+#[durable::workflow(name = "sleeper", allow(sleep))]
 async fn wakeful(_ctx: Ctx) -> Result<(), Error> {
     tokio::time::sleep(LONG).await;
     Ok(())

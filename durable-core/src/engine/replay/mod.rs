@@ -71,8 +71,11 @@ pub struct Replayed {
     pub end: End,
     /// All calls that were made, in the order of their numbers.
     pub calls: Vec<MadeCall>,
-    /// Messages, events and other values from outside that were not of the type asked for; the code got these errors.
-    pub unreadable: Vec<Error>,
+    /// The number of the operation at which the execution was stopped, if it was and that is known.
+    pub stopped_at: Option<i32>,
+    /// Messages, events and other values from outside that were not of the type asked for: the operation that read one, and the error that
+    /// the code got.
+    pub unreadable: Vec<(Option<i32>, Error)>,
 }
 
 /// A durable operation that the code has built.
@@ -153,13 +156,8 @@ impl Replayer {
     pub async fn replay(&self, recording: &Recording) -> Replayed {
         let execution = Arc::new(self.execution(recording));
         let end = run(&execution, recording.input.as_ref()).await;
-        let rehearsal = execution.rehearsal.as_ref();
-        let (calls, unreadable) = rehearsal.map(Rehearsal::made).unwrap_or_default();
-        Replayed {
-            end,
-            calls,
-            unreadable,
-        }
+        let none = Rehearsal::default();
+        execution.rehearsal.as_ref().unwrap_or(&none).ended(end)
     }
 
     /// Reads an outcome as the types of the workflow. Errors: it cannot be read, `NotRegistered`.

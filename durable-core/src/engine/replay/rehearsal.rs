@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::MadeCall;
+use super::{End, MadeCall, Replayed};
 use crate::{Error, time::Timestamp};
 
 /// The state of one replay.
@@ -22,7 +22,10 @@ struct State {
     calls: Vec<MadeCall>,
     /// Numbers of operations that wait for ever, as they have no record.
     missed: Vec<i32>,
-    unreadable: Vec<Error>,
+    /// The number of the operation that looked for its record last.
+    asking: Option<i32>,
+    refused_at: Option<i32>,
+    unreadable: Vec<(Option<i32>, Error)>,
     /// What all sleeps that woke had in common.
     now: Option<Timestamp>,
     sleepers: BTreeMap<(Timestamp, u64), Waker>,
@@ -54,6 +57,7 @@ impl Rehearsal {
         if let Some(call) = asking {
             call.asked = true;
         }
+        state.asking = Some(number);
         if !recorded {
             state.missed.push(number);
         }
@@ -62,7 +66,15 @@ impl Rehearsal {
 
     /// Notes a value of somebody else that is not of the type asked for.
     pub(crate) fn unreadable(&self, error: Error) {
-        self.lock().unreadable.push(error);
+        let mut state = self.lock();
+        let asking = state.asking;
+        state.unreadable.push((asking, error));
+    }
+
+    /// Notes that the execution is stopped at the operation that has just looked for its record.
+    pub(crate) fn refused(&self) {
+        let mut state = self.lock();
+        state.refused_at = state.refused_at.or(state.asking);
     }
 
     /// Waits until every sleep that ends before `wake` has ended.
@@ -97,10 +109,15 @@ impl Rehearsal {
             .collect()
     }
 
-    /// All calls that were made, and the values that could not be read.
-    pub(super) fn made(&self) -> (Vec<MadeCall>, Vec<Error>) {
+    /// What was kept, with this end.
+    pub(super) fn ended(&self, end: End) -> Replayed {
         let state = self.lock();
-        (state.calls.clone(), state.unreadable.clone())
+        Replayed {
+            end,
+            calls: state.calls.clone(),
+            stopped_at: state.refused_at,
+            unreadable: state.unreadable.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -14,14 +14,17 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     Reach,
-    call::{Call, here},
     gate::{Gate, Phase, Rewrite, Span, are_independent, short},
     model::{ENDED_BY_THE_SERVER, Outcome, Serial},
     pairs::{Brake, Pair},
     paused::Paused,
-    scene::{REBORN, STAYING, Scene, seen},
+    scene::{REBORN, STAYING, seen},
+    words::{join, leave, start},
 };
-use crate::pg::{Bare, TestDb};
+use crate::{
+    calls::{Call, Scene, brief, here},
+    pg::{Bare, TestDb},
+};
 
 /// How long a statement runs before the server is asked whether it waits.
 const SOON: Duration = Duration::from_millis(1);
@@ -116,20 +119,20 @@ impl<D: Driver> Bench<D> {
             b,
         };
         for executor in STAYING {
-            for call in [Call::Join(executor), Call::Leave(executor)] {
+            for call in [join(executor), leave(executor)] {
                 call.answer(&bench.a, &bench.scene()).await;
             }
         }
         // The lanes connect at their first write.
         for side in [&bench.a, &bench.b] {
-            let start = Call::Start("w", here("creator"));
+            let start = start("w", here("creator"));
             start.answer(side, &bench.scene()).await;
         }
         bench
     }
 
     fn scene(&self) -> Scene {
-        Scene::new(RUNS.fetch_add(1, Ordering::Relaxed), self.number)
+        Scene::new(RUNS.fetch_add(1, Ordering::Relaxed), self.number, &STAYING)
     }
 
     /// Plays a pair: the turns of `prefix` first, then whoever can go. Errors: what came of it agrees with no order of the model.
@@ -165,7 +168,7 @@ impl<D: Driver> Bench<D> {
             None => self.judge(pair, serials, &scene, &mut found, spans).await,
         };
         for side in [&self.a, &self.b] {
-            Call::Leave(REBORN).answer(side, &scene).await;
+            leave(REBORN).answer(side, &scene).await;
         }
         match wrong {
             None => Ok(Played {
@@ -564,14 +567,6 @@ fn report(pair: &Pair, wrong: &str, trace: &str, found: &Outcome, serials: &[Ser
         describe(&mut text, &format!("the model, {order}"), &serial.outcome);
     }
     text
-}
-
-/// Without what is not there.
-fn brief(line: &str) -> String {
-    let fields = line.split(", ");
-    let there =
-        fields.filter(|field| !field.ends_with(": None") && !field.ends_with("_at: Timestamp(0)"));
-    there.collect::<Vec<_>>().join(", ")
 }
 
 fn describe(text: &mut String, whose: &str, outcome: &Outcome) {

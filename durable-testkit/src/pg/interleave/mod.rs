@@ -5,7 +5,7 @@
 //! blocked until another process moves. Each order of the statements is played on a state of its own, and what comes of it, answers and
 //! stored data, must be what the model gives for the same calls one after the other, in an order that fits their times.
 //!
-//! - `pairs`: which operations meet; `call`: what they are; `scene`: the names of one run, and what is looked at
+//! - `pairs`: which operations meet, said in the words of `words`; `scene`: who takes part, and what is looked at
 //! - `gate`, `paused`: the driver that stops; `side`: a process on it; `model`: the same calls on the model
 //! - `bench`: one order of statements; here: all of them
 
@@ -21,13 +21,13 @@ use super::TestDb;
 use crate::effort;
 
 mod bench;
-mod call;
 mod gate;
 mod model;
 mod pairs;
 mod paused;
 mod scene;
 mod side;
+mod words;
 
 pub use paused::{Paused, PausedConnection};
 

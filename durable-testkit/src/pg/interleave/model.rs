@@ -7,12 +7,15 @@ use durable_core::{
 };
 
 use super::{
-    call::Call,
     gate::Span,
     pairs::Pair,
-    scene::{KEY, STAYING, STEP, Scene, Side, seen},
+    scene::{STAYING, STEP, seen},
+    words::join,
 };
-use crate::Memory;
+use crate::{
+    Memory,
+    calls::{KEY, Scene, Side},
+};
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,11 +67,11 @@ fn orders(a: usize, b: usize) -> Vec<Vec<bool>> {
 }
 
 async fn serial(pair: &Pair, order: Vec<bool>) -> Serial {
-    let scene = Scene::new(0, 0);
+    let scene = Scene::new(0, 0, &STAYING);
     let memory = Memory::new();
     let (a, b) = (memory.process(), memory.process());
     for executor in STAYING {
-        Call::Join(executor).answer(&memory, &scene).await;
+        join(executor).answer(&memory, &scene).await;
     }
     for call in pair.given {
         call.answer(&a, &scene).await;

@@ -1,15 +1,13 @@
 //! Which operations meet, and in which state of the database.
 
 use super::{
-    call::{
-        Call::{
-            self, Abandoned, Adopt, Cancel, Claim, DeadLetter, Delete, Finish, Join, Leave, Mail,
-            ReadSteps, Receive, Record, Requeue, Resume, Send, SetEvent, Start, StartChild, Sweep,
-        },
-        here, other, overdue, queued,
-    },
     scene::REBORN,
+    words::{
+        READ_STEPS, RESUME, SWEEP, abandoned, adopt, cancel, claim, dead_letter, delete, finish,
+        join, leave, mail, receive, record, requeue, send, set_event, start, start_child,
+    },
 };
+use crate::calls::{Call, here, other, overdue, queued};
 
 /// Two operations, each the calls of one process.
 #[derive(Clone, Debug)]
@@ -84,38 +82,38 @@ impl Pair {
     }
 }
 
-const RUNS: &[Call] = &[Start("w", here("first"))];
-const WAITS: &[Call] = &[Start("w", queued("creator"))];
-const CLAIMED: &[Call] = &[Start("w", queued("creator")), Claim("one", "first")];
+const RUNS: &[Call] = &[start("w", here("first"))];
+const WAITS: &[Call] = &[start("w", queued("creator"))];
+const CLAIMED: &[Call] = &[start("w", queued("creator")), claim("one", "first")];
 const REQUEUED: &[Call] = &[
-    Start("w", queued("creator")),
-    Claim("one", "first"),
-    Requeue("one", "first"),
+    start("w", queued("creator")),
+    claim("one", "first"),
+    requeue("one", "first"),
 ];
-const CANCELLED: &[Call] = &[Start("w", here("first")), Cancel("w")];
-const OVERDUE: &[Call] = &[Start("w", overdue(here("first")))];
-const TWO_RUN: &[Call] = &[Start("w", here("first")), Start("d", here("other"))];
-const HAS_MAIL: &[Call] = &[Start("w", here("first")), Mail("m", "w")];
-const LIVED: &[Call] = &[Start("w", queued("creator")), Join(REBORN), Leave(REBORN)];
+const CANCELLED: &[Call] = &[start("w", here("first")), cancel("w")];
+const OVERDUE: &[Call] = &[start("w", overdue(here("first")))];
+const TWO_RUN: &[Call] = &[start("w", here("first")), start("d", here("other"))];
+const HAS_MAIL: &[Call] = &[start("w", here("first")), mail("m", "w")];
+const LIVED: &[Call] = &[start("w", queued("creator")), join(REBORN), leave(REBORN)];
 const LEFT: &[Call] = &[
-    Start("w", queued("creator")),
-    Join(REBORN),
-    Claim(REBORN, "first"),
-    Leave(REBORN),
+    start("w", queued("creator")),
+    join(REBORN),
+    claim(REBORN, "first"),
+    leave(REBORN),
 ];
 
-const RECORD: &[Call] = &[Record("first", 1, "1")];
-const FINISH: &[Call] = &[Finish("first", "1")];
-const CANCEL: &[Call] = &[Cancel("w")];
-const CLAIM: &[Call] = &[Claim("two", "second"), ReadSteps];
-const ADOPT: &[Call] = &[Adopt("two", "first", "second"), ReadSteps];
-const CHILD: &[Call] = &[StartChild("c", here("child"), "w", "first")];
-const SEND: &[Call] = &[Send("m", "d", "w", "first")];
-const RECEIVE: &[Call] = &[Receive("first", true)];
-const PUBLISH: &[Call] = &[SetEvent("first", "1")];
-const REJOIN: &[Call] = &[Join(REBORN), Abandoned(REBORN, 2)];
-const AGAIN: &[Call] = &[Start("w", here("later")), ReadSteps];
-const DELETE: &[Call] = &[Delete("w")];
+const RECORD: &[Call] = &[record("first", 1, "1")];
+const FINISH: &[Call] = &[finish("first", "1")];
+const CANCEL: &[Call] = &[cancel("w")];
+const CLAIM: &[Call] = &[claim("two", "second"), READ_STEPS];
+const ADOPT: &[Call] = &[adopt("two", "first", "second"), READ_STEPS];
+const CHILD: &[Call] = &[start_child("c", here("child"), "w", "first")];
+const SEND: &[Call] = &[send("m", "d", "w", "first")];
+const RECEIVE: &[Call] = &[receive("first", true)];
+const PUBLISH: &[Call] = &[set_event("first", "1")];
+const REJOIN: &[Call] = &[join(REBORN), abandoned(REBORN, 2)];
+const AGAIN: &[Call] = &[start("w", here("later")), READ_STEPS];
+const DELETE: &[Call] = &[delete("w")];
 
 /// Those that every driver plays each time, by the beginnings of their names.
 pub(super) const FEW: &[&str] = &[
@@ -135,13 +133,13 @@ pub(super) const PAIRS: &[Pair] = &[
         "checkpoint and requeue",
         CLAIMED,
         RECORD,
-        &[Requeue("two", "first"), ReadSteps],
+        &[requeue("two", "first"), READ_STEPS],
     ),
     pair(
         "checkpoint and requeue, braked",
         CLAIMED,
         RECORD,
-        &[Requeue("two", "first"), ReadSteps],
+        &[requeue("two", "first"), READ_STEPS],
     )
     .braked(Brake::Step(1)),
     pair("checkpoint and adoption", RUNS, RECORD, ADOPT),
@@ -151,7 +149,7 @@ pub(super) const PAIRS: &[Pair] = &[
         "checkpoint and cancel, braked",
         RUNS,
         RECORD,
-        &[Cancel("w"), ReadSteps],
+        &[cancel("w"), READ_STEPS],
     )
     .braked(Brake::Step(1)),
     pair("checkpoint and finish", RUNS, RECORD, FINISH),
@@ -160,7 +158,7 @@ pub(super) const PAIRS: &[Pair] = &[
         "two checkpoints of one number",
         RUNS,
         RECORD,
-        &[Record("first", 1, "2")],
+        &[record("first", 1, "2")],
     ),
     // Ends.
     pair("finish and cancel", RUNS, FINISH, CANCEL),
@@ -169,128 +167,128 @@ pub(super) const PAIRS: &[Pair] = &[
         "finish and requeue",
         CLAIMED,
         FINISH,
-        &[Requeue("two", "first")],
+        &[requeue("two", "first")],
     ),
-    pair("a finish twice", RUNS, FINISH, &[Finish("first", "2")]),
+    pair("a finish twice", RUNS, FINISH, &[finish("first", "2")]),
     pair(
         "two finishes by two tokens",
-        &[Start("w", here("first")), Adopt("two", "first", "second")],
+        &[start("w", here("first")), adopt("two", "first", "second")],
         FINISH,
-        &[Finish("second", "2")],
+        &[finish("second", "2")],
     ),
     pair(
         "finish and adoption that finishes",
         RUNS,
         FINISH,
-        &[Adopt("two", "first", "second"), Finish("second", "2")],
+        &[adopt("two", "first", "second"), finish("second", "2")],
     ),
     pair("cancel and cancel", RUNS, CANCEL, CANCEL),
-    pair("cancel and resume of what runs", RUNS, CANCEL, &[Resume]),
+    pair("cancel and resume of what runs", RUNS, CANCEL, &[RESUME]),
     pair(
         "cancel and resume of what is cancelled",
         CANCELLED,
         CANCEL,
-        &[Resume],
+        &[RESUME],
     ),
-    pair("resume and resume", CANCELLED, &[Resume], &[Resume]),
+    pair("resume and resume", CANCELLED, &[RESUME], &[RESUME]),
     pair("cancel and adoption", RUNS, CANCEL, ADOPT),
-    pair("sweep and finish", OVERDUE, &[Sweep], FINISH),
-    pair("sweep and cancel", OVERDUE, &[Sweep], CANCEL),
+    pair("sweep and finish", OVERDUE, &[SWEEP], FINISH),
+    pair("sweep and cancel", OVERDUE, &[SWEEP], CANCEL),
     pair(
         "sweep and claim",
-        &[Start("w", overdue(queued("creator")))],
-        &[Sweep],
+        &[start("w", overdue(queued("creator")))],
+        &[SWEEP],
         CLAIM,
     ),
-    pair("sweep and sweep", OVERDUE, &[Sweep], &[Sweep]),
-    pair("sweep and checkpoint", OVERDUE, &[Sweep], RECORD),
+    pair("sweep and sweep", OVERDUE, &[SWEEP], &[SWEEP]),
+    pair("sweep and checkpoint", OVERDUE, &[SWEEP], RECORD),
     pair(
         "dead letter and cancel",
         RUNS,
-        &[DeadLetter("first")],
+        &[dead_letter("first")],
         CANCEL,
     ),
     pair(
         "dead letter and adoption",
         RUNS,
-        &[DeadLetter("first")],
+        &[dead_letter("first")],
         ADOPT,
     ),
     pair(
         "dead letter and finish",
         RUNS,
-        &[DeadLetter("first")],
+        &[dead_letter("first")],
         FINISH,
     ),
     // Claims.
     pair(
         "claim and claim",
         WAITS,
-        &[Claim("one", "first")],
-        &[Claim("two", "second")],
+        &[claim("one", "first")],
+        &[claim("two", "second")],
     ),
     pair(
         "claim and claim of two",
-        &[Start("w", queued("creator")), Start("c", queued("creator"))],
-        &[Claim("one", "first")],
-        &[Claim("two", "second")],
+        &[start("w", queued("creator")), start("c", queued("creator"))],
+        &[claim("one", "first")],
+        &[claim("two", "second")],
     ),
     pair(
         "requeue and claim",
         CLAIMED,
-        &[Requeue("one", "first")],
+        &[requeue("one", "first")],
         CLAIM,
     ),
     pair(
         "requeue and requeue",
         CLAIMED,
-        &[Requeue("one", "first")],
-        &[Requeue("two", "first")],
+        &[requeue("one", "first")],
+        &[requeue("two", "first")],
     ),
     pair(
         "requeue and adoption",
         CLAIMED,
-        &[Requeue("one", "first")],
+        &[requeue("one", "first")],
         ADOPT,
     ),
     pair("claim and cancel", WAITS, CLAIM, CANCEL),
-    pair("claim and resume", CANCELLED, CLAIM, &[Resume]),
+    pair("claim and resume", CANCELLED, CLAIM, &[RESUME]),
     pair(
         "adoption and adoption",
         RUNS,
-        &[Adopt("one", "first", "third")],
-        &[Adopt("two", "first", "second")],
+        &[adopt("one", "first", "third")],
+        &[adopt("two", "first", "second")],
     ),
     pair(
         "enqueue and claim",
         &[],
-        &[Start("w", queued("creator"))],
+        &[start("w", queued("creator"))],
         CLAIM,
     ),
     // Starts.
     pair(
         "start and start of one id",
         &[],
-        &[Start("w", here("first"))],
-        &[Start("w", here("second"))],
+        &[start("w", here("first"))],
+        &[start("w", here("second"))],
     ),
     pair(
         "start and start by another name",
         &[],
-        &[Start("w", here("first"))],
-        &[Start("w", other(here("second")))],
+        &[start("w", here("first"))],
+        &[start("w", other(here("second")))],
     ),
     pair(
         "a start twice",
         &[],
-        &[Start("w", here("first"))],
-        &[Start("w", here("first"))],
+        &[start("w", here("first"))],
+        &[start("w", here("first"))],
     ),
     pair(
         "start and enqueue of one id",
         &[],
-        &[Start("w", here("first"))],
-        &[Start("w", queued("second"))],
+        &[start("w", here("first"))],
+        &[start("w", queued("second"))],
     ),
     pair("child start and cancel of the parent", RUNS, CHILD, CANCEL),
     pair("child start and adoption of the parent", RUNS, CHILD, ADOPT),
@@ -305,7 +303,7 @@ pub(super) const PAIRS: &[Pair] = &[
         "child start and cancel of the parent, braked",
         RUNS,
         CHILD,
-        &[Cancel("w"), ReadSteps],
+        &[cancel("w"), READ_STEPS],
     )
     .braked(Brake::Row("c")),
     pair("child start and finish of the parent", RUNS, CHILD, FINISH),
@@ -313,19 +311,19 @@ pub(super) const PAIRS: &[Pair] = &[
         "child start and start of one id",
         RUNS,
         CHILD,
-        &[Start("c", here("second"))],
+        &[start("c", here("second"))],
     ),
     pair(
         "child start and start by another name",
         RUNS,
         CHILD,
-        &[Start("c", other(here("second")))],
+        &[start("c", other(here("second")))],
     ),
     pair(
         "child start and child start of one id",
         TWO_RUN,
         CHILD,
-        &[StartChild("c", here("second"), "d", "other")],
+        &[start_child("c", here("second"), "d", "other")],
     ),
     pair("a child start twice", RUNS, CHILD, CHILD),
     pair(
@@ -338,7 +336,7 @@ pub(super) const PAIRS: &[Pair] = &[
         "child start and cancel of the child",
         RUNS,
         CHILD,
-        &[Cancel("c")],
+        &[cancel("c")],
     ),
     // Writes that have left their lane.
     pair("a checkpoint twice, alone", RUNS, RECORD, RECORD).braked(Brake::Hold("w")),
@@ -346,14 +344,14 @@ pub(super) const PAIRS: &[Pair] = &[
         "two checkpoints of one number, alone",
         RUNS,
         RECORD,
-        &[Record("first", 1, "2")],
+        &[record("first", 1, "2")],
     )
     .braked(Brake::Hold("w")),
     pair(
         "a finish twice, alone",
         RUNS,
         FINISH,
-        &[Finish("first", "2")],
+        &[finish("first", "2")],
     )
     .braked(Brake::Hold("w")),
     pair("finish and checkpoint, alone", RUNS, FINISH, RECORD).braked(Brake::Hold("w")),
@@ -361,28 +359,28 @@ pub(super) const PAIRS: &[Pair] = &[
         "child start, alone, and start of one id",
         RUNS,
         CHILD,
-        &[Start("c", here("second"))],
+        &[start("c", here("second"))],
     )
     .braked(Brake::Hold("w")),
     pair(
         "child start, alone, and start by another name",
         RUNS,
         CHILD,
-        &[Start("c", other(here("second")))],
+        &[start("c", other(here("second")))],
     )
     .braked(Brake::Hold("w")),
     pair(
         "child start, alone, and child start of one id",
         TWO_RUN,
         CHILD,
-        &[StartChild("c", here("second"), "d", "other")],
+        &[start_child("c", here("second"), "d", "other")],
     )
     .braked(Brake::Hold("w")),
     pair(
         "child start, alone, and cancel of the child",
         RUNS,
         CHILD,
-        &[Cancel("c")],
+        &[cancel("c")],
     )
     .braked(Brake::Hold("w")),
     // Messages and events.
@@ -391,7 +389,7 @@ pub(super) const PAIRS: &[Pair] = &[
     pair(
         "send and finish of the receiver",
         TWO_RUN,
-        &[Send("m", "w", "d", "other")],
+        &[send("m", "w", "d", "other")],
         FINISH,
     ),
     pair("a send twice", TWO_RUN, SEND, SEND),
@@ -399,17 +397,17 @@ pub(super) const PAIRS: &[Pair] = &[
         "sends to each other",
         TWO_RUN,
         SEND,
-        &[Send("n", "w", "d", "other")],
+        &[send("n", "w", "d", "other")],
     ),
     pair("receive and cancel", HAS_MAIL, RECEIVE, CANCEL),
     pair("receive and adoption", HAS_MAIL, RECEIVE, ADOPT),
     pair("receive and receive", HAS_MAIL, RECEIVE, RECEIVE),
-    pair("receive and mail", RUNS, RECEIVE, &[Mail("m", "w")]),
+    pair("receive and mail", RUNS, RECEIVE, &[mail("m", "w")]),
     pair(
         "receive and send",
         TWO_RUN,
         RECEIVE,
-        &[Send("m", "w", "d", "other")],
+        &[send("m", "w", "d", "other")],
     ),
     pair("set event and adoption", RUNS, PUBLISH, ADOPT),
     pair("set event and cancel", RUNS, PUBLISH, CANCEL),
@@ -417,25 +415,25 @@ pub(super) const PAIRS: &[Pair] = &[
         "set event and set event",
         RUNS,
         PUBLISH,
-        &[SetEvent("first", "2")],
+        &[set_event("first", "2")],
     ),
     // Lives.
     pair(
         "claim of an earlier life and join",
         LIVED,
-        &[Claim(REBORN, "first")],
+        &[claim(REBORN, "first")],
         REJOIN,
     ),
     pair(
         "adoption of an earlier life and join",
         LEFT,
-        &[Adopt(REBORN, "first", "second")],
+        &[adopt(REBORN, "first", "second")],
         REJOIN,
     ),
     pair(
         "requeue of an earlier life and join",
         LEFT,
-        &[Requeue(REBORN, "first")],
+        &[requeue(REBORN, "first")],
         REJOIN,
     ),
     // Deletes.
@@ -445,7 +443,7 @@ pub(super) const PAIRS: &[Pair] = &[
         .braked(Brake::Step(1)),
     pair(
         "delete and a checkpoint asked again",
-        &[Start("w", here("first")), Record("first", 1, "1")],
+        &[start("w", here("first")), record("first", 1, "1")],
         RECORD,
         DELETE,
     )
@@ -455,32 +453,32 @@ pub(super) const PAIRS: &[Pair] = &[
     pair(
         "delete and start",
         RUNS,
-        &[Start("w", here("second"))],
+        &[start("w", here("second"))],
         DELETE,
     )
     .deleting(),
     pair("delete and a child start", RUNS, CHILD, DELETE).deleting(),
     pair(
         "delete of a child and its start",
-        &[Start("w", here("first")), Start("c", here("earlier"))],
+        &[start("w", here("first")), start("c", here("earlier"))],
         CHILD,
-        &[Delete("c")],
+        &[delete("c")],
     ),
     pair("delete and claim", WAITS, CLAIM, DELETE).deleting(),
     pair(
         "delete and adoption",
         RUNS,
-        &[Adopt("two", "first", "second")],
+        &[adopt("two", "first", "second")],
         DELETE,
     )
     .deleting(),
     pair("delete and cancel", RUNS, CANCEL, DELETE).deleting(),
-    pair("delete and resume", CANCELLED, &[Resume], DELETE).deleting(),
+    pair("delete and resume", CANCELLED, &[RESUME], DELETE).deleting(),
     pair(
         "delete of the receiver and send",
         TWO_RUN,
         SEND,
-        &[Delete("d")],
+        &[delete("d")],
     ),
     pair("delete and receive", HAS_MAIL, RECEIVE, DELETE).deleting(),
     pair("delete and set event", RUNS, PUBLISH, DELETE).deleting(),

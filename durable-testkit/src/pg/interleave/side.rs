@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use durable_core::{db::SystemDb, ids::WorkflowId};
 use durable_pg::{Connection as _, Driver, DriverError, Param, PgSystemDb, Row};
 
-use super::{paused::Paused, scene::Side};
+use super::paused::Paused;
+use crate::calls::Side;
 
 /// What belongs to a workflow and is deleted with it, by the statements of another SDK in its order: it locks no row before.
 const DELETES: [&str; 4] = [

@@ -1,55 +1,71 @@
 //! Who servers run as.
 
-use std::{fs, path::Path, process::Command};
+use std::{env, fs, io, path::Path, process::Command};
 
 /// The users that root lends, best first.
 #[cfg(unix)]
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
-/// A command that runs as the owner of this directory.
-#[cfg(unix)]
-pub(super) fn command(program: &Path, owner_of: &Path) -> Command {
-    use std::os::unix::{fs::MetadataExt as _, process::CommandExt as _};
-
-    let owner = fs::metadata(owner_of).expect("the directory is there");
+/// A command that runs as the owner of this directory and in it, and sees none of the caller's variables for Postgres. Errors: there is no
+/// such directory.
+pub(super) fn command(program: &Path, owner_of: &Path) -> io::Result<Command> {
     let mut command = Command::new(program);
-    if is_root() {
-        command.uid(owner.uid()).gid(owner.gid());
+    #[cfg(unix)]
+    {
+        use std::os::unix::{fs::MetadataExt as _, process::CommandExt as _};
+
+        let owner = fs::metadata(owner_of)?;
+        if is_root()? {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
     }
-    command.current_dir(owner_of);
-    command
+    for (name, _) in env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+    command.env("LC_ALL", "C").current_dir(owner_of);
+    Ok(command)
 }
 
-/// Gives a file or directory to the user that servers run as.
+/// Gives a file or directory to the user that servers run as. Errors: root has no user to lend.
 #[cfg(unix)]
-pub(super) fn hand_over(path: &Path) {
-    if !is_root() {
-        return;
+pub(super) fn hand_over(path: &Path) -> io::Result<()> {
+    if !is_root()? {
+        return Ok(());
     }
-    let (user, group) = lent();
-    std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may give a file away");
+    let (user, group) = lent()?;
+    std::os::unix::fs::chown(path, Some(user), Some(group))
+}
+
+#[cfg(not(unix))]
+pub(super) fn hand_over(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether this process runs as root: what it makes is root's.
 #[cfg(unix)]
-fn is_root() -> bool {
+fn is_root() -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
 
     static ROOT: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *ROOT.get_or_init(|| {
-        let file = std::env::temp_dir().join(format!("durable-who-{}", std::process::id()));
-        fs::write(&file, "").expect("the temporary directory can be written to");
-        let owner = fs::metadata(&file).expect("it is there").uid();
-        // Nobody else knows of it.
-        let _ = fs::remove_file(&file);
-        owner == 0
-    })
+    if let Some(root) = ROOT.get() {
+        return Ok(*root);
+    }
+    let thread = std::thread::current().id();
+    let name = format!("durable-who-{}-{thread:?}", std::process::id());
+    let file = env::temp_dir().join(name);
+    fs::write(&file, "")?;
+    let owner = fs::metadata(&file)?.uid();
+    // Nobody else knows of it.
+    let _ = fs::remove_file(&file);
+    Ok(*ROOT.get_or_init(|| owner == 0))
 }
 
 /// The numbers of the user that root lends, and of its group.
 #[cfg(unix)]
-fn lent() -> (u32, u32) {
-    let users = fs::read_to_string("/etc/passwd").expect("the users of this machine");
+fn lent() -> io::Result<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd")?;
     let ids = |name: &&str| {
         let line = users
             .lines()
@@ -57,18 +73,10 @@ fn lent() -> (u32, u32) {
         let mut parts = line.split(':').skip(2).map(str::parse);
         Some((parts.next()?.ok()?, parts.next()?.ok()?))
     };
-    UNPRIVILEGED
-        .iter()
-        .find_map(ids)
-        .expect("a user `postgres` or `nobody`, as servers refuse to run as root")
+    UNPRIVILEGED.iter().find_map(ids).ok_or_else(|| {
+        io::Error::other(
+            "Postgres refuses to run as root, and there is neither a user `postgres` nor `nobody` to run it as; \
+             make one (`useradd --system postgres`)",
+        )
+    })
 }
-
-#[cfg(not(unix))]
-pub(super) fn command(program: &Path, owner_of: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(owner_of);
-    command
-}
-
-#[cfg(not(unix))]
-pub(super) fn hand_over(_: &Path) {}

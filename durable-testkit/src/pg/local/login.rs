@@ -23,7 +23,7 @@ pub async fn wrong_urls<D: Driver>() {
         .batch(&format!("CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'"))
         .await;
     let port = server.port();
-    let nobody = free_port();
+    let nobody = free_port().expect("a free port");
     let (silent, silent_port) = listening().await;
     let (other, other_port) = listening().await;
     let other = tokio::spawn(async move {

@@ -12,10 +12,9 @@ use durable_pg::{Driver, DriverError, PgSystemDb};
 
 use super::{
     pooler::{Mode, Pooler, PoolerOptions},
-    proxy::Proxy,
     server::Server,
 };
-use crate::pg::{Bare, TestDb, driver};
+use crate::pg::{Bare, Proxy, TestDb, driver};
 
 /// How many other clients keep a pooler busy.
 const CLIENTS: usize = 5;
@@ -92,7 +91,9 @@ async fn cell<D: Driver>(database: &TestDb<D>, options: PoolerOptions, busy: boo
     for _ in 0..TRIES {
         let begun = Instant::now();
         // It may fail: what a driver prepares to set a connection up is not always there in transaction mode.
-        drop(driver::<D>(&url).dedicated().await);
+        if let Ok(driver) = driver::<D>(&url) {
+            drop(driver.dedicated().await);
+        }
         bares.push(begun.elapsed());
         let begun = Instant::now();
         let opened = PgSystemDb::<D>::connect(&url).await;
@@ -136,11 +137,11 @@ async fn cell<D: Driver>(database: &TestDb<D>, options: PoolerOptions, busy: boo
 /// Opens a database on a server that is slow to take connections, from its second one on. Panics where that is taken for a pooler.
 pub async fn slow_server<D: Driver>() {
     let server = Server::options().start().await;
-    let proxy = Proxy::to(server.port()).await;
-    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    let proxy = Proxy::to(&server.url());
+    let url = proxy.url().to_owned();
     let opening = tokio::spawn(async move { PgSystemDb::<D>::connect(&url).await.map(drop) });
     tokio::time::sleep(Duration::from_millis(1)).await;
-    proxy.delay(Duration::from_millis(1_500));
+    proxy.delay_connections(Duration::from_millis(1_500));
     let opened = opening.await.expect("no panic");
     opened.unwrap_or_else(|error| panic!("{error}"));
 }
@@ -186,8 +187,7 @@ impl Load {
             tokio::spawn(async move {
                 while !ended.load(Ordering::Relaxed) {
                     // What goes wrong for them is not looked at: in statement mode much does.
-                    if let Ok(connection) = driver::<D>(&url).dedicated().await {
-                        let mut bare = Bare::<D>(connection);
+                    if let Ok(mut bare) = Bare::<D>::try_connect(&url).await {
                         for _ in 0..10 {
                             let _ = bare.try_batch("SELECT pg_sleep(0.002)").await;
                         }

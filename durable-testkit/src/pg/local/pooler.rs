@@ -4,10 +4,40 @@ use std::{
     fmt,
     fs::{self, File},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Stdio},
+    time::Instant,
 };
 
-use super::{POOLER, account, directory::Directory, free_port, named, until};
+use super::{PATIENCE, account, directory::Directory, free_port};
+
+/// The environment variable that names the program of the pooler.
+const POOLER: &str = "DURABLE_TEST_PGBOUNCER";
+
+/// Where packages put programs that are not on everybody's PATH.
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"];
+
+/// What the variable names, or where the program is. Panics, and says how to have it, where it is nowhere.
+fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os(POOLER) {
+        return path.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(PLACES.map(PathBuf::from))
+        .map(|directory| directory.join("pgbouncer"))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("pgbouncer is not installed: run `cargo xtask test`, which installs it where it may, or set {POOLER}"))
+}
+
+/// Waits until `done`; panics with `what` when that takes too long.
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
 
 /// When a pooler takes a server's session from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +76,14 @@ impl PoolerOptions {
     pub async fn start(self, url: &str) -> Pooler {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let place = rest.split(['/', '?']).next().unwrap_or(rest);
-        let server = place.rsplit('@').next().unwrap_or(place);
+        let (login, server) = place.rsplit_once('@').unwrap_or(("", place));
+        let (_, password) = login.split_once(':').unwrap_or_default();
         let (host, server_port) = server.split_once(':').unwrap_or((server, "5432"));
-        let directory = Directory::new("bouncer");
-        let users = directory.write("users.txt", "\"postgres\" \"\"\n");
-        let port = free_port();
+        let directory = Directory::new("bouncer").expect("a directory");
+        let users = directory
+            .write("users.txt", &format!("\"postgres\" \"{password}\"\n"))
+            .expect("it can be written to");
+        let port = free_port().expect("a free port");
         let settings = format!(
             "[databases]
 * = host={host} port={server_port}
@@ -70,10 +103,13 @@ max_client_conn = 200
             self.size,
             u8::from(self.round_robin),
         );
-        let settings = directory.write("pgbouncer.ini", &settings);
+        let settings = directory
+            .write("pgbouncer.ini", &settings)
+            .expect("it can be written to");
         let log = File::create(directory.path().join("log")).expect("a file for the log");
         let both = log.try_clone().expect("the file is open");
-        let process = account::command(&named(POOLER, "pgbouncer"), directory.path())
+        let process = account::command(&program(), directory.path())
+            .expect("the directory is there")
             .arg(settings)
             .stdin(Stdio::null())
             .stdout(log)

@@ -119,12 +119,12 @@ impl Bed {
             .await
             .batch("CREATE ROLE ann LOGIN SUPERUSER; CREATE ROLE only_tls LOGIN SUPERUSER")
             .await;
-        let files = Directory::new("certificates");
+        let files = Directory::new("certificates").expect("a directory");
         Self {
-            ca: files.write("ca.pem", &ours.pem),
-            wrong_ca: files.write("other.pem", &other.pem),
-            chain: files.write("client.pem", &client.certificate),
-            key: files.write("client.key", &client.key),
+            ca: written(&files, "ca.pem", &ours.pem),
+            wrong_ca: written(&files, "other.pem", &other.pem),
+            chain: written(&files, "client.pem", &client.certificate),
+            key: written(&files, "client.key", &client.key),
             ours,
             server,
             said: Said::default(),
@@ -266,6 +266,11 @@ async fn certificate(server: &Server, signed: &Signed) {
     server.reload();
     // The signal is seen at the postmaster's next turn.
     tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+fn written(files: &Directory, name: &str, content: &str) -> PathBuf {
+    let written = files.write(name, content);
+    written.expect("the directory can be written to")
 }
 
 /// What came of the cases.

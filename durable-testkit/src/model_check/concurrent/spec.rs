@@ -1,0 +1,118 @@
+//! The model as what says which calls are possible.
+
+use durable_core::ids::WorkflowId;
+use futures_util::FutureExt as _;
+
+use super::{
+    Made,
+    search::{Span, Spec},
+};
+use crate::{
+    Memory,
+    calls::{Call, Scene, WORKFLOWS},
+    model_check::Process,
+};
+
+/// The calls of a history on the model.
+pub(super) struct Calls<'a> {
+    pub(super) made: &'a [Made],
+    pub(super) scene: &'a Scene,
+    /// Whether looks pass over rows that somebody else is just changing.
+    pub(super) passes_over: bool,
+}
+
+impl Spec for Calls<'_> {
+    /// The processes of a database in memory.
+    type State = Vec<Memory>;
+
+    fn after(&self, state: &Vec<Memory>, n: usize) -> Vec<Vec<Memory>> {
+        let made = &self.made[n];
+        let fits = |answer: &String| made.answer.as_ref().is_none_or(|given| given == answer);
+        let mut after = Vec::new();
+        for hidden in self.hidden(n) {
+            let next = Memory::branch(state);
+            let answer = self.apply(&next, made, &hidden);
+            if fits(&answer) {
+                after.push(next);
+                if made.answer.is_some() {
+                    break;
+                }
+            }
+        }
+        after
+    }
+
+    fn settles(&self, n: usize) -> bool {
+        !matches!(self.made[n].call, Call::Join(..) | Call::Leave(_))
+    }
+
+    fn key(&self, state: &Vec<Memory>) -> String {
+        state[0].timeless_dump()
+    }
+}
+
+impl Calls<'_> {
+    /// Makes a call on the model, which answers at once.
+    fn apply(&self, processes: &[Memory], made: &Made, hidden: &[WorkflowId]) -> String {
+        let process = &processes[made.process % processes.len()];
+        process.without_rows(hidden, || {
+            let side = Process(std::sync::Arc::new(process.clone()));
+            let answer = made.call.answer(&side, self.scene).now_or_never();
+            answer.expect("the model answers at once")
+        })
+    }
+
+    /// The rows that a call may not have seen: none, and for a look all choices of those that others are about meanwhile.
+    fn hidden(&self, n: usize) -> Vec<Vec<WorkflowId>> {
+        let mut choices = vec![Vec::new()];
+        if !self.passes_over || !self.made[n].call.is_look() {
+            return choices;
+        }
+        for id in WORKFLOWS.iter().filter(|id| self.is_busy(id, n)) {
+            let with = choices.clone().into_iter().map(|mut hidden| {
+                hidden.push(self.scene.id(id));
+                hidden
+            });
+            choices.extend(with.collect::<Vec<_>>());
+        }
+        choices
+    }
+
+    /// Whether another call that may change this workflow was under way at the same time.
+    fn is_busy(&self, id: &str, n: usize) -> bool {
+        let span = &self.made[n].span;
+        let others = self
+            .made
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != n);
+        others
+            .map(|(_, made)| made)
+            .any(|made| span.overlaps(&made.span) && may_change(made.call, id))
+    }
+}
+
+impl Span {
+    fn overlaps(&self, other: &Self) -> bool {
+        let before = |a: &Self, b: &Self| a.ended.is_some_and(|ended| ended < b.began);
+        !before(self, other) && !before(other, self)
+    }
+}
+
+/// Whether a call may lock the row of a workflow.
+fn may_change(call: Call, id: &str) -> bool {
+    match call {
+        Call::Start(of, _) | Call::Resume(of, _) | Call::Delete(of) => of == id,
+        Call::StartChild(of, _, by, _) => of == id || by.of == id,
+        Call::Record(by, ..)
+        | Call::Finish(by, _)
+        | Call::DeadLetter(by)
+        | Call::Receive(by, ..)
+        | Call::SetEvent(by, ..) => by.of == id,
+        Call::Mail(letter) => letter.to == id,
+        Call::Send(letter, by, _) => letter.to == id || by.of == id,
+        Call::Cancel(ids) => ids.iter().any(|of| *of == id),
+        Call::Adopt(_, held, _) | Call::Requeue(_, held) => held.iter().any(|by| by.of == id),
+        other => other.is_look(),
+    }
+}
