@@ -1,8 +1,8 @@
 //! The macros of `durable`. Use them through that crate, whose documentation says what they are for.
 //!
-//! `#[workflow]` and `#[workflows]` expand in `workflow` and `methods`, `#[step]` in `step`, `#[test]` in `test`. `options` reads what stands in the
-//! attribute, `signature` what they all ask of a function, `hash` digests a body and `lint` looks for what makes it nondeterministic.
-//! Expanded code names the library only by `durable::__private`.
+//! `#[workflow]` and `#[workflows]` expand in `workflow` and `methods`, `#[step]` in `step`, `#[test]` in `test`. `options` reads what
+//! stands in the attribute, `signature` what they all ask of a function, `hash` digests a body and `lint` looks for what makes it nondeterministic.
+//! Expanded code names the library only by `durable::__private`, and that of a test `durable_testkit::testing`.
 
 mod attributes;
 mod hash;
@@ -70,7 +70,8 @@ fn answer(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
 mod tests {
     use quote::quote;
 
-    use super::*;
+    // One by one, as `#[test]` is the standard library's here.
+    use super::{methods, step, workflow};
 
     #[test]
     fn under_another_name_of_the_library_its_own_is_not_used() {

@@ -91,3 +91,22 @@ fn testkit(options: &Options) -> Result<TokenStream> {
     };
     Ok(quote!(#path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_testkit_may_have_another_name_and_is_the_only_one_named() {
+        let function = quote!(
+            async fn pays(t: TestApp) -> Result<(), E> {
+                Ok(())
+            }
+        );
+        let expanded = expand(quote!(seeds = 7, crate = "::kit"), function).unwrap();
+        let text = expanded.to_string();
+        assert!(text.contains(":: kit :: testing :: run"), "{text}");
+        assert!(text.contains("seeds : 7u32 , real_time : false"), "{text}");
+        assert!(!text.contains("durable"), "{text}");
+    }
+}

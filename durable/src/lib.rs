@@ -55,6 +55,12 @@
 //! `join!` is refused when it first happens. A workflow goes on only in the code it was started with: the application version is a digest of
 //! the registered workflows' bodies. A rebuild or a reformat keeps it, an edited body changes it; an edited step or helper does **not**.
 //!
+//! # Testing
+//!
+//! `#[durable::test]` runs an `async fn(t: TestApp)` as a test, on a database in memory and in virtual time: thirty days of sleep pass at
+//! once, steps fail when the test says so, and a deadlock is named instead of waited for. `TestApp` is `durable_testkit::TestApp`, so
+//! `durable-testkit` must be among the dev-dependencies; what else such a test can do stands in its module `testing`.
+//!
 //! # Features
 //!
 //! | feature | default | what |

@@ -330,8 +330,9 @@ impl Drive {
             } else {
                 due.saturating_sub(QUIET)
             };
-            state.timers.skip(until.saturating_sub(now));
-            state.last_work += until.saturating_sub(now);
+            let by = until.saturating_sub(now);
+            state.timers.skip(by);
+            state.last_work += by;
             self.skipping = Some(until);
             self.skipping_since = now;
             return until;
@@ -453,10 +454,12 @@ impl Drive {
             .iter()
             .map(|row| {
                 let state = self.world.lock();
-                let waits = state.record.waits_of(&row.id).into_iter();
-                let waits: Vec<_> = waits.map(|what| format!(", waits for {what}")).collect();
-                let waits = waits.concat();
-                format!("{} is {}{waits}", row.id, row.status)
+                let mut text = format!("{} is {}", row.id, row.status);
+                for what in state.record.waits_of(&row.id) {
+                    text.push_str(", waits for ");
+                    text.push_str(&what.to_string());
+                }
+                text
             })
             .collect();
         let mut text = why.to_owned();

@@ -123,12 +123,10 @@ fn fail(failure: Failure) -> ! {
 #[track_caller]
 fn chosen_seed() -> Option<u64> {
     let seed = std::env::var("DURABLE_SEED").ok()?;
-    match seed.trim().parse() {
-        Ok(seed) => Some(seed),
-        Err(error) => {
-            panic!("DURABLE_SEED is {seed:?}, and a seed is a whole number from 0: {error}")
-        }
-    }
+    let Ok(number) = seed.trim().parse() else {
+        panic!("DURABLE_SEED is {seed:?}, and a seed is a whole number from 0")
+    };
+    Some(number)
 }
 
 /// Seed 0 is the boring run; the others decide the order, and nothing else goes wrong.

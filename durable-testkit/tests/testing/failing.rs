@@ -5,7 +5,7 @@ use std::process::Command;
 use durable::prelude::*;
 use durable_testkit::TestApp;
 
-use crate::shop::{ShopError, checkout, parent, patient};
+use crate::shop::{DAY, ShopError, checkout, parent, patient};
 
 /// Set for the tests that fail on purpose; without it they do nothing.
 const ON_PURPOSE: &str = "DURABLE_TESTS_FAIL_ON_PURPOSE";
@@ -278,6 +278,30 @@ fn code_that_calls_something_else_the_second_time_fails_the_test() {
             "must make the same calls",
         ],
     );
+}
+
+#[durable::test]
+#[ignore = "fails on purpose"]
+async fn state_is_missing(t: TestApp) -> Result<(), AnyError> {
+    if !on_purpose() {
+        return Ok(());
+    }
+    let app = t.launch(|app| app.workflow(needs_state)).await;
+    app.start(needs_state, ()).id("order-1").await?;
+    t.advance(DAY).await;
+    Ok(())
+}
+
+#[durable::workflow]
+async fn needs_state(ctx: Ctx) -> Result<u64, AnyError> {
+    Ok(*ctx.state::<u64>()?)
+}
+
+#[test]
+fn an_execution_that_the_engine_stops_fails_the_test_at_once() {
+    let (passed, text) = run("state_is_missing", &[]);
+    assert!(!passed);
+    assert_says(&text, &["    0.000  FAILED: ", "u64"]);
 }
 
 #[durable::test]

@@ -155,7 +155,8 @@ async fn other_seeds_try_other_orders(t: TestApp) -> Result<(), AnyError> {
         app.start(logs, "b".to_owned()),
     );
     let (a, b) = tokio::join!(a.into_future(), b.into_future());
-    (a?.result().await?, b?.result().await?);
+    a?.result().await?;
+    b?.result().await?;
     let seen = log.0.lock().unwrap().clone();
     SEEN.lock().unwrap().insert(seen);
     if RUNS.fetch_add(1, Ordering::Relaxed) == 19 {
