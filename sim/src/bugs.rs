@@ -16,26 +16,26 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
     for bug in all {
         plant(Some(bug));
         let begun = Instant::now();
-        match hunt(seeds) {
-            Some(found) => {
-                println!(
-                    "| {bug:?} | `{}` | {} | {} | {:.2} s |",
-                    found.invariant,
-                    found.scenario.name,
-                    found.seed + 1,
-                    begun.elapsed().as_secs_f64()
-                );
-                if only.is_some() {
-                    report::failure(found.scenario, found.seed, &found.outcome);
-                }
+        let found = hunt(seeds);
+        let took = begun.elapsed().as_secs_f64();
+        if let Some(found) = found {
+            let Found {
+                invariant,
+                scenario,
+                seed,
+                outcome,
+            } = found;
+            println!(
+                "| {bug:?} | `{invariant}` | {} | {} | {took:.2} s |",
+                scenario.name,
+                seed + 1
+            );
+            if only.is_some() {
+                report::failure(scenario, seed, &outcome);
             }
-            None => {
-                println!(
-                    "| {bug:?} | not found | | {seeds} | {:.2} s |",
-                    begun.elapsed().as_secs_f64()
-                );
-                missed.push(format!("{bug:?}"));
-            }
+        } else {
+            println!("| {bug:?} | not found | | {seeds} | {took:.2} s |");
+            missed.push(format!("{bug:?}"));
         }
         plant(None);
     }

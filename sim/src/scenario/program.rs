@@ -62,9 +62,10 @@ async fn run(ctx: &Ctx, op: Op) -> String {
         Op::Retried(failures) => {
             let body = move |step: StepCtx| async move {
                 here::pause().await;
-                match step.attempt() > failures {
-                    true => Ok(step.step_id()),
-                    false => Err(AnyError::msg("not yet")),
+                if step.attempt() > failures {
+                    Ok(step.step_id())
+                } else {
+                    Err(AnyError::msg("not yet"))
                 }
             };
             text(ctx.step("retried", body).retries(failures).await)
@@ -177,9 +178,12 @@ fn numbers(op: &Op) -> i32 {
 }
 
 fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> {
-    let is = |wanted: String| match result == wanted {
-        true => Ok(()),
-        false => Err(format!("it must give {wanted:?}")),
+    let is = |wanted: String| {
+        if result == wanted {
+            Ok(())
+        } else {
+            Err(format!("it must give {wanted:?}"))
+        }
     };
     match op {
         Op::Step | Op::Retried(_) => is(number.to_string()),
@@ -206,9 +210,10 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
 fn is_parcel(result: &str, to: &str, place: u8) -> Result<(), String> {
     let mut parts = result.split('/').skip(1);
     let fits = parts.next() == Some(to) && parts.next() == Some(&place.to_string());
-    match result == "nothing" || fits {
-        true => Ok(()),
-        false => Err(format!("nobody sent that to {to:?} under {place}")),
+    if result == "nothing" || fits {
+        Ok(())
+    } else {
+        Err(format!("nobody sent that to {to:?} under {place}"))
     }
 }
 
