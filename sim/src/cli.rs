@@ -77,16 +77,25 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
                 );
             }
             Arg::Long("choices") => {
-                let list = parser.value().and_then(lexopt::ValueExt::string).map_err(wrong)?;
+                let list = parser
+                    .value()
+                    .and_then(lexopt::ValueExt::string)
+                    .map_err(wrong)?;
                 one = Some(Choices::List(dense(&list)?));
             }
             Arg::Long("scenario") => {
-                let name = parser.value().and_then(lexopt::ValueExt::string).map_err(wrong)?;
+                let name = parser
+                    .value()
+                    .and_then(lexopt::ValueExt::string)
+                    .map_err(wrong)?;
                 scenario = Some(named(&name)?);
             }
             Arg::Long("bugs") => bugs = true,
             Arg::Long("bug") => {
-                let name = parser.value().and_then(lexopt::ValueExt::string).map_err(wrong)?;
+                let name = parser
+                    .value()
+                    .and_then(lexopt::ValueExt::string)
+                    .map_err(wrong)?;
                 bug = Some(bug_named(&name)?);
             }
             Arg::Long("twice") => twice = true,
