@@ -33,6 +33,7 @@ mod versions;
 mod waits;
 mod workflows;
 
+#[cfg(any(feature = "pg", feature = "model-check"))]
 pub(crate) use dump::timeless;
 use process::Process;
 use store::Store;
