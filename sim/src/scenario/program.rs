@@ -5,6 +5,9 @@ use durable_testkit::sim::{Chooser, here};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
+/// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
+pub(super) const CHILDREN: &str = "children";
+
 /// One operation of a program. Other workflows are named by their places in the load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Op {
@@ -244,7 +247,10 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
         9 => Op::Read(other(chooser), small(chooser), wait(chooser)),
         10 | 11 if depth > 0 => {
             let ops = draw(chooser, 3, depth - 1, among);
-            Op::Child(ops, chooser.one_of(&[None, Some("q")]).map(str::to_owned))
+            Op::Child(
+                ops,
+                chooser.one_of(&[None, Some(CHILDREN)]).map(str::to_owned),
+            )
         }
         12 => Op::Join(2 + chooser.choose(3)),
         13 => Op::Reversed,

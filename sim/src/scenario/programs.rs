@@ -107,6 +107,7 @@ async fn executor(seat: Seat, load: Arc<Load>) {
                 .workflow(program)
                 .queue(Queue::new("q").worker_concurrency(2))
                 .queue(Queue::new("narrow").worker_concurrency(1))
+                .queue(program::CHILDREN)
         })
         .await;
     let mine =
