@@ -18,6 +18,14 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
     bare.batch(&format!("ALTER DATABASE {name} CONNECTION LIMIT 0"))
         .await;
     let nobody = as_app_role(url).replace(APP_ROLE, "durable_test_nobody");
+    // Where passwords are asked for it is not told who there is.
+    let (_, login) = url.split_once("://").unwrap_or_default();
+    let asks = login.split('@').next().is_some_and(|who| who.contains(':'));
+    let (no_such_role, its_advice) = if asks {
+        (r#"user "durable_test_nobody""#, "mend the role's password")
+    } else {
+        (r#"role "durable_test_nobody""#, "make the role")
+    };
     let nowhere = unused().await;
     let mut cases = vec![
         (
@@ -25,7 +33,7 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
             r#"database "durable_no_such" does not exist"#,
             "make the database by CREATE DATABASE",
         ),
-        (nobody, r#"role "durable_test_nobody""#, "make the role"),
+        (nobody, no_such_role, its_advice),
         (
             as_app_role(url),
             "too many connections",
