@@ -19,8 +19,9 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
         .await;
     let nobody = as_app_role(url).replace(APP_ROLE, "durable_test_nobody");
     // Where passwords are asked for it is not told who there is.
-    let (_, login) = url.split_once("://").unwrap_or_default();
-    let asks = login.split('@').next().is_some_and(|who| who.contains(':'));
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let login = rest.split_once('@').map(|(login, _)| login);
+    let asks = login.is_some_and(|login| login.contains(':'));
     let (no_such_role, its_advice) = if asks {
         (r#"user "durable_test_nobody""#, "mend the role's password")
     } else {
