@@ -89,8 +89,16 @@ The server is the one that `cargo xtask pg up` would give. CPU time is read as L
         "sim",
         "[--seeds N] [--seed S] [OPTIONS]",
         "Simulate: executors, their database and the network between them under one seed, with faults
---seeds N runs many, --seed S one with its timeline, --bugs plants known bugs and looks how soon they are found.
-`cargo xtask sim --help` has all options.",
+--seeds N        run so many (10000): half of them for `steps`, 40 % for `programs`, the rest for `poison`
+--from S         the first of them (0)
+--scenario NAME  only this one, with all seeds
+--least RATE     fail if fewer runs of `steps` are made in a second of a processor
+--jobs N         how many run beside each other (1)
+--seed S         this one only, with its timeline
+--choices LIST   one run with these decisions, as a failing run prints them
+--bugs           plant known bugs, one at a time, and fail if one is not found within N seeds (20000)
+--bug NAME       only this one, with the timeline of what it does
+--twice          run each seed twice, forwards and backwards, and fail at the first difference",
     ),
 ];
 
@@ -111,13 +119,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "migrate" => parse_migrate(&mut parser),
         "pg" => parse_pg(&mut parser),
         "bench" => parse_bench(&mut parser),
-        // The simulation reads its options itself.
-        "sim" => Ok(Command::Sim(
-            parser
-                .raw_args()
-                .map_err(|error| misused(&error, "sim"))?
-                .collect(),
-        )),
+        "sim" => parse_sim(&mut parser),
         other => Err(Failure::usage(format!(
             "there is no command `{other}`\n\n{}",
             overview()
@@ -233,6 +235,21 @@ fn parse_pg(parser: &mut Parser) -> Result<Command, Failure> {
         )
     })?;
     Ok(Command::Pg(pg::Options { action, version }))
+}
+
+/// The options of `sim`, which reads them itself.
+fn parse_sim(parser: &mut Parser) -> Result<Command, Failure> {
+    let arguments: Vec<_> = match parser.raw_args() {
+        Ok(arguments) => arguments.collect(),
+        Err(error) => return Err(misused(&error, "sim")),
+    };
+    if arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        return Ok(Command::Help(help("sim")));
+    }
+    Ok(Command::Sim(arguments))
 }
 
 /// What `bench` measures, and its options.
