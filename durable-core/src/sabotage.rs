@@ -1,6 +1,6 @@
 //! Bugs that the simulation plants, one at a time, to see that it finds them.
 //!
-//! Without the feature `__sabotage` nothing can be planted, and the compiler leaves none of this in. Not for any other use.
+//! Without the feature `__sabotage` nothing can be planted, and the compiler leaves out all but a field. Not for any other use.
 
 /// A bug that can be planted in the engine or in the in-memory model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Bug {
     QueueWithoutPoll,
     /// Results are looked for only when a hint says so.
     ResultWithoutPoll,
+    /// Messages are looked for only when a hint says so.
+    MessageWithoutPoll,
     /// Arguments are decoded before it is decided whether the workflow is dead-lettered.
     DecodesBeforeDeadLetter,
     /// A workflow is tried for ever.
@@ -40,7 +42,7 @@ pub enum Bug {
     DeadLivesClaim,
     /// The model: what other executors left is not found.
     OnlyOwnAreAbandoned,
-    /// The model: a message is consumed before it is recorded.
+    /// A message is consumed before it is recorded; half of this is in the model.
     ConsumesBeforeCheckpoint,
     /// The model: a message that is sent again is there twice.
     SendsAgain,
@@ -52,13 +54,14 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AcknowledgesEarly,
         Self::NumbersAtPoll,
         Self::ForgetsLostClaims,
         Self::AdoptsWithOldToken,
         Self::QueueWithoutPoll,
         Self::ResultWithoutPoll,
+        Self::MessageWithoutPoll,
         Self::DecodesBeforeDeadLetter,
         Self::NeverDeadLetters,
         Self::RecoversPastPlaces,

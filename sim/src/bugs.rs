@@ -18,6 +18,7 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
         let begun = Instant::now();
         let found = hunt(seeds);
         let took = begun.elapsed().as_secs_f64();
+        plant(None);
         if let Some(found) = found {
             let Found {
                 invariant,
@@ -30,7 +31,15 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
                 scenario.name,
                 seed + 1
             );
+            let innocent = simulate(scenario, &Choices::Seed(seed), false);
+            if let Some(violation) = innocent.violation {
+                missed.push(format!(
+                    "{bug:?} (seed {seed} of {} fails without it, too: {violation})",
+                    scenario.name
+                ));
+            }
             if only.is_some() {
+                plant(Some(bug));
                 report::failure(scenario, seed, &outcome);
             }
         } else {

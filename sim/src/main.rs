@@ -9,10 +9,16 @@ mod scenario;
 use std::process::ExitCode;
 
 use cli::{Choices, Command};
+use durable_testkit::sim::here;
 
 fn main() -> ExitCode {
     // A panic of simulated code is caught and told as a violation; the default hook would print each as it happens.
-    std::panic::set_hook(Box::new(|_| {}));
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !here::is_simulated() {
+            loud(panic);
+        }
+    }));
     let done = match cli::parse(lexopt::Parser::from_env()) {
         Ok(Command::Help) => {
             print!("{}", cli::HELP);

@@ -46,9 +46,6 @@ fn print(outcome: &Outcome) {
     for line in outcome.timeline.iter().chain(&outcome.state) {
         println!("{line}");
     }
-    if let Some(violation) = &outcome.violation {
-        println!("     FAILED {violation}");
-    }
 }
 
 /// Shrinks a failing run and prints its story.

@@ -59,8 +59,9 @@ impl Engine {
 
     /// Whether an execution of this process holds the row, or is about to.
     fn is_running(&self, abandoned: &Abandoned) -> bool {
-        if Bug::ForgetsLostClaims.is_planted() && abandoned.executor == self.claimant.executor {
-            return abandoned.queue.is_some();
+        let own = abandoned.executor == self.claimant.executor;
+        if Bug::ForgetsLostClaims.is_planted() && own && abandoned.queue.is_some() {
+            return true;
         }
         abandoned.executor == self.claimant.executor
             && abandoned

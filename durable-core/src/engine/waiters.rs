@@ -144,16 +144,22 @@ impl Waiters {
     fn due(&self, tick: bool) -> (Waits, bool) {
         let mut state = self.lock();
         let fresh = std::mem::take(&mut state.fresh);
-        let all = std::mem::take(&mut state.all) || tick && !Bug::ResultWithoutPoll.is_planted();
+        let all = std::mem::take(&mut state.all) || tick;
         if !all {
             return (fresh, false);
         }
-        let waits = Waits {
+        let mut waits = Waits {
             results: state.results.keys().cloned().collect(),
             messages: state.messages.keys().cloned().collect(),
             events: state.events.keys().cloned().collect(),
             owners: fresh.owners,
         };
+        if tick && Bug::ResultWithoutPoll.is_planted() {
+            waits.results.clear();
+        }
+        if tick && Bug::MessageWithoutPoll.is_planted() {
+            waits.messages.clear();
+        }
         (waits, true)
     }
 

@@ -12,7 +12,9 @@ use durable_core::{db::Timing, time::Timestamp};
 mod make;
 mod scene;
 
-pub(crate) use make::{UNAVAILABLE, brief};
+#[cfg(feature = "model-check")]
+pub(crate) use make::UNAVAILABLE;
+pub(crate) use make::brief;
 pub(crate) use scene::{KEY, Present, Scene, Side, TOPIC, WORKFLOWS};
 
 pub(crate) const VERSION: &str = "v1";

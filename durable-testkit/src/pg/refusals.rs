@@ -18,6 +18,15 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
     bare.batch(&format!("ALTER DATABASE {name} CONNECTION LIMIT 0"))
         .await;
     let nobody = as_app_role(url).replace(APP_ROLE, "durable_test_nobody");
+    // Where passwords are asked for it is not told who there is.
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let login = rest.split_once('@').map(|(login, _)| login);
+    let asks = login.is_some_and(|login| login.contains(':'));
+    let (no_such_role, its_advice) = if asks {
+        (r#"user "durable_test_nobody""#, "mend the role's password")
+    } else {
+        (r#"role "durable_test_nobody""#, "make the role")
+    };
     let nowhere = unused().await;
     let mut cases = vec![
         (
@@ -25,7 +34,7 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
             r#"database "durable_no_such" does not exist"#,
             "make the database by CREATE DATABASE",
         ),
-        (nobody, r#"role "durable_test_nobody""#, "make the role"),
+        (nobody, no_such_role, its_advice),
         (
             as_app_role(url),
             "too many connections",

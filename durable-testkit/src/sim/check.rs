@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     fmt,
-    panic::Location,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use super::{
     seat::Seat,
     service::Service,
     shrink::{dense, shrink, sparse},
-    world::Main,
+    world::{Main, panic_words},
 };
 use crate::Memory;
 
@@ -38,7 +38,7 @@ const SHRINKING: usize = 2_000;
 
 /// One run's world outside of the executors.
 #[derive(Default)]
-struct World {
+struct Outside {
     services: Vec<Service>,
     build: Vec<Box<dyn Fn(AppBuilder) -> AppBuilder + Send + Sync>>,
     shared: Vec<Arc<dyn Any + Send + Sync>>,
@@ -46,7 +46,7 @@ struct World {
 
 /// How a run ended, for an invariant to judge.
 pub struct Ended<'a> {
-    world: &'a World,
+    outside: &'a Outside,
     memory: &'a Memory,
     result: Option<&'a str>,
 }
@@ -61,7 +61,7 @@ impl Ended<'_> {
     ///
     /// Panics where it made nothing of this type.
     pub fn shared<T: Any>(&self) -> &T {
-        let mut shared = self.world.shared.iter();
+        let mut shared = self.outside.shared.iter();
         shared
             .find_map(|value| value.downcast_ref())
             .unwrap_or_else(|| {
@@ -76,7 +76,7 @@ impl Ended<'_> {
     ///
     /// Panics where `.service(…)` was given no such name.
     pub fn service(&self, name: &str) -> &Service {
-        let mut services = self.world.services.iter();
+        let mut services = self.outside.services.iter();
         services
             .find(|service| service.name() == name)
             .unwrap_or_else(|| panic!("no service {name:?} was given to `.service(…)`"))
@@ -94,10 +94,10 @@ impl Ended<'_> {
 }
 
 /// Adds something to a run's world.
-type SetUp = Arc<dyn Fn(&mut World) + Send + Sync>;
+type SetUp = Arc<dyn Fn(&mut Outside) + Send + Sync>;
 type Judge = Arc<dyn Fn(&Ended<'_>) -> Result<(), String> + Send + Sync>;
 type Start = Arc<
-    dyn Fn(Seat, Arc<World>) -> durable_core::runtime::BoxFuture<'static, Option<String>>
+    dyn Fn(Seat, Arc<Outside>) -> durable_core::runtime::BoxFuture<'static, Option<String>>
         + Send
         + Sync,
 >;
@@ -151,7 +151,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Checks a workflow with this input under simulation. It need not be registered otherwise; its children do, by [`Check::app`].
+/// Checks a workflow with this input under simulation, in which `tracing` is silent. It need not be registered otherwise; its children do, by [`Check::app`].
 ///
 /// ```
 /// # use durable_testkit::sim;
@@ -167,11 +167,11 @@ where
     D::Output: serde::Serialize,
     Args: 'static,
 {
-    let start = move |seat: Seat, world: Arc<World>| {
+    let start = move |seat: Seat, outside: Arc<Outside>| {
         let input = input.clone();
         let future: durable_core::runtime::BoxFuture<'static, _> = Box::pin(async move {
             let build = |builder: AppBuilder| {
-                let steps = world.build.iter();
+                let steps = outside.build.iter();
                 steps.fold(builder.workflow(workflow), |builder, build| build(builder))
             };
             let app = seat.launch("checked", build).await;
@@ -216,7 +216,7 @@ impl Check {
         self,
         build: impl Fn(AppBuilder) -> AppBuilder + Clone + Send + Sync + 'static,
     ) -> Self {
-        self.set_up(move |world| world.build.push(Box::new(build.clone())))
+        self.set_up(move |outside| outside.build.push(Box::new(build.clone())))
     }
 
     /// Something that lives outside of the executors, made anew for each run and found by workflows as `ctx.state::<T>()`. A clone must be
@@ -225,10 +225,10 @@ impl Check {
         self,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        self.set_up(move |world| {
+        self.set_up(move |outside| {
             let value = make();
-            world.shared.push(Arc::new(value.clone()));
-            world
+            outside.shared.push(Arc::new(value.clone()));
+            outside
                 .build
                 .push(Box::new(move |builder| builder.state(value.clone())));
         })
@@ -237,18 +237,19 @@ impl Check {
     /// A fake of a service, made anew for each run and found by workflows as `ctx.state::<Service>()`. A second service needs a type of
     /// its own around it: see [`shared`](Self::shared).
     ///
-    /// A call without an idempotency key that is made more often than without faults is reported.
+    /// A call without an idempotency key that is made more often than in the run without faults is reported, for what that run calls. Only one
+    /// service can be given so.
     pub fn service(self, name: &'static str) -> Self {
-        self.set_up(move |world| {
+        self.set_up(move |outside| {
             let service = Service::new(name);
-            world.services.push(service.clone());
-            world
+            outside.services.push(service.clone());
+            outside
                 .build
                 .push(Box::new(move |builder| builder.state(service.clone())));
         })
     }
 
-    fn set_up(mut self, set_up: impl Fn(&mut World) + Send + Sync + 'static) -> Self {
+    fn set_up(mut self, set_up: impl Fn(&mut Outside) + Send + Sync + 'static) -> Self {
         self.set_up.push(Arc::new(set_up));
         self
     }
@@ -262,7 +263,9 @@ impl Check {
         self
     }
 
-    /// Runs it once more for every boundary of the plain run, with a crash there: wherever anything waits.
+    /// Runs it once more for every poll of the plain run, with a crash right before that: wherever anything waits.
+    ///
+    /// Code that does not wait is not crashed in its middle, and the polls in which executors only look around count as well.
     pub fn crash_everywhere(mut self) -> Self {
         self.crash_everywhere = true;
         self
@@ -281,6 +284,8 @@ impl Check {
     }
 
     /// Only the run with a crash before this poll, as a failure names it.
+    ///
+    /// [`run`](Self::run) panics where the plain run has no such poll.
     pub fn only_crash_at(mut self, poll: u64) -> Self {
         self.only = Some(Only::Crash(poll));
         self
@@ -319,6 +324,12 @@ impl Check {
         let boundaries = plain.outcome.polls;
         let mut runs = 1;
         if let Some(only) = &self.only {
+            if let Only::Crash(at) = only {
+                assert!(
+                    *at < boundaries,
+                    "there is no poll {at}: the plain run has {boundaries}"
+                );
+            }
             self.only(only, known)?;
             return Ok(Checked {
                 boundaries,
@@ -360,20 +371,19 @@ impl Check {
         };
         let plan = Plan {
             strikes: vec![strike],
-            faults: Duration::from_secs(3600),
             ..Plan::calm()
         };
         let run = |timeline| self.once(plan.clone(), Chooser::listed(Vec::new()), known, timeline);
-        let Some(violation) = run(false).violation else {
+        let first = run(false);
+        let Some(violation) = first.violation.clone() else {
             return Ok(());
         };
-        let how = format!("with a crash before poll {at}");
-        Err(Box::new(failure(
-            &run(true),
-            violation,
-            &how,
-            &format!(".only_crash_at({at})"),
-        )))
+        let how = format!(
+            "with a crash before poll {at}{}",
+            repeats(&first, &run(false))
+        );
+        let again = format!(".only_crash_at({at})");
+        Err(Box::new(failure(&run(true), violation, &how, &again)))
     }
 
     fn random(&self, chooser: &Chooser, known: Option<&Unkeyed>) -> Result<(), Box<Failure>> {
@@ -396,31 +406,31 @@ impl Check {
                 again.violation.as_ref().map(|found| found.invariant) == Some(violation.invariant);
             same.then_some(again.outcome.choices)
         });
-        let small = run(Chooser::listed(shrunk.clone()), true);
+        let list = || Chooser::listed(shrunk.clone());
+        let small = run(list(), true);
+        let how = format!(
+            "in a random schedule{}",
+            repeats(&small, &run(list(), false))
+        );
         let violation = small.violation.clone().unwrap_or(violation);
         let again = format!(".only_choices({:?})", sparse(&shrunk));
-        Err(Box::new(failure(
-            &small,
-            violation,
-            "in a random schedule",
-            &again,
-        )))
+        Err(Box::new(failure(&small, violation, &how, &again)))
     }
 
     /// One run. `known`: how often each call without a key is made without faults.
     fn once(&self, plan: Plan, chooser: Chooser, known: Option<&Unkeyed>, timeline: bool) -> Ran {
-        let mut world = World::default();
-        self.set_up.iter().for_each(|set_up| set_up(&mut world));
-        let world = Arc::new(world);
+        let mut outside = Outside::default();
+        self.set_up.iter().for_each(|set_up| set_up(&mut outside));
+        let outside = Arc::new(outside);
         let value = Arc::new(Mutex::new(None::<(Option<String>, Memory)>));
-        let (start, outside, told) = (
-            Arc::clone(&self.start),
-            Arc::clone(&world),
-            Arc::clone(&value),
-        );
+        let (start, told) = (Arc::clone(&self.start), Arc::clone(&value));
+        let of_executors = Arc::clone(&outside);
         let main: Main = Arc::new(move |seat| {
-            let (start, outside, told) =
-                (Arc::clone(&start), Arc::clone(&outside), Arc::clone(&told));
+            let (start, outside, told) = (
+                Arc::clone(&start),
+                Arc::clone(&of_executors),
+                Arc::clone(&told),
+            );
             Box::pin(async move {
                 let memory = seat.memory().clone();
                 let value = start(seat, outside).await;
@@ -428,7 +438,7 @@ impl Check {
             })
         });
         let outcome = Scenario::of(main).run(plan, chooser, invariant::all(), timeline);
-        let unkeyed = world
+        let unkeyed = outside
             .services
             .iter()
             .map(|service| (service.name().to_owned(), service.unkeyed()));
@@ -440,11 +450,14 @@ impl Check {
             let judged = || {
                 let (value, memory) = told.as_ref()?;
                 let ended = Ended {
-                    world: &world,
+                    outside: &outside,
                     memory,
                     result: value.as_deref(),
                 };
-                let wrong = self.judges.iter().find_map(|judge| judge(&ended).err())?;
+                let wrong = self
+                    .judges
+                    .iter()
+                    .find_map(|judge| verdict(judge, &ended).err())?;
                 Some(("invariant_of_the_test", wrong))
             };
             let found = unseen.or_else(repeated).or_else(judged);
@@ -456,6 +469,22 @@ impl Check {
             unkeyed,
         }
     }
+}
+
+/// Says so where the same run made twice was not the same.
+fn repeats(first: &Ran, second: &Ran) -> &'static str {
+    if first.outcome.digest == second.outcome.digest {
+        ""
+    } else {
+        ", and made again it went another way: something in it is decided outside of the seed (a clock, random numbers, the order of \
+         a HashMap), so what follows may not be the run that failed"
+    }
+}
+
+/// What a judge says; a panic says it, too.
+fn verdict(judge: &Judge, ended: &Ended<'_>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| judge(ended)))
+        .unwrap_or_else(|panic| Err(panic_words(panic.as_ref())))
 }
 
 /// How often each service was sent each call without a key.
@@ -475,7 +504,8 @@ fn unseen(strays: Strays) -> Option<(&'static str, String)> {
              spawn it with Runtime::spawn"
         }
         Strays { threads: 1.., .. } => {
-            "spawn_blocking was used: no seed decides when its thread runs; under simulation call what blocks directly"
+            "spawn_blocking was used, or tokio::fs, which uses it: no seed decides when its thread runs; under simulation call what blocks \
+             directly"
         }
         Strays { .. } => return None,
     };

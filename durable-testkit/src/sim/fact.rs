@@ -162,7 +162,7 @@ pub enum Fact {
 
     /// The process died.
     Crashed {
-        /// How long it will be down.
+        /// How long it will be down; zero: for ever.
         down: Duration,
     },
     /// The process was started again.
@@ -445,6 +445,7 @@ impl Fact {
             Self::Started(workflow) => write!(f, "start of {workflow} acknowledged"),
             Self::Told { workflow, end } => write!(f, "told that {workflow} ended: {end}"),
             Self::Note(text) => f.write_str(text),
+            Self::Crashed { down } if down.is_zero() => f.write_str("CRASH, for good"),
             Self::Crashed { down } => write!(f, "CRASH, back after {down:?}"),
             Self::Restarted => f.write_str("starts again"),
             Self::Paused { lasting } => write!(f, "stands still for {lasting:?}"),

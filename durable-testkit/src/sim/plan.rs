@@ -37,8 +37,6 @@ pub struct Plan {
     pub faults: Duration,
     /// Whether idle time is skipped.
     pub skip: bool,
-    /// Details of the scenario: how it uses these is its own business.
-    pub variant: u32,
 }
 
 /// How the next task is picked among those that are ready.
@@ -126,7 +124,6 @@ impl Plan {
             recovery: S(5),
             faults: Duration::ZERO,
             skip: true,
-            variant: 0,
         }
     }
 
@@ -180,7 +177,6 @@ impl Plan {
             recovery: chooser.one_of(&[S(5), MS(200)]),
             faults: chooser.one_of(&[S(20), S(5), S(60)]),
             skip: chooser.choose(50) != 49,
-            variant: chooser.choose(1 << 16),
         }
     }
 
@@ -206,20 +202,20 @@ fn draw_strikes(chooser: &mut Chooser, executors: usize) -> Vec<Strike> {
     let mut strikes: Vec<_> = (0..count)
         .map(|_| {
             let span = chooser.one_of(&[200, 60, 600, 3_000]);
-            Strike {
-                at: u64::from(chooser.choose(span)),
-                executor: 1 + chooser.choose(u32::try_from(executors).unwrap_or(1)) as usize,
-                blow: draw_blow(chooser, executors),
-            }
+            let at = u64::from(chooser.choose(span));
+            let executor = 1 + chooser.choose(u32::try_from(executors).unwrap_or(1)) as usize;
+            let blow = draw_blow(chooser, executor);
+            Strike { at, executor, blow }
         })
         .collect();
     strikes.sort_by_key(|strike| strike.at);
     strikes
 }
 
-fn draw_blow(chooser: &mut Chooser, executors: usize) -> Blow {
+fn draw_blow(chooser: &mut Chooser, executor: usize) -> Blow {
     match chooser.choose(8) {
-        6 if executors > 1 => return Blow::Death,
+        // The first one stays, or nobody would end what is left.
+        6 if executor > 1 => return Blow::Death,
         3..=5 => return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)])),
         _ => {}
     }
@@ -234,8 +230,6 @@ impl Strike {
     pub(super) fn happen(self, world: &Arc<World>) {
         match self.blow {
             Blow::Crash { down, lock_kept } => world.crash(self.executor, down, lock_kept),
-            // The first one stays, or nobody would end what is left.
-            Blow::Death if self.executor == 1 => world.crash(1, S(1), S(0)),
             Blow::Death => world.crash_for_good(self.executor),
             Blow::Pause(lasting) => world.pause(self.executor, lasting),
         }
@@ -304,8 +298,8 @@ impl fmt::Display for Plan {
         }
         write!(
             f,
-            ", lease {:?}, poll {:?}, recovery {:?}, faults until {:?}, variant {}",
-            self.lease, self.poll, self.recovery, self.faults, self.variant
+            ", lease {:?}, poll {:?}, recovery {:?}, faults until {:?}",
+            self.lease, self.poll, self.recovery, self.faults
         )?;
         if !self.skip {
             f.write_str(", idle time not skipped")?;

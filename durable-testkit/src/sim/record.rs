@@ -19,6 +19,8 @@ use super::{
 /// The record of one run.
 pub(super) struct Record {
     pub(super) digest: Digest,
+    /// When something happened last.
+    now: Duration,
     invariants: Vec<Box<dyn Invariant>>,
     pub(super) violation: Option<Violation>,
     landmarks: BTreeMap<&'static str, u64>,
@@ -39,6 +41,7 @@ impl Record {
     pub(super) fn new(invariants: Vec<Box<dyn Invariant>>, timeline: bool) -> Self {
         Self {
             digest: Digest::default(),
+            now: Duration::ZERO,
             invariants,
             violation: None,
             landmarks: BTreeMap::new(),
@@ -54,12 +57,14 @@ impl Record {
     /// A task was polled.
     pub(super) fn polled(&mut self, now: Duration, process: usize, task: TaskId) {
         let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.now = now;
         self.digest.write_u64(at << 8 ^ process as u64);
         self.digest.write_u64(task);
     }
 
     /// Something happened.
     pub(super) fn tell(&mut self, at: Duration, process: usize, name: &str, fact: Fact) {
+        self.now = at;
         fact.hash(&mut self.digest);
         self.follow(process, &fact);
         if let Some(landmark) = fact.landmark() {
@@ -78,12 +83,8 @@ impl Record {
         };
         for invariant in &mut self.invariants {
             if let Err(what) = invariant.see(&moment) {
-                let violation = Violation {
-                    invariant: invariant.name(),
-                    what,
-                };
-                self.fail_with(at, violation);
-                return;
+                let name = invariant.name();
+                return self.fail(name, what);
             }
         }
     }
@@ -157,34 +158,17 @@ impl Record {
 
     /// Something is wrong.
     pub(super) fn fail(&mut self, invariant: &'static str, what: impl Into<String>) {
-        if self.violation.is_none() {
-            self.violation = Some(Violation {
-                invariant,
-                what: what.into(),
-            });
+        if self.violation.is_some() {
+            return;
         }
-    }
-
-    fn fail_with(&mut self, at: Duration, violation: Violation) {
+        let violation = Violation {
+            invariant,
+            what: what.into(),
+        };
         if let Some(timeline) = &mut self.timeline {
-            timeline.push(at, format!("--   FAILED {violation}"), false);
+            timeline.push(self.now, format!("--   FAILED {violation}"), false);
         }
         self.violation = Some(violation);
-    }
-
-    /// The run is over: what must have happened by now?
-    pub(super) fn end(&mut self) {
-        for invariant in &mut self.invariants {
-            if self.violation.is_some() {
-                return;
-            }
-            if let Err(what) = invariant.end() {
-                self.violation = Some(Violation {
-                    invariant: invariant.name(),
-                    what,
-                });
-            }
-        }
     }
 
     pub(super) fn landmarks(&mut self) -> BTreeMap<&'static str, u64> {

@@ -199,7 +199,6 @@ impl Scenario {
 fn conclude(world: &World, plan: Arc<Plan>) -> Outcome {
     let mut state = world.lock();
     let now = state.now;
-    state.record.end();
     let violation = state.record.violation.clone();
     Outcome {
         plan: Plan::clone(&plan),
@@ -251,11 +250,9 @@ struct Drive {
     world: Arc<World>,
     origin: tokio::time::Instant,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// Until when housekeeping was put off.
-    skipping: Option<Duration>,
+    /// Since when and until when housekeeping is put off.
+    skipping: Option<(Duration, Duration)>,
     is_test: bool,
-    /// Since when, in a user's test.
-    skipping_since: Duration,
     /// The most tasks of tokio's that there were.
     tasks: usize,
 }
@@ -265,7 +262,6 @@ impl Drive {
         Self {
             world,
             is_test,
-            skipping_since: Duration::ZERO,
             tasks: 0,
             origin: tokio::time::Instant::now(),
             sleep: None,
@@ -307,79 +303,52 @@ impl Drive {
         }
     }
 
-    /// When something is to happen next in a user's test: whatever the world does not know of comes before what never does.
-    fn next_of_test(&mut self, now: Duration) -> Duration {
+    /// When something is to happen next. Where nothing but housekeeping happens it is put off, up to shortly before what comes next; what the
+    /// world does not know of, timers of the user's, may come before that.
+    fn next(&mut self, now: Duration) -> Duration {
         let mut state = self.world.lock();
         let work = state.timers.next_work().unwrap_or(NEVER);
         let Some(soon) = state.timers.next_housekeeping() else {
             return work;
         };
-        let due = self
-            .world
-            .memory
-            .next_due()
-            .map(|due| due.since(super::world::EPOCH));
+        let due = self.world.memory.next_due();
+        let due = due.map(|due| due.since(super::world::EPOCH));
         // What is long due is not to come.
         let due = due
             .filter(|due| *due + QUIET > now)
             .map_or(work, |due| due.min(work));
         let quiet = now.saturating_sub(state.last_work) >= QUIET && state.in_flight == 0;
-        if soon < work && quiet && due > now + 2 * QUIET {
-            let until = if due == NEVER {
-                NEVER
-            } else {
-                due.saturating_sub(QUIET)
-            };
-            let by = until.saturating_sub(now);
-            state.timers.skip(by);
-            state.last_work += by;
-            self.skipping = Some(until);
-            self.skipping_since = now;
-            return until;
+        let is_away = state.plan.is_away(&state);
+        let allowed = self.is_test || state.plan.skip && state.is_whole() && !is_away;
+        if soon >= work || !quiet || !allowed || due <= now + 2 * QUIET {
+            return work.min(soon);
         }
-        work.min(soon)
-    }
-
-    /// When something is to happen next.
-    fn next(&mut self, now: Duration) -> Duration {
-        if self.is_test {
-            return self.next_of_test(now);
-        }
-        let mut state = self.world.lock();
-        let (work, housekeeping) = (state.timers.next_work(), state.timers.next_housekeeping());
-        let (Some(work), Some(soon)) = (work, housekeeping) else {
-            return work.or(housekeeping).unwrap_or(NEVER);
+        let until = match due {
+            // A test ends so, and so does a wait for a timer that only a body knows; otherwise the run is stuck, which is found elsewhere.
+            NEVER if self.is_test || state.record.bodies > 0 => NEVER,
+            NEVER => return soon,
+            due => due.saturating_sub(QUIET),
         };
-        let due = self.world.memory.next_due();
-        let due = due.map_or(work, |due| due.since(super::world::EPOCH).min(work));
-        let quiet = now.saturating_sub(state.last_work) >= QUIET;
-        let idle = state.plan.skip && state.calm && state.is_whole() && state.in_flight == 0;
-        if soon < work && quiet && idle && state.record.bodies == 0 && due > now + 2 * QUIET {
-            let until = due.saturating_sub(QUIET);
-            state.timers.skip(until.saturating_sub(now));
-            state.last_work += until.saturating_sub(now);
-            state.tell(DATABASE, Fact::Skipped(until.saturating_sub(now)));
-            self.skipping = Some(until);
-            return until;
-        }
-        work.min(soon)
+        let by = until.saturating_sub(now);
+        state.timers.skip(by);
+        state.last_work += by;
+        self.skipping = Some((now, until));
+        until
     }
 
-    /// Takes back what was skipped too much: a timer of the user's, which the world does not know, came in between.
+    /// Takes back what was skipped too much, and tells what was skipped.
     fn stop_skipping(&mut self, now: Duration) {
-        let Some(until) = self.skipping.take() else {
+        let Some((since, until)) = self.skipping.take() else {
             return;
         };
         let mut state = self.world.lock();
-        if self.is_test && now > self.skipping_since {
-            state.tell(
-                DATABASE,
-                Fact::Skipped(now.saturating_sub(self.skipping_since)),
-            );
+        if now > since {
+            state.tell(DATABASE, Fact::Skipped(now.saturating_sub(since)));
         }
         if now < until {
-            state.timers.unskip(until.saturating_sub(now));
-            state.last_work = state.last_work.saturating_sub(until.saturating_sub(now));
+            let too_much = until.saturating_sub(now);
+            state.timers.unskip(too_much);
+            state.last_work = state.last_work.saturating_sub(too_much);
         }
     }
 
@@ -408,13 +377,16 @@ impl Drive {
             return processes.all(|process| process.done);
         }
         let quiet = state.is_whole() && state.in_flight == 0;
+        let still = state.now.saturating_sub(state.last_work);
+        // What a superseded execution is about to do still counts; a body that was dropped does not end.
+        let bodies = state.record.bodies > 0 && still < STUCK / 2;
         if quiet
+            && !bodies
             && processes.clone().all(|process| process.done)
             && self.world.memory.is_all_ended()
         {
             return true;
         }
-        let still = state.now.saturating_sub(state.last_work);
         let waits = state.timers.next_work().is_some() || state.record.bodies > 0;
         let stuck = state.calm && quiet && still > STUCK && !waits;
         let late = state.calm && still > LIMIT;

@@ -1,6 +1,11 @@
 //! A simulated process's place in the world: what it runs its application with.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use durable_core::{App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime};
 
@@ -9,7 +14,7 @@ use super::{
     network::SimDb,
     plan::Plan,
     runtime::SimRuntime,
-    world::World,
+    world::{World, panic_words},
 };
 use crate::Memory;
 
@@ -162,12 +167,34 @@ impl fmt::Debug for Seat {
 
 /// Tells the world what an engine says.
 fn observe(world: &World, process: usize, event: &Event<'_>) {
+    let Some(fact) = fact_of(event) else { return };
+    // The engine holds back the panics of its observers, and these are not its.
+    let told = catch_unwind(AssertUnwindSafe(|| world.tell(process, fact)));
+    let mut state = world.lock();
+    if let Err(panic) = told {
+        let words = panic_words(panic.as_ref());
+        state
+            .record
+            .fail("no_task_panics", format!("an invariant panicked: {words}"));
+    }
+    if let Event::WorkflowStopped {
+        error: Some(error), ..
+    } = event
+    {
+        state
+            .record
+            .fail("code_fits_its_history", error.to_string());
+    }
+}
+
+/// What an event of an engine is to the world, if it is anything.
+fn fact_of(event: &Event<'_>) -> Option<Fact> {
     let owner = |workflow: &durable_core::ids::WorkflowId,
                  token: &durable_core::ids::OwnerToken| Owner {
         workflow: workflow.clone(),
         token: token.clone(),
     };
-    let fact = match *event {
+    Some(match *event {
         Event::WorkflowStarted {
             workflow,
             execution,
@@ -186,19 +213,11 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
             workflow,
             execution,
             reason,
-            error,
-        } => {
-            if let Some(error) = error {
-                world
-                    .lock()
-                    .record
-                    .fail("code_fits_its_history", error.to_string());
-            }
-            Fact::Stopped {
-                owner: owner(workflow, execution),
-                reason: reason.to_owned(),
-            }
-        }
+            ..
+        } => Fact::Stopped {
+            owner: owner(workflow, execution),
+            reason: reason.to_owned(),
+        },
         Event::StepStarted {
             workflow,
             execution,
@@ -250,10 +269,9 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
                 Awaited::Message(topic) => Awaits::Message(topic.to_owned()),
                 Awaited::Event(workflow, key) => Awaits::Event(workflow.clone(), key.to_owned()),
                 Awaited::End(workflow) => Awaits::End(workflow.clone()),
-                _ => return,
+                _ => return None,
             },
         },
-        _ => return,
-    };
-    world.tell(process, fact);
+        _ => return None,
+    })
 }

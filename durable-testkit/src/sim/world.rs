@@ -195,7 +195,7 @@ impl World {
             }
             started.life += 1;
             started.alive = true;
-            started.done = false;
+            started.done = started.main.is_none();
             started.db = Some(db.clone());
             let (main, life) = (started.main.clone(), started.life);
             if life > 1 {
@@ -285,7 +285,7 @@ impl World {
 
     /// Has a process stand still, and go on later as if nothing had been.
     pub(super) fn pause(self: &Arc<Self>, process: usize, lasting: Duration) {
-        let (db, lease) = {
+        let (db, lease, life) = {
             let mut state = self.lock();
             let lease = state.plan.lease;
             let paused = &mut state.processes[process];
@@ -293,9 +293,9 @@ impl World {
                 return;
             }
             paused.paused = true;
-            let db = paused.db.clone();
+            let (db, life) = (paused.db.clone(), paused.life);
             state.tell(process, Fact::Paused { lasting });
-            (db, lease)
+            (db, lease, life)
         };
         let world = Arc::clone(self);
         self.spawn(DATABASE, "pause", async move {
@@ -306,17 +306,19 @@ impl World {
                 db.fall_silent(true);
                 world.sleep(lasting.saturating_sub(lease)).await;
             }
-            world.wake_up(process, db.as_ref());
+            world.wake_up(process, life, db.as_ref());
         });
     }
 
-    fn wake_up(&self, process: usize, db: Option<&Memory>) {
+    fn wake_up(&self, process: usize, life: u32, db: Option<&Memory>) {
         if let Some(db) = db {
             db.fall_silent(false);
         }
         let mut state = self.lock();
-        let paused = std::mem::take(&mut state.processes[process].paused);
-        if paused {
+        // It may have died, and stand still again in another life.
+        if state.processes[process].life == life
+            && std::mem::take(&mut state.processes[process].paused)
+        {
             state.tell(process, Fact::WokenUp);
         }
     }
@@ -438,7 +440,8 @@ impl World {
         loop {
             let strike = {
                 let mut state = self.lock();
-                if state.calm {
+                // Without a time of faults, strikes are all that may happen.
+                if state.calm && !state.plan.faults.is_zero() {
                     return;
                 }
                 let due = state.plan.strike_at(state.struck, state.polls);

@@ -149,6 +149,34 @@ fn a_step_that_is_built_after_an_await_in_a_join_is_found() {
     assert_names(&failure, "code_fits_its_history", "built_in_a_join", &words);
 }
 
+/// Mistake: the same, behind a day's sleep: only a crash after it repeats the call.
+#[durable::workflow]
+async fn late_without_a_key(ctx: Ctx) -> Result<(), AnyError> {
+    let bank = ctx.state::<Service>()?;
+    ctx.sleep(Duration::from_secs(86_400)).await?;
+    ctx.step("charge", || async {
+        bank.call("charge").await;
+        Ok::<_, AnyError>(())
+    })
+    .await
+}
+
+#[test]
+fn crashes_come_after_a_long_sleep_too() {
+    let failure = sim::check(late_without_a_key, ())
+        .service("bank")
+        .crash_everywhere()
+        .try_run();
+    let text = failure.expect_err("the call is repeated").to_string();
+    let crash = text
+        .lines()
+        .find(|line| line.contains("CRASH"))
+        .expect(&text);
+    let at = crash.trim_start_matches('!').split_whitespace().next();
+    let at: f64 = at.and_then(|at| at.parse().ok()).expect(crash);
+    assert!(at > 86_000.0, "{crash}");
+}
+
 #[test]
 fn an_invariant_of_the_test_that_does_not_hold_fails_it_with_a_timeline() {
     let failure = sim::check(right, 1)

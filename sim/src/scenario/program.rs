@@ -198,7 +198,10 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
         }
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
-        Op::Read(_, key, _) => is_parcel(result, "all", *key),
+        Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
+            is_parcel(result, "all", *key)
+        }
+        Op::Read(of, ..) => Err(format!("{of} did not publish that")),
         // There may be no such workflow yet.
         Op::Send(..) if result != "0" && !result.contains("no workflow") => {
             Err("it is sent, or there is no such workflow".to_owned())
@@ -236,7 +239,7 @@ pub(super) fn draw(chooser: &mut Chooser, most: u32, depth: u32, among: &Among<'
 fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
-    let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1]);
+    let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
     match chooser.choose(16) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,

@@ -17,27 +17,25 @@ async fn five(ctx: Ctx, start: u64) -> Result<u64, AnyError> {
 
 async fn executor(seat: Seat) {
     let app = seat.launch("steps", |builder| builder.workflow(five)).await;
-    loop {
-        let Ok(handle) = app.start(five, 1).id("order-1").await else {
-            continue;
-        };
-        seat.tell(Fact::Started("order-1".into()));
-        match handle.result().await {
-            Ok(value) => {
-                seat.tell(Fact::Told {
-                    workflow: "order-1".into(),
-                    end: value.to_string(),
-                });
-                if value != 6 {
-                    seat.fail(
-                        "the_result_is_right",
-                        format!("order-1 gave {value}, not 6"),
-                    );
-                }
-                return;
+    let handle = match app.start(five, 1).id("order-1").await {
+        Ok(handle) => handle,
+        Err(error) => return seat.fail("trouble_is_no_outcome", error.to_string()),
+    };
+    seat.tell(Fact::Started("order-1".into()));
+    match handle.result().await {
+        Ok(value) => {
+            seat.tell(Fact::Told {
+                workflow: "order-1".into(),
+                end: value.to_string(),
+            });
+            if value != 6 {
+                seat.fail(
+                    "the_result_is_right",
+                    format!("order-1 gave {value}, not 6"),
+                );
             }
-            Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
         }
+        Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
     }
 }
 

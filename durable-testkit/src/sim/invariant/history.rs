@@ -10,7 +10,7 @@ use durable_core::{
 use super::Invariant;
 use crate::sim::fact::{Fact, Moment, Written};
 
-/// Shows these facts to an invariant, a second apart, the database's unless they are an engine's; then the end.
+/// Shows these facts to an invariant, a second apart: the database's, unless they are an engine's.
 pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(), String> {
     for (second, fact) in (0..).zip(facts) {
         let at = Duration::from_secs(second);
@@ -21,7 +21,7 @@ pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(),
         let process = usize::from(of_engine);
         invariant.see(&Moment { at, process, fact })?;
     }
-    invariant.end()
+    Ok(())
 }
 
 /// The execution of this workflow under this token.

@@ -40,11 +40,6 @@ pub trait Invariant: Send {
 
     /// Looks at what has just happened. Errors: what is wrong, in words.
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String>;
-
-    /// Looks back when the run is over, with all faults behind it. Errors: what is wrong, in words.
-    fn end(&mut self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// An invariant that did not hold.
