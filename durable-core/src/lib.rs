@@ -41,14 +41,14 @@ pub use source::{DataSource, Isolation};
 pub use state::retry::RetryPolicy;
 pub use workflow::{Invocation, MethodFn, Payload, WorkflowDef, WorkflowFn};
 
-/// What the macros of `durable-macros` name. Not for direct use: it may change in any release.
+/// What the macros of `durable-macros` and the testkit name. Not for direct use: it may change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use std::{sync::Arc, time::Duration};
 
     pub use crate::{
         Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
-        state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+        engine::panic_message, state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
     };
 
     /// The two sides of a `Result`, also where it is written as an alias.

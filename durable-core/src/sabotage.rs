@@ -2,12 +2,25 @@
 //!
 //! Without the feature `__sabotage` nothing can be planted, and the compiler leaves out all but a field. Not for any other use.
 
-/// A bug that can be planted in the engine or in the in-memory model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Bug {
+macro_rules! bugs {
+    ($($(#[$what:meta])* $bug:ident,)*) => {
+        /// A bug that can be planted in the engine or in the in-memory model.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Bug {
+            $($(#[$what])* $bug,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$bug),*];
+        }
+    };
+}
+
+bugs! {
     /// A checkpoint is acknowledged before it is committed.
-    AcknowledgesEarly = 1,
+    AcknowledgesEarly,
     /// Operations take their numbers when they are polled.
     NumbersAtPoll,
     /// A claim whose answer was lost is forgotten.
@@ -53,36 +66,10 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 22] = [
-        Self::AcknowledgesEarly,
-        Self::NumbersAtPoll,
-        Self::ForgetsLostClaims,
-        Self::AdoptsWithOldToken,
-        Self::QueueWithoutPoll,
-        Self::ResultWithoutPoll,
-        Self::MessageWithoutPoll,
-        Self::DecodesBeforeDeadLetter,
-        Self::NeverDeadLetters,
-        Self::RecoversPastPlaces,
-        Self::MiscountsPlaces,
-        Self::SleepStartsOver,
-        Self::SleepEndsEarly,
-        Self::ForgetsHistory,
-        Self::TakesLostForWritten,
-        Self::SkipsOwnerCheck,
-        Self::DeadLivesClaim,
-        Self::OnlyOwnAreAbandoned,
-        Self::ConsumesBeforeCheckpoint,
-        Self::SendsAgain,
-        Self::ClaimsNewestFirst,
-        Self::CancelsEnded,
-    ];
-
     /// Whether it is planted in this process.
     #[cfg(feature = "__sabotage")]
     pub fn is_planted(self) -> bool {
-        PLANTED.load(std::sync::atomic::Ordering::Relaxed) == self as u8
+        PLANTED.load(std::sync::atomic::Ordering::Relaxed) == self as u8 + 1
     }
 
     /// Whether it is planted in this process: never, in a build without the feature.
@@ -92,12 +79,13 @@ impl Bug {
     }
 }
 
+/// The number of the planted bug, from 1; 0 for none.
 #[cfg(feature = "__sabotage")]
 static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
 
 /// Plants a bug in this process, or none.
 #[cfg(feature = "__sabotage")]
 pub fn plant(bug: Option<Bug>) {
-    let number = bug.map_or(0, |bug| bug as u8);
+    let number = bug.map_or(0, |bug| bug as u8 + 1);
     PLANTED.store(number, std::sync::atomic::Ordering::Relaxed);
 }

@@ -4,15 +4,7 @@ use std::{fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{
-        Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, DbError, Events,
-        Executors, Hint, History, Inserted, Joined, Listed, Message, Messages, NewWorkflow, Queues,
-        Received, Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb,
-        Unrunnable, VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
-    },
-    ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
-    payload::{Encoded, Outcome},
-    state::{WorkflowRow, claim::Claimant},
+    db::{DbError, Hint, Result, SystemDb, Waits, Wakes},
     time::Timestamp,
 };
 use futures_util::stream::BoxStream;
@@ -128,7 +120,7 @@ impl SystemDb for Faulty {
 
 /// Methods that pass every call through [`Faulty::call`] under their own names.
 macro_rules! faulty {
-    ($trait:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
+    ($trait:path { $(fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
         #[async_trait]
         impl $trait for Faulty {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
@@ -138,48 +130,4 @@ macro_rules! faulty {
     };
 }
 
-faulty!(Workflows {
-    fn insert_workflow(new: &NewWorkflow) -> Inserted;
-    fn insert_child(new: &NewWorkflow, parent: &Owner, step: &StepStamp) -> ChildInserted;
-    fn workflow(id: &WorkflowId) -> Option<WorkflowRow>;
-    fn finish_workflow(owner: &Owner, outcome: &Outcome) -> Write;
-    fn dead_letter(owner: &Owner) -> Write;
-    fn cancel(ids: &[WorkflowId]) -> Vec<WorkflowId>;
-    fn resume(id: &WorkflowId, queue: Option<&str>) -> Resumed;
-    fn expire_deadlines(application: &str, limit: usize) -> Vec<WorkflowId>;
-    fn list(application: &str, after: Option<&WorkflowId>, limit: usize) -> Vec<Listed>;
-});
-
-faulty!(Steps {
-    fn record_step(owner: &Owner, step: &StepRecord) -> Recorded;
-    fn histories(ids: &[WorkflowId]) -> Vec<History>;
-});
-
-faulty!(Queues {
-    fn claim(request: &ClaimRequest) -> Vec<Claimed>;
-    fn claimed_by(tokens: &[OwnerToken]) -> Vec<Claimed>;
-});
-
-faulty!(Messages {
-    fn send(message: &Message, step: Option<(&Owner, &StepStamp)>) -> Sent;
-    fn receive(owner: &Owner, topic: &str, step: &StepStamp, otherwise: Option<&Encoded>) -> Received;
-});
-
-faulty!(Events {
-    fn set_event(owner: &Owner, key: &str, value: &Encoded, step: &StepStamp) -> Recorded;
-    fn event(workflow: &WorkflowId, key: &str) -> Option<Encoded>;
-});
-
-faulty!(Versions {
-    fn register_version(application: &str, version: &str) -> ();
-    fn stranded(application: &str, version: &str) -> Vec<VersionCount>;
-    fn unrunnable(claimant: &Claimant) -> Vec<Unrunnable>;
-});
-
-faulty!(Executors {
-    fn join(wanted: &WantedExecutor) -> Joined;
-    fn leave(executor: &ExecutorId) -> ();
-    fn abandoned(query: &AbandonedQuery) -> Vec<Abandoned>;
-    fn requeue(claimant: &Claimant, abandoned: &[Abandoned]) -> Vec<WorkflowId>;
-    fn adopt(claimant: &Claimant, adoptions: &[Adoption]) -> Vec<Claimed>;
-});
+durable_core::__each_concern!(faulty);

@@ -11,7 +11,8 @@ pub(crate) fn run(seeds: u64, only: Option<Bug>) -> Result<(), String> {
     let mut missed = Vec::new();
     println!("| bug | found by | scenario | seeds | time |\n|---|---|---|---|---|");
     let all = Bug::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|bug| only.is_none_or(|only| only == *bug));
     for bug in all {
         plant(Some(bug));

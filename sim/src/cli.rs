@@ -140,7 +140,10 @@ fn named(name: &str) -> Result<&'static Named, String> {
 }
 
 fn bug_named(name: &str) -> Result<Bug, String> {
-    let found = Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+    let found = Bug::ALL
+        .iter()
+        .copied()
+        .find(|bug| format!("{bug:?}") == name);
     found.ok_or_else(|| {
         let names: Vec<_> = Bug::ALL.iter().map(|bug| format!("{bug:?}")).collect();
         format!("there is no bug {name:?}; there are {}", names.join(", "))

@@ -54,7 +54,7 @@ fn simulate(
     timeline: bool,
 ) -> durable_testkit::sim::Outcome {
     let mut chooser = chooser(choices);
-    let mut plan = durable_testkit::sim::Plan::draw(&mut chooser);
-    let scenario = named.draw(&mut chooser, &mut plan);
+    let plan = durable_testkit::sim::Plan::draw(&mut chooser);
+    let scenario = named.draw(&mut chooser, &plan);
     scenario.run(plan, chooser, named.invariants(), timeline)
 }

@@ -12,6 +12,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{state::Status, time::Timestamp};
 
+mod calls;
 mod events;
 mod executors;
 mod hub;

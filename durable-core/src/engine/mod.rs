@@ -47,7 +47,7 @@ pub use start::Start;
 pub(crate) use handle::decode_end;
 pub(crate) use interrupt::Interruption;
 pub(crate) use registry::unencodable;
-pub(crate) use run::panic_message;
+pub use run::panic_message;
 
 use crate::{
     codec::Codecs,

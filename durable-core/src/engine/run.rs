@@ -228,7 +228,7 @@ pub(super) fn poll_once(
 }
 
 /// What a panic says, if it says it in words.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -1,13 +1,13 @@
 //! Running the cases and telling what came of them.
 
 use std::{
-    any::Any,
     fmt::{self, Write as _},
     io::Write as _,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
+use durable_core::__private::panic_message;
 use futures_util::FutureExt;
 
 use super::{Case, Context, Factory, cases};
@@ -100,16 +100,9 @@ async fn judge(factory: &dyn Factory, case: &Case) -> Result<(), String> {
     let guarded = AssertUnwindSafe(whole).catch_unwind();
     match tokio::time::timeout(LIMIT, guarded).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(panic)) => Err(said(panic.as_ref())),
+        Ok(Err(panic)) => Err(panic_message(panic.as_ref())),
         Err(_) => Err(format!("did not end within {LIMIT:?}")),
     }
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("panicked without a text")
-        .to_owned()
 }
 
 fn line(case: &Case, took: Duration, why: Option<&String>) -> String {

@@ -7,6 +7,7 @@
 //! Each draws from a fixed seed; `DURABLE_MODEL_SEED` names another one.
 //!
 //! - `alphabet`: which calls are drawn; `sequence`: a list of them on both databases; `concurrent`: bursts
+//! - `postgres`, with the feature `pg`: what both drivers are compared by
 //! - here: what a backend hands over, and how much is played
 
 use std::{env, fmt, future::Future, sync::Arc, time::Duration};
@@ -24,6 +25,8 @@ use crate::{
 
 mod alphabet;
 mod concurrent;
+#[cfg(feature = "pg")]
+pub mod postgres;
 mod sequence;
 
 pub use concurrent::{bursts, try_bursts};

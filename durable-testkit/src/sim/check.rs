@@ -10,7 +10,8 @@ use std::{
 };
 
 use durable_core::{
-    AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn, ids::WorkflowId, state::WorkflowRow,
+    __private::panic_message, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn,
+    ids::WorkflowId, state::WorkflowRow,
 };
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     seat::Seat,
     service::Service,
     shrink::{dense, shrink, sparse},
-    world::{Main, panic_words},
+    world::Main,
 };
 use crate::Memory;
 
@@ -484,7 +485,7 @@ fn repeats(first: &Ran, second: &Ran) -> &'static str {
 /// What a judge says; a panic says it, too.
 fn verdict(judge: &Judge, ended: &Ended<'_>) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| judge(ended)))
-        .unwrap_or_else(|panic| Err(panic_words(panic.as_ref())))
+        .unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
 }
 
 /// How often each service was sent each call without a key.

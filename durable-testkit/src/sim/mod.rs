@@ -31,4 +31,3 @@ pub use run::{Outcome, Scenario, Strays};
 pub use seat::Seat;
 pub(crate) use seat::Waiting;
 pub use service::{Call, Service};
-pub(crate) use world::panic_words;

@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
-use durable_core::{App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime};
+use durable_core::{
+    __private::panic_message, App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime,
+};
 
 use super::{
     fact::{Awaits, Fact},
     network::SimDb,
     plan::Plan,
     runtime::SimRuntime,
-    world::{World, panic_words},
+    world::World,
 };
 use crate::Memory;
 
@@ -172,7 +174,7 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
     let told = catch_unwind(AssertUnwindSafe(|| world.tell(process, fact)));
     let mut state = world.lock();
     if let Err(panic) = told {
-        let words = panic_words(panic.as_ref());
+        let words = panic_message(panic.as_ref());
         state
             .record
             .fail("no_task_panics", format!("an invariant panicked: {words}"));

@@ -12,6 +12,7 @@ use std::{
 };
 
 use durable_core::{
+    __private::panic_message,
     runtime::{BoxFuture, Timer},
     time::Timestamp,
 };
@@ -383,7 +384,7 @@ impl World {
                 drop_future(Some(task));
             }
             Err(panic) => {
-                let words = panic_words(panic.as_ref());
+                let words = panic_message(panic.as_ref());
                 let mut state = self.lock();
                 state.tasks.remove(id);
                 state
@@ -576,11 +577,4 @@ fn drop_task(task: Option<Task>) {
 
 fn drop_future(future: Option<BoxFuture<'static, ()>>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-}
-
-/// What a panic says, if it says it in words.
-pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -9,15 +9,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use durable_core::runtime::TokioRuntime;
+use durable_core::{__private::panic_message, runtime::TokioRuntime};
 use futures_util::FutureExt as _;
 
 use super::{TestApp, World};
 use crate::{
     Memory,
-    sim::{
-        Chooser, Outcome, Plan, Scenario, Strays, invariant::Violation, panic_words, plan::Order,
-    },
+    sim::{Chooser, Outcome, Plan, Scenario, Strays, invariant::Violation, plan::Order},
 };
 
 /// What stands in the attribute's parentheses.
@@ -71,7 +69,7 @@ enum Failure {
 impl Failure {
     fn told(&self) -> String {
         match self {
-            Self::Panic(panic) => format!("it panicked: {}", panic_words(panic.as_ref())),
+            Self::Panic(panic) => format!("it panicked: {}", panic_message(panic.as_ref())),
             Self::Told(what) => what.clone(),
         }
     }

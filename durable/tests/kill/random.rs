@@ -1,7 +1,9 @@
 //! Chance that can be repeated.
 
+use durable_testkit::sim::choice::SplitMix;
+
 /// Random numbers from a seed that is printed, so that a failure can be looked at again with `DURABLE_SEED`.
-pub struct Random(u64);
+pub struct Random(SplitMix);
 
 /// The seed that was asked for.
 pub fn given() -> Option<u64> {
@@ -17,16 +19,11 @@ impl Random {
 
     pub fn of(seed: u64) -> Self {
         println!("DURABLE_SEED={seed}");
-        Self(seed)
+        Self(SplitMix::new(seed))
     }
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
+        self.0.draw() % bound
     }
 }

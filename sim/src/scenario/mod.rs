@@ -15,13 +15,13 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     /// Its share in the seeds of a whole batch, in percent.
     pub(crate) share: u64,
-    draw: fn(&mut Chooser, &mut Plan) -> Scenario,
+    draw: fn(&mut Chooser, &Plan) -> Scenario,
     invariants: fn() -> Vec<Box<dyn Invariant>>,
 }
 
 impl Named {
-    /// Draws what is run; the plan may be changed to fit.
-    pub(crate) fn draw(&self, chooser: &mut Chooser, plan: &mut Plan) -> Scenario {
+    /// Draws what is run under a plan.
+    pub(crate) fn draw(&self, chooser: &mut Chooser, plan: &Plan) -> Scenario {
         (self.draw)(chooser, plan)
     }
 

@@ -49,7 +49,7 @@ async fn harmless(ctx: Ctx) -> Result<u32, AnyError> {
 }
 
 /// The scenario.
-pub(super) fn draw(chooser: &mut Chooser, _plan: &mut Plan) -> Scenario {
+pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
     let in_decoding = chooser.choose(2) == 1;
     Scenario::new(|seat: Seat| async move {
         seat.launch("poison", |builder| {

@@ -57,7 +57,7 @@ pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
 }
 
 /// The scenario.
-pub(super) fn draw(chooser: &mut Chooser, plan: &mut Plan) -> Scenario {
+pub(super) fn draw(chooser: &mut Chooser, plan: &Plan) -> Scenario {
     let load = Arc::new(draw_load(chooser, plan));
     let of_client = Arc::clone(&load);
     Scenario::new(move |seat| executor(seat, Arc::clone(&load)))

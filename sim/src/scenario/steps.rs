@@ -40,6 +40,6 @@ async fn executor(seat: Seat) {
 }
 
 /// The scenario.
-pub(super) fn draw(_chooser: &mut Chooser, _plan: &mut Plan) -> Scenario {
+pub(super) fn draw(_chooser: &mut Chooser, _plan: &Plan) -> Scenario {
     Scenario::new(executor)
 }

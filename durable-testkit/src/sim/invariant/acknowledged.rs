@@ -1,7 +1,5 @@
 //! What is acknowledged is committed.
 
-use std::collections::BTreeSet;
-
 use durable_core::ids::WorkflowId;
 
 use super::{Invariant, standing::Standings};
@@ -9,10 +7,7 @@ use crate::sim::fact::{Fact, Moment};
 
 /// What is acknowledged (a start, an operation, an end) was committed before.
 #[derive(Debug, Default)]
-pub struct AcknowledgedIsKept {
-    standings: Standings,
-    inserted: BTreeSet<WorkflowId>,
-}
+pub struct AcknowledgedIsKept(Standings);
 
 impl Invariant for AcknowledgedIsKept {
     fn name(&self) -> &'static str {
@@ -20,16 +15,13 @@ impl Invariant for AcknowledgedIsKept {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        self.standings.see(moment.fact);
+        self.0.see(moment.fact);
         let recorded = |workflow: &WorkflowId, number| {
-            let standing = self.standings.of(workflow);
+            let standing = self.0.of(workflow);
             standing.is_some_and(|standing| standing.recorded.contains(&number))
         };
         match moment.fact {
-            Fact::Inserted { owner, .. } => {
-                self.inserted.insert(owner.workflow.clone());
-            }
-            Fact::Started(workflow) if !self.inserted.contains(workflow) => {
+            Fact::Started(workflow) if self.0.of(workflow).is_none() => {
                 return Err(format!(
                     "the start of {workflow} was acknowledged and is not committed"
                 ));
@@ -41,7 +33,7 @@ impl Invariant for AcknowledgedIsKept {
                 ));
             }
             Fact::Finished(owner) => {
-                let standing = self.standings.of(&owner.workflow);
+                let standing = self.0.of(&owner.workflow);
                 if standing.is_none_or(|standing| standing.end.is_none()) {
                     return Err(format!(
                         "the end of {} was acknowledged and is not committed",

@@ -20,13 +20,22 @@ impl Invariant for OneOutcome {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        let verdict = self.judge(moment.fact);
+        self.standings.see(moment.fact);
+        verdict
+    }
+}
+
+impl OneOutcome {
+    /// Judges by what came before.
+    fn judge(&mut self, fact: &Fact) -> Result<(), String> {
         let ended = |workflow: &WorkflowId| self.standings.of(workflow)?.end.clone();
-        match moment.fact {
+        match fact {
             Fact::Written { owner, what, .. } => {
                 let new = match what {
                     Written::Outcome { text, .. } => text.as_str(),
                     Written::DeadLetter => "dead-lettered",
-                    _ => return self.pass(moment),
+                    _ => return Ok(()),
                 };
                 if let Some(old) = ended(&owner.workflow)
                     && old != new
@@ -60,14 +69,6 @@ impl Invariant for OneOutcome {
             }
             _ => {}
         }
-        self.pass(moment)
-    }
-}
-
-impl OneOutcome {
-    #[allow(clippy::unnecessary_wraps)]
-    fn pass(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        self.standings.see(moment.fact);
         Ok(())
     }
 }
