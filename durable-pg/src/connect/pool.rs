@@ -9,12 +9,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::{Servers, Target, servers::MUST_WRITE};
 use crate::{DriverError, PoolSettings};
 
 /// How long a session may lie in the pool before it is asked whether it is still there.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long it may take to say so; then a new one is made, while its caller still waits (10 s, unless the settings say otherwise).
+const SAYS_SO: Duration = Duration::from_secs(3);
 
 /// How a driver makes a session of its own.
 #[async_trait]
@@ -192,7 +196,8 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
         }
         // Until it has answered: where the caller's patience ends first, it does not go back with an answer on its way.
         member.broken = true;
-        if C::batch(session, "SELECT 1").await.is_ok() {
+        let asked = timeout(SAYS_SO, C::batch(session, "SELECT 1")).await;
+        if matches!(asked, Ok(Ok(()))) {
             member.broken = false;
         } else {
             // A new one in its place, or the reason why there is none.
