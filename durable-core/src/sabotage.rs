@@ -45,6 +45,8 @@ bugs! {
     SleepStartsOver,
     /// A sleep ends a second early.
     SleepEndsEarly,
+    /// Operations end when they are done, in whatever order.
+    EndsInAnyOrder,
     /// A workflow that is taken over is run without its history.
     ForgetsHistory,
     /// A write that was refused counts as made.

@@ -254,7 +254,7 @@ async fn start_child(
         Err(error) => return record_error(execution, call, error).await,
     };
     let id = new.id.clone();
-    let stamp = execution.stamp(call.number, call.name);
+    let stamp = execution.settled(execution.stamp(call.number, call.name));
     let step = Some((execution.owner.clone(), stamp.clone()));
     match execution.engine.insert(new, step).await {
         Ok(Insertion::Created(slot)) => {

@@ -83,7 +83,7 @@ async fn set_event(
         Ok(value) => value,
         Err(error) => return record_error(execution, call, error).await,
     };
-    let stamp = execution.stamp(call.number, call.name);
+    let stamp = execution.settled(execution.stamp(call.number, call.name));
     let db = &execution.engine.db;
     let answer = db.set_event(&execution.owner, key, &value, &stamp).await;
     execution
@@ -130,7 +130,7 @@ async fn wait_for(
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
     execution.observe_waits(call.number, Awaited::Event(workflow, key));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {

@@ -97,7 +97,7 @@ async fn send(
         return done;
     }
     execution.gate().await;
-    let stamp = execution.stamp(call.number, call.name);
+    let stamp = execution.settled(execution.stamp(call.number, call.name));
     let error = match payload {
         Ok(payload) => {
             let message = crate::db::Message {
@@ -163,7 +163,7 @@ async fn receive<T: DeserializeOwned>(
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
     execution.observe_waits(call.number, Awaited::Message(topic));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {
@@ -187,13 +187,16 @@ async fn take(
     otherwise: Option<&Encoded>,
 ) -> Option<Encoded> {
     execution.gate().await;
-    let stamp = execution.stamp(call.number, call.name);
+    let stamp = execution.settled(execution.stamp(call.number, call.name));
     let db = &execution.engine.db;
     let received = db.receive(&execution.owner, topic, &stamp, otherwise).await;
     let message = match execution.ok(received).await {
         Received::Message(message) => Some(message),
         Received::Otherwise => None,
-        Received::Empty => return None,
+        Received::Empty => {
+            execution.order.unsettle(call.number);
+            return None;
+        }
         Received::Lost(lost) => return execution.lost(lost).await,
     };
     if Bug::ConsumesBeforeCheckpoint.is_planted()

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{refusal, sequence::Misplaced};
+use super::{refusal, sequence::Misplaced, sleep};
 use crate::{
     Error, WorkflowError,
     engine::execution::{Call, Execution},
@@ -34,6 +34,8 @@ pub(super) struct Ticket {
     pub(super) number: i32,
     pub(super) place: &'static Location<'static>,
     begun: bool,
+    /// The round of new operations in which it was polled first.
+    round: Option<u64>,
 }
 
 impl Ticket {
@@ -47,6 +49,7 @@ impl Ticket {
             number,
             place,
             begun: false,
+            round: None,
         }
     }
 
@@ -72,6 +75,21 @@ impl Ticket {
         Ok(())
     }
 
+    /// Whether its future may be made: a new operation waits until nothing that is recorded can end, so that a branch that lost before a
+    /// crash is dropped on the replay before it can do anything. And the branches of a join are all polled before one goes on, whatever
+    /// the database's speed, so that an operation built too late is seen the first time.
+    fn may_begin(&mut self, first: bool, cx: &Context<'_>) -> bool {
+        let order = &self.execution.order;
+        match self.execution.recorded_as(self.number) {
+            None => order.may_begin(&mut self.round, cx.waker()),
+            Some(record) if first => {
+                order.recorded(self.number, sleep::ended_at(record), cx.waker());
+                false
+            }
+            Some(_) => order.is_next(self.number),
+        }
+    }
+
     fn end(&mut self) {
         if std::mem::take(&mut self.begun) {
             self.execution.sequence.end(self.number);
@@ -83,6 +101,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.begun {
             self.execution.sequence.forget(self.number);
+            self.execution.order.forget(self.number);
         }
     }
 }
@@ -91,8 +110,8 @@ impl Drop for Ticket {
 pub(super) struct Flight<'a, T> {
     built: Built,
     future: Option<BoxFuture<'a, T>>,
-    /// The result of one that is no operation.
-    free: Option<T>,
+    /// Its result, until its turn has come to end.
+    result: Option<T>,
 }
 
 impl<'a, T> Flight<'a, T> {
@@ -100,7 +119,7 @@ impl<'a, T> Flight<'a, T> {
         Self {
             built,
             future: None,
-            free: None,
+            result: None,
         }
     }
 
@@ -109,7 +128,7 @@ impl<'a, T> Flight<'a, T> {
         Self {
             built: Built::Free,
             future: None,
-            free: Some(result),
+            result: Some(result),
         }
     }
 
@@ -124,7 +143,7 @@ impl<'a, T> Flight<'a, T> {
         let ticket = match &mut self.built {
             Built::Numbered(ticket) => ticket,
             Built::Stalled => return Poll::Pending,
-            Built::Free => return self.free.take().map_or(Poll::Pending, Poll::Ready),
+            Built::Free => return self.result.take().map_or(Poll::Pending, Poll::Ready),
             Built::Refused(error) => {
                 let error = error.clone();
                 self.built = Built::Stalled;
@@ -137,17 +156,25 @@ impl<'a, T> Flight<'a, T> {
             self.built = Built::Stalled;
             return Poll::Ready(refuse(error));
         }
-        // A new operation does nothing at its first poll, a recorded one may be done. So what is recorded goes first: a branch that lost
-        // before a crash is dropped on the replay before it can do anything. And the branches of a join are all polled before one goes
-        // on, whatever the database's speed, so that an operation built too late is seen the first time.
-        if first && !ticket.execution.has_record(ticket.number) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        ticket.execution.order.polled(ticket.number);
+        if self.result.is_none() {
+            if self.future.is_none() && !ticket.may_begin(first, cx) {
+                return Poll::Pending;
+            }
+            let future = self.future.get_or_insert_with(|| begin(ticket));
+            match future.as_mut().poll(cx) {
+                Poll::Ready(result) => self.result = Some(result),
+                Poll::Pending => ticket.execution.order.pends(ticket.number, cx.waker()),
+            }
         }
-        let future = self.future.get_or_insert_with(|| begin(ticket));
-        match future.as_mut().poll(cx) {
-            Poll::Ready(result) => self.ended(result),
-            Poll::Pending => Poll::Pending,
+        match self.result.take() {
+            Some(result) if ticket.execution.order.may_end(ticket.number, cx.waker()) => {
+                self.ended(result)
+            }
+            result => {
+                self.result = result;
+                Poll::Pending
+            }
         }
     }
 

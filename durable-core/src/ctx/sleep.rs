@@ -35,7 +35,8 @@ impl Ctx {
                 name: SLEEP,
                 ..call
             };
-            let wake = wake_time(&execution, call, duration).await?;
+            let settles = |wake| execution.order.settle(call.number, wake);
+            let wake = wake_time(&execution, call, duration, settles).await?;
             sleep_until(&execution, wake).await;
             execution.engine.observe(&Event::Slept {
                 workflow: execution.id(),
@@ -47,11 +48,12 @@ impl Ctx {
     }
 }
 
-/// When a wait ends: as recorded, or, recorded now, `duration` from now.
+/// When a wait ends: as recorded, or, recorded now, `duration` from now, as `settles` has it.
 pub(super) async fn wake_time(
     execution: &Execution,
     call: Call<'_>,
     duration: Duration,
+    settles: impl FnOnce(Timestamp) -> Timestamp,
 ) -> Result<Timestamp, Error> {
     if let Some(record) = execution.replay(call).await {
         return match parse(record) {
@@ -64,17 +66,17 @@ pub(super) async fn wake_time(
     }
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
-    let wake = stamp.started_at.saturating_add(duration);
+    let wake = settles(stamp.started_at.saturating_add(duration));
     stamp.completed_at = wake;
     let result = StepResult::Output(encode(wake));
-    execution.record(&stamp, result, None).await;
+    execution.record_stamped(&stamp, result, None).await;
     Ok(wake)
 }
 
 /// Waits until the database's clock, as this process knows it, shows `wake`.
 pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
-    if let Some(rehearsal) = &execution.rehearsal {
-        return rehearsal.sleep_until(wake).await;
+    if execution.rehearsal.is_some() {
+        return;
     }
     let engine = &execution.engine;
     let wake = if Bug::SleepEndsEarly.is_planted() {
@@ -89,6 +91,13 @@ pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
         }
         engine.runtime.sleep(left, Timer::Work).await;
     }
+}
+
+/// When a recorded operation ended, for the order of those that end: a sleep when it woke.
+pub(in crate::ctx) fn ended_at(record: &StepRecord) -> Timestamp {
+    let woke = parse(record).filter(|_| record.name == SLEEP);
+    let done = record.completed_at.or(record.started_at);
+    woke.or(done).unwrap_or(Timestamp::from_millis(0))
 }
 
 /// Epoch seconds as a JSON number, whatever codec the application has: other SDKs read it.

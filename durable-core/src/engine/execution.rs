@@ -9,6 +9,7 @@ use std::{
 use super::{
     Awaited, Engine, Event,
     interrupt::{Interrupt, Interruption},
+    order::Order,
     replay::Rehearsal,
     slot::ResultSlot,
 };
@@ -34,6 +35,7 @@ pub(crate) struct Execution {
     pub(crate) slot: Arc<ResultSlot>,
     pub(crate) interrupt: Interrupt,
     pub(crate) sequence: Sequence,
+    pub(crate) order: Order,
     /// Where this is a replay that must do nothing new.
     pub(crate) rehearsal: Option<Rehearsal>,
     history: BTreeMap<i32, StepRecord>,
@@ -69,6 +71,7 @@ impl Execution {
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
+            order: Order::default(),
             rehearsal: None,
             history: history
                 .into_iter()
@@ -97,9 +100,9 @@ impl Execution {
         std::mem::replace(&mut *held, trouble)
     }
 
-    /// Whether an operation of this number is recorded.
-    pub(crate) fn has_record(&self, number: i32) -> bool {
-        self.history.contains_key(&number)
+    /// The record of an operation, if it has one, whatever it is of.
+    pub(crate) fn recorded_as(&self, number: i32) -> Option<&StepRecord> {
+        self.history.get(&number)
     }
 
     /// Whether anything is recorded: this execution goes on with what an earlier one began.
@@ -111,7 +114,7 @@ impl Execution {
     /// where nothing new must be done.
     pub(crate) async fn replay(&self, call: Call<'_>) -> Option<&StepRecord> {
         if let Some(rehearsal) = &self.rehearsal
-            && !rehearsal.asks(call.number, self.has_record(call.number))
+            && !rehearsal.asks(call.number, self.history.contains_key(&call.number))
         {
             std::future::pending::<()>().await;
         }
@@ -150,6 +153,17 @@ impl Execution {
 
     /// Records an operation. Does not return if this execution has lost its workflow.
     pub(crate) async fn record(
+        &self,
+        stamp: &StepStamp,
+        result: StepResult,
+        child: Option<WorkflowId>,
+    ) {
+        let stamp = self.settled(stamp.clone());
+        self.record_stamped(&stamp, result, child).await;
+    }
+
+    /// As [`record`](Self::record), with the stamp as it is.
+    pub(crate) async fn record_stamped(
         &self,
         stamp: &StepStamp,
         result: StepResult,
@@ -234,6 +248,12 @@ impl Execution {
             started_at: now,
             completed_at: now,
         }
+    }
+
+    /// The stamp of an operation that is done: from now on it has its place among those that end.
+    pub(crate) fn settled(&self, mut stamp: StepStamp) -> StepStamp {
+        stamp.completed_at = self.order.settle(stamp.number, stamp.completed_at);
+        stamp
     }
 
     /// The answer of the database. Does not return if it broke a promise: that is no outcome of a workflow.

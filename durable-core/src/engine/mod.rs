@@ -17,6 +17,7 @@ mod housekeeping;
 mod interrupt;
 mod launch;
 mod observer;
+mod order;
 mod recovery;
 mod registry;
 pub mod replay;

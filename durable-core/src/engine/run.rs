@@ -204,26 +204,31 @@ pub(super) fn poll_once(
     cx: &mut Context<'_>,
 ) -> Poll<Driven> {
     execution.interrupt.register(cx);
+    execution.order.woken(cx.waker());
     if let Some(reason) = execution.interrupt.stop_now() {
         return Poll::Ready(Driven::Interrupted(reason));
     }
     let Some(running) = future.as_mut() else {
         return Poll::Pending;
     };
-    let polled = {
-        let _polling = execution.sequence.enter();
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-    };
-    // An operation may have met the reason to stop in this very poll.
-    let reason = execution.interrupt.stop_now();
-    match (polled, reason) {
-        // Whatever the code made of it: a race with an operation that is refused has no winner.
-        (_, Some(reason @ Interruption::Refused(_))) | (Ok(Poll::Pending), Some(reason)) => {
-            Poll::Ready(Driven::Interrupted(reason))
-        }
-        (Ok(Poll::Ready(outcome)), _) => Poll::Ready(Driven::Returned(outcome)),
-        (Err(panic), _) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
-        (Ok(Poll::Pending), None) => Poll::Pending,
+    loop {
+        let polled = {
+            let _polling = execution.sequence.enter();
+            execution.order.polls();
+            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
+        };
+        // An operation may have met the reason to stop in this very poll.
+        let reason = execution.interrupt.stop_now();
+        return Poll::Ready(match (polled, reason) {
+            // Whatever the code made of it: a race with an operation that is refused has no winner.
+            (_, Some(reason @ Interruption::Refused(_))) | (Ok(Poll::Pending), Some(reason)) => {
+                Driven::Interrupted(reason)
+            }
+            (Ok(Poll::Ready(outcome)), _) => Driven::Returned(outcome),
+            (Err(panic), _) => Driven::Panicked(panic_message(panic.as_ref())),
+            (Ok(Poll::Pending), None) if execution.order.goes_on() => continue,
+            (Ok(Poll::Pending), None) => return Poll::Pending,
+        });
     }
 }
 

@@ -2,7 +2,10 @@
 
 use durable::prelude::*;
 use durable_testkit::sim::{Chooser, here};
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt as _,
+    future::{Either, join_all, select, select_all},
+};
 use serde::{Deserialize, Serialize};
 
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
@@ -33,10 +36,25 @@ pub(super) enum Op {
     Join(u32),
     /// Two steps that are built first and awaited in the other order.
     Reversed,
+    /// Operations of which the first to end counts; which one that was is the name of a step.
+    Race(Vec<Leg>),
+    /// A step against a sleep of so many milliseconds; what lost waits, unpolled, until another step has ended.
+    Held(u64),
     /// Cancels a workflow.
     Cancel(String),
     /// Resumes a workflow.
     Resume(String),
+}
+
+/// What takes part in a race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Leg {
+    /// A step.
+    Step,
+    /// A step whose second attempt succeeds.
+    Retried,
+    /// A sleep, in milliseconds.
+    Sleep(u64),
 }
 
 /// Runs a program; gives one text for each operation.
@@ -62,17 +80,7 @@ async fn body(step: StepCtx) -> Result<i32, AnyError> {
 async fn run(ctx: &Ctx, op: Op) -> String {
     match op {
         Op::Step => text(ctx.step("step", body).await),
-        Op::Retried(failures) => {
-            let body = move |step: StepCtx| async move {
-                here::pause().await;
-                if step.attempt() > failures {
-                    Ok(step.step_id())
-                } else {
-                    Err(AnyError::msg("not yet"))
-                }
-            };
-            text(ctx.step("retried", body).retries(failures).await)
-        }
+        Op::Retried(failures) => text(retried(ctx, failures).await),
         Op::Failing => {
             let failing = || async { Err::<i32, _>(AnyError::msg("broken")) };
             text(ctx.step("failing", failing).await)
@@ -108,6 +116,8 @@ async fn run(ctx: &Ctx, op: Op) -> String {
             let second = text(second.await);
             format!("{}+{second}", text(first.await))
         }
+        Op::Race(legs) => race(ctx, legs).await,
+        Op::Held(ms) => held(ctx, ms).await,
         Op::Cancel(of) => ctx
             .cancel(of)
             .await
@@ -117,6 +127,48 @@ async fn run(ctx: &Ctx, op: Op) -> String {
             .await
             .map_or_else(refused, |done| format!("resume {done}")),
     }
+}
+
+fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
+    let body = move |step: StepCtx| async move {
+        here::pause().await;
+        if step.attempt() > failures {
+            Ok(step.step_id())
+        } else {
+            Err(AnyError::msg("not yet"))
+        }
+    };
+    ctx.step("retried", body).retries(failures)
+}
+
+async fn race(ctx: &Ctx, legs: Vec<Leg>) -> String {
+    let legs = legs.into_iter().map(|leg| match leg {
+        Leg::Step => ctx.step("leg", body).map(drop).boxed(),
+        Leg::Retried => retried(ctx, 1).map(drop).boxed(),
+        Leg::Sleep(ms) => ctx.sleep(Duration::from_millis(ms)).map(drop).boxed(),
+    });
+    let ((), winner, losers) = select_all(legs).await;
+    drop(losers);
+    text(ctx.step(format!("leg {winner} won"), body).await)
+}
+
+async fn held(ctx: &Ctx, ms: u64) -> String {
+    let step = ctx.step("against a sleep", body);
+    let sleep = ctx.sleep(Duration::from_millis(ms));
+    let between = ctx.step("between", body);
+    let winner = match select(step, sleep).await {
+        Either::Left((_, sleep)) => {
+            let _ = between.await;
+            let _ = sleep.await;
+            "step"
+        }
+        Either::Right((_, step)) => {
+            let _ = between.await;
+            let _ = step.await;
+            "sleep"
+        }
+    };
+    text(ctx.step(format!("the {winner} won"), body).await)
 }
 
 async fn child(ctx: &Ctx, ops: Vec<Op>, queue: Option<String>) -> String {
@@ -176,6 +228,8 @@ fn numbers(op: &Op) -> i32 {
         Op::Sleep(0) => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
+        Op::Race(legs) => i32::try_from(legs.len() + 1).unwrap_or(i32::MAX),
+        Op::Held(_) => 4,
         _ => 1,
     }
 }
@@ -196,6 +250,7 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
             let steps = (number..).take(*n as usize).map(|step| step.to_string());
             is(steps.collect::<Vec<_>>().join("+"))
         }
+        Op::Race(_) | Op::Held(_) => is((number + numbers(op) - 1).to_string()),
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
         Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
@@ -240,7 +295,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(16) {
+    match chooser.choose(19) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -257,8 +312,22 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
         }
         12 => Op::Join(2 + chooser.choose(3)),
         13 => Op::Reversed,
+        16 | 17 => Op::Race(
+            (0..2 + chooser.choose(2))
+                .map(|_| draw_leg(chooser))
+                .collect(),
+        ),
+        18 => Op::Held(chooser.one_of(&[100, 1, 2_000])),
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),
         15 if chooser.choose(2) == 1 => Op::Resume(other(chooser)),
         _ => Op::Step,
+    }
+}
+
+fn draw_leg(chooser: &mut Chooser) -> Leg {
+    match chooser.choose(5) {
+        0 | 1 => Leg::Step,
+        2 => Leg::Retried,
+        _ => Leg::Sleep(chooser.one_of(&[100, 1, 300, 1_000, 20_000])),
     }
 }

@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use super::{
     super::{
         body::InBody,
+        sleep::ended_at,
         step::{encode, panicked, recorded_result},
     },
     Plan,
@@ -250,6 +251,7 @@ where
         value: T,
         stored: StepResult,
     ) -> Next<T, E> {
+        self.stamp = self.execution.settled(self.stamp.clone());
         let record = self.stamp.record(stored, None);
         match tx.checkpoint(&self.execution.owner, &record).await {
             Ok(Checkpoint::Written) => {}
@@ -348,6 +350,8 @@ where
         if before.name != self.call.name || before.child.is_some() {
             return self.other(before.clone()).await;
         }
+        let order = &self.execution.order;
+        order.known(self.call.number, ended_at(before));
         self.execution.observe_recorded(&self.stamp, true);
         recorded_result(self.execution, before).await
     }
@@ -478,6 +482,8 @@ where
 
     /// Others were in the way: again, unless that has been enough.
     async fn contended(&mut self, error: E) -> Next<T, E> {
+        // Nothing is committed.
+        self.execution.order.unsettle(self.call.number);
         let attempt = self.attempt;
         if !self.plan.retry.allows_after(attempt) {
             return self.fail(error).await;

@@ -1,8 +1,7 @@
 //! Code held against a recorded history: every operation is answered by its record, and nothing new is done.
 //!
 //! An operation without a record waits for ever, before its body and before any write, so that what races with it is answered as it was.
-//! Recorded sleeps end in the order of their times, the next one when nothing else can go on. When nothing sleeps either, the
-//! history ends there. Not for direct use: `durable_testkit::replay` judges what comes out.
+//! Recorded sleeps are over. When nothing can go on, the history ends there. Not for direct use: `durable_testkit::replay` judges what comes out.
 
 mod launched;
 mod rehearsal;
@@ -256,7 +255,7 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Op
                 return Poll::Ready(Some(driven));
             }
             let rehearsal = execution.rehearsal.as_ref();
-            if bell.rung.load(Ordering::Acquire) || rehearsal.is_some_and(Rehearsal::advance) {
+            if bell.rung.load(Ordering::Acquire) {
                 quiet = false;
                 continue;
             }

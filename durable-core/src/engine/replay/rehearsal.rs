@@ -1,16 +1,12 @@
-//! What an execution that must do nothing new keeps: the calls that were made, and a time that moves only when nothing else can.
+//! What an execution that must do nothing new keeps: the calls that were made.
 
 use std::{
-    collections::BTreeMap,
-    future::Future,
     panic::Location,
-    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
 };
 
 use super::{End, MadeCall, Replayed};
-use crate::{Error, time::Timestamp};
+use crate::Error;
 
 /// The state of one replay.
 #[derive(Debug, Default)]
@@ -26,10 +22,6 @@ struct State {
     asking: Option<i32>,
     refused_at: Option<i32>,
     unreadable: Vec<(Option<i32>, Error)>,
-    /// What all sleeps that woke had in common.
-    now: Option<Timestamp>,
-    sleepers: BTreeMap<(Timestamp, u64), Waker>,
-    slept: u64,
 }
 
 impl Rehearsal {
@@ -77,28 +69,6 @@ impl Rehearsal {
         state.refused_at = state.refused_at.or(state.asking);
     }
 
-    /// Waits until every sleep that ends before `wake` has ended.
-    pub(crate) fn sleep_until(&self, wake: Timestamp) -> impl Future<Output = ()> + Send + '_ {
-        let mut state = self.lock();
-        state.slept += 1;
-        Asleep {
-            rehearsal: self,
-            key: (wake, state.slept),
-        }
-    }
-
-    /// Moves time to the end of the sleep that ends first, and wakes it; whether anybody sleeps.
-    pub(super) fn advance(&self) -> bool {
-        let mut state = self.lock();
-        let Some(((wake, _), waker)) = state.sleepers.pop_first() else {
-            return false;
-        };
-        state.now = state.now.max(Some(wake));
-        drop(state);
-        waker.wake();
-        true
-    }
-
     /// The operations without a record that the code waits for.
     pub(super) fn missed(&self) -> Vec<MadeCall> {
         let state = self.lock();
@@ -122,30 +92,5 @@ impl Rehearsal {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A sleep whose end is recorded.
-struct Asleep<'a> {
-    rehearsal: &'a Rehearsal,
-    key: (Timestamp, u64),
-}
-
-impl Future for Asleep<'_> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.rehearsal.lock();
-        if state.now >= Some(self.key.0) {
-            return Poll::Ready(());
-        }
-        state.sleepers.insert(self.key, cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Asleep<'_> {
-    fn drop(&mut self) {
-        self.rehearsal.lock().sleepers.remove(&self.key);
     }
 }
