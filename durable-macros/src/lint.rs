@@ -107,14 +107,10 @@ const CATEGORIES: [Category; 7] = [
     },
     Category {
         word: "race",
-        paths: &[
-            &["future", "select"],
-            &["future", "select_all"],
-            &["future", "select_ok"],
-        ],
-        calls: &["select", "select_all", "select_ok"],
-        macros: &["select", "select_biased", "try_select"],
-        advice: "takes the branch that is first, which may be another one on a replay; `join!` built steps, or give an operation its own timeout",
+        paths: &[],
+        calls: &[],
+        macros: &["select"],
+        advice: "polls its branches in an order that no run repeats; write `select! { biased; … }` or `select_biased!`, which a replay decides as it was",
     },
 ];
 
@@ -243,12 +239,14 @@ fn call_group(tokens: &[TokenTree], index: usize) -> Option<&Group> {
 fn judge(path: &[Ident], tokens: &[TokenTree], after: usize) -> Option<Finding> {
     let is_call = call_group(tokens, after).is_some();
     let is_macro = tokens.get(after).is_some_and(|token| is_punct(token, '!'));
+    let is_biased =
+        matches!(tokens.get(after + 1), Some(TokenTree::Group(group)) if begins_biased(group));
     let last = path.last()?;
     let named = |names: &[&str]| names.iter().any(|name| last == name);
     let category = CATEGORIES.iter().find(|category| {
         let by_path = category.paths.iter().any(|pattern| matches(path, pattern));
         let by_call = path.len() == 1 && is_call && named(category.calls);
-        let by_macro = is_macro && named(category.macros);
+        let by_macro = is_macro && named(category.macros) && !is_biased;
         by_path || by_call || by_macro
     })?;
     let written: Vec<_> = path.iter().map(Ident::to_string).collect();
@@ -257,6 +255,12 @@ fn judge(path: &[Ident], tokens: &[TokenTree], after: usize) -> Option<Finding> 
         written: written.join("::") + if is_macro { "!" } else { "" },
         at: last.clone(),
     })
+}
+
+/// Whether these are the arguments of a `select!` that polls its branches from the first to the last.
+fn begins_biased(arguments: &Group) -> bool {
+    let first = arguments.stream().into_iter().next();
+    matches!(first, Some(TokenTree::Ident(word)) if word == "biased")
 }
 
 /// Whether a path ends as the pattern says. Before a `*` the pattern must be met at a module, so `*` never stands alone.
@@ -312,22 +316,12 @@ mod tests {
             (
                 "race",
                 "{ tokio::select! { a = b => c } }",
-                "another one on a replay",
-            ),
-            (
-                "race",
-                "{ future::select(a, b).await }",
-                "another one on a replay",
-            ),
-            (
-                "race",
-                "{ select_all(steps).await }",
-                "another one on a replay",
+                "`select! { biased; … }`",
             ),
             (
                 "race",
                 "{ foo(vec![futures::select! { a = b => c }]) }",
-                "another one on a replay",
+                "`select! { biased; … }`",
             ),
         ] {
             let found = findings(code, &[]);
@@ -354,6 +348,12 @@ mod tests {
     #[test]
     fn what_only_looks_alike_passes() {
         let code = "{ ctx.sleep(d).await?; order.timeout(d); let now = order.now; let env = 1; spawned(); Timer::now_or_never(); step(Utc::today()) }";
+        assert_eq!(findings(code, &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn races_that_a_replay_decides_as_they_were_pass() {
+        let code = "{ tokio::select! { biased; a = b => c }; select_biased! { a = b => c }; future::select(a, b); select_all(steps) }";
         assert_eq!(findings(code, &[]), Vec::<String>::new());
     }
 

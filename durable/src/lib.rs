@@ -52,7 +52,8 @@
 //! A workflow's body is run again from its beginning, with the recorded results, so it must make the same calls in the same order: clocks,
 //! random numbers, and everything that talks to the world belong into steps. `#[durable::workflow]` refuses the usual suspects.
 //! Operations are numbered when they are **built**, so `join!` over built steps is fine; a step built after an await inside one branch of a
-//! `join!` is refused when it first happens. A workflow goes on only in the code it was started with: the application version is a digest of
+//! `join!` is refused when it first happens. A race of operations (`select! { biased; … }`, `futures::future::select`) has the same winner on
+//! every replay, as operations end in the order of their recorded times; what loses is dropped, and may have happened. A workflow goes on only in the code it was started with: the application version is a digest of
 //! the registered workflows' bodies. A rebuild or a reformat keeps it, an edited body changes it; an edited step or helper does **not**.
 //!
 //! # Testing

@@ -48,7 +48,8 @@ impl Ctx {
 
     /// Waits for the oldest message of a topic in this workflow's own mailbox; `None` if there is none within `timeout`.
     ///
-    /// A message is taken once. The timeout survives restarts. Errors: `Decode` for a message that is not a `T`, which is taken all the same
+    /// A message is taken once; a wait that is dropped, as it lost a race, may have taken one: rather than racing it with a sleep, give it a
+    /// timeout. The timeout survives restarts. Errors: `Decode` for a message that is not a `T`, which is taken all the same
     /// and is an error on every replay: wait for a `serde_json::Value` where senders are not to be trusted; `UnknownFormat`; `Nested` and
     /// `ForeignTask` for a wait that is where it must not be.
     #[track_caller]

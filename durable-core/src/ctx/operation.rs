@@ -100,8 +100,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.begun {
-            self.execution.sequence.forget(self.number);
-            self.execution.order.forget(self.number);
+            self.execution.dropped(self.number);
         }
     }
 }

@@ -229,6 +229,19 @@ impl Execution {
         });
     }
 
+    /// Forgets an operation that has begun and is dropped. Where the code did that, and not the end of this execution, that is told.
+    pub(crate) fn dropped(&self, number: i32) {
+        self.sequence.forget(number);
+        self.order.forget(number);
+        if self.sequence.check_place().is_ok() && !self.interrupt.is_signalled() {
+            self.engine.observe(&Event::OperationDropped {
+                workflow: self.id(),
+                execution: &self.owner.token,
+                number,
+            });
+        }
+    }
+
     /// Tells that an operation waits for what others do.
     pub(crate) fn observe_waits(&self, number: i32, awaited: Awaited<'_>) {
         self.engine.observe(&Event::Waits {

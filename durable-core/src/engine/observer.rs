@@ -110,6 +110,15 @@ pub enum Event<'a> {
         /// The operation's number.
         number: i32,
     },
+    /// The code dropped an operation that had begun and not ended: it lost a race. What it did stays done, also its record if there is one.
+    OperationDropped {
+        /// The workflow.
+        workflow: &'a WorkflowId,
+        /// The token of its execution, which no other execution has.
+        execution: &'a OwnerToken,
+        /// The operation's number.
+        number: i32,
+    },
     /// An operation was answered from its record; nothing ran.
     StepReplayed {
         /// The workflow.
@@ -195,6 +204,9 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
         Event::Slept {
             workflow, number, ..
         } => tracing::trace!(%workflow, number, "sleep over"),
+        Event::OperationDropped {
+            workflow, number, ..
+        } => tracing::trace!(%workflow, number, "operation dropped"),
     }
     if let Some(observer) = observer
         && catch_unwind(AssertUnwindSafe(|| observer(event))).is_err()

@@ -263,3 +263,120 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAKER: &Waker = Waker::noop();
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    /// An order with these operations, whose times are known; the workflow is polled for the first time.
+    fn settled(times: &[(i32, i64)]) -> Order {
+        let order = Order::default();
+        order.woken(WAKER);
+        order.polls();
+        for (number, time) in times {
+            assert_eq!(order.settle(*number, at(*time)), at(*time));
+        }
+        order
+    }
+
+    #[test]
+    fn the_earlier_one_ends_first_however_late_its_answer_is() {
+        let order = settled(&[(1, 5), (2, 6)]);
+        order.pends(1, WAKER);
+        assert!(!order.may_end(2, WAKER));
+        assert!(!order.goes_on(), "it waits for the answer");
+        order.polls();
+        assert!(order.may_end(1, WAKER));
+        assert!(order.goes_on());
+        order.polls();
+        assert!(order.may_end(2, WAKER));
+    }
+
+    #[test]
+    fn one_ends_in_each_poll() {
+        let order = settled(&[(1, 5), (2, 6)]);
+        assert!(order.may_end(1, WAKER));
+        assert!(!order.may_end(2, WAKER));
+        assert!(order.goes_on());
+        order.polls();
+        assert!(order.may_end(2, WAKER));
+    }
+
+    #[test]
+    fn one_that_is_not_awaited_holds_nobody_up() {
+        let order = settled(&[(1, 5)]);
+        order.pends(1, WAKER);
+        assert!(!order.goes_on());
+        order.polls();
+        order.settle(2, at(6));
+        assert!(!order.may_end(2, WAKER));
+        assert!(order.goes_on(), "the first is asked whether it is awaited");
+        order.polls();
+        assert!(!order.may_end(2, WAKER));
+        assert!(order.goes_on(), "it is not");
+        order.polls();
+        assert!(order.may_end(2, WAKER));
+    }
+
+    #[test]
+    fn one_that_is_polled_only_when_it_is_woken_is_awaited_all_the_same() {
+        let order = settled(&[(1, 5)]);
+        order.pends(1, WAKER);
+        assert!(!order.goes_on());
+        order.polls();
+        order.settle(2, at(6));
+        assert!(!order.may_end(2, WAKER));
+        assert!(order.goes_on(), "the first is asked whether it is awaited");
+        order.polls();
+        order.polled(1);
+        order.pends(1, WAKER);
+        assert!(!order.goes_on(), "it is, and not done");
+        // The wake that asked is heard by the task itself: nobody is asked again for that.
+        order.woken(WAKER);
+        order.polls();
+        assert!(!order.goes_on());
+    }
+
+    #[test]
+    fn what_is_dropped_holds_nobody_up() {
+        let order = settled(&[(1, 5), (2, 6)]);
+        assert!(!order.may_end(2, WAKER));
+        order.forget(1);
+        assert!(order.goes_on());
+        order.polls();
+        assert!(order.may_end(2, WAKER));
+    }
+
+    #[test]
+    fn a_time_comes_after_what_has_ended() {
+        let order = settled(&[(2, 5)]);
+        assert!(order.may_end(2, WAKER));
+        assert_eq!(order.settle(1, at(5)), at(6));
+        assert_eq!(order.settle(3, at(4)), at(5));
+        assert_eq!(order.settle(4, at(7)), at(7));
+    }
+
+    #[test]
+    fn what_is_recorded_ends_before_anything_new_begins() {
+        let order = settled(&[]);
+        let mut since = None;
+        assert!(!order.may_begin(&mut since, WAKER));
+        order.recorded(2, at(9), WAKER);
+        order.recorded(1, at(10), WAKER);
+        assert!(order.goes_on());
+        for number in [2, 1] {
+            order.polls();
+            assert!(!order.may_begin(&mut since, WAKER));
+            assert!(order.is_next(number) && order.may_end(number, WAKER));
+            assert!(order.goes_on());
+        }
+        order.polls();
+        assert!(order.may_begin(&mut since, WAKER));
+    }
+}

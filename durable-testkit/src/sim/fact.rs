@@ -138,6 +138,13 @@ pub enum Fact {
         /// The operation's number.
         number: i32,
     },
+    /// The code dropped an operation that had begun and not ended.
+    Dropped {
+        /// The execution.
+        owner: Owner,
+        /// The operation's number.
+        number: i32,
+    },
     /// The engine was told that an outcome is committed.
     Finished(Owner),
     /// An execution was stopped before its workflow ended.
@@ -436,6 +443,9 @@ impl Fact {
                 write!(f, "{}: operation {number} acknowledged", owner.workflow)
             }
             Self::Woke { owner, number } => write!(f, "{}: sleep {number} is over", owner.workflow),
+            Self::Dropped { owner, number } => {
+                write!(f, "{}: operation {number} dropped", owner.workflow)
+            }
             Self::Finished(owner) => write!(f, "{}: end acknowledged", owner.workflow),
             Self::Stopped { owner, reason } => write!(
                 f,

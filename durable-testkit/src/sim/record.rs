@@ -104,6 +104,10 @@ impl Record {
             Fact::Acknowledged { owner, number } => {
                 self.running.remove(&(process, owner.clone(), *number));
             }
+            Fact::Dropped { owner, number } => {
+                self.running.remove(&(process, owner.clone(), *number));
+                self.waits.remove(&(owner.workflow.clone(), *number));
+            }
             Fact::Stopped { owner, .. } | Fact::Finished(owner) => {
                 self.running.retain(|(_, of, _), _| of != owner);
                 self.waits.retain(|(of, _), _| *of != owner.workflow);

@@ -259,6 +259,15 @@ fn fact_of(event: &Event<'_>) -> Option<Fact> {
             owner: owner(workflow, execution),
             number,
         },
+        Event::OperationDropped {
+            workflow,
+            execution,
+            number,
+            ..
+        } => Fact::Dropped {
+            owner: owner(workflow, execution),
+            number,
+        },
         Event::Waits {
             workflow,
             execution,

@@ -75,7 +75,7 @@ mod racing {
         Ok(1)
     }
 
-    #[durable::workflow(name = "raced", allow(race))]
+    #[durable::workflow(name = "raced")]
     pub async fn new(ctx: Ctx) -> Result<u8, Error> {
         let step = ctx.step("new", async || Ok::<_, Error>(()));
         let sleep = ctx.sleep(Duration::from_millis(1));

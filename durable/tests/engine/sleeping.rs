@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use durable::{AppBuilder, Error, prelude::*, sqlite::Sqlite};
 use durable_testkit::{ManualClock, Memory};
+use futures_util::{FutureExt as _, future::select_all};
 
 use crate::support::{bounded, crash, until_recorded};
 
@@ -41,29 +42,72 @@ async fn a_sleep_waits_after_a_restart_for_what_is_left_of_it(
     assert_eq!(app.steps("n").await.unwrap(), before);
 }
 
-#[tokio::test]
-async fn a_sleep_waits_after_a_restart_for_what_is_left_of_it_memory() {
-    let clock = ManualClock::default();
-    let memory = Memory::with_clock(clock.clone());
-    let backend = async |builder: AppBuilder| builder.backend(memory.process());
-    bounded(a_sleep_waits_after_a_restart_for_what_is_left_of_it(
-        clock, backend,
-    ))
-    .await;
+/// Both races are won long before the process goes away; when it is back, everything that lost is over as well.
+#[durable::workflow]
+async fn races(ctx: Ctx) -> Result<String, Error> {
+    let limit = ctx.sleep(NAP).boxed();
+    let work = ctx.step("work", async || Ok::<_, Error>(())).boxed();
+    let (_, first, _) = select_all([limit, work]).await;
+    let long = ctx.sleep(NAP / 2).boxed();
+    let short = ctx.sleep(LEFT).boxed();
+    let (_, second, _) = select_all([long, short]).await;
+    let winners = format!("{first} and {second}");
+    ctx.step(winners.clone(), async || Ok::<_, Error>(()))
+        .await?;
+    ctx.sleep(NAP).await?;
+    Ok(winners)
 }
 
-#[tokio::test]
-async fn a_sleep_waits_after_a_restart_for_what_is_left_of_it_sqlite() {
-    let clock = ManualClock::default();
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("test.db");
-    let source = clock.source();
-    let backend = async |builder: AppBuilder| {
-        let options = Sqlite::options(&path).clock(source.clone());
-        builder.backend(options.open().await.unwrap())
-    };
-    bounded(a_sleep_waits_after_a_restart_for_what_is_left_of_it(
-        clock, backend,
-    ))
-    .await;
+async fn a_race_has_the_same_winner_when_all_is_over(
+    clock: ManualClock,
+    backend: impl AsyncFn(AppBuilder) -> AppBuilder,
+) {
+    let builder = async || backend(App::builder("test").workflow(races)).await;
+    let app = builder().await.launch().await.unwrap();
+    app.start(races, ()).id("r").await.unwrap();
+    until_recorded(&app, "r", 4).await;
+    clock.advance(LEFT);
+    until_recorded(&app, "r", 6).await;
+    let before = app.steps("r").await.unwrap();
+    crash(app).await;
+
+    clock.advance(2 * NAP);
+    let app = builder().await.launch().await.unwrap();
+    let winners = app.handle(races, "r").result().await.unwrap();
+    assert_eq!(winners, "1 and 1");
+    assert_eq!(app.steps("r").await.unwrap(), before);
 }
+
+macro_rules! with_a_clock {
+    ($($test:ident,)*) => {$(
+        mod $test {
+            use super::*;
+
+            #[tokio::test]
+            async fn memory() {
+                let clock = ManualClock::default();
+                let memory = Memory::with_clock(clock.clone());
+                let backend = async |builder: AppBuilder| builder.backend(memory.process());
+                bounded(super::$test(clock, backend)).await;
+            }
+
+            #[tokio::test]
+            async fn sqlite() {
+                let clock = ManualClock::default();
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("test.db");
+                let source = clock.source();
+                let backend = async |builder: AppBuilder| {
+                    let options = Sqlite::options(&path).clock(source.clone());
+                    builder.backend(options.open().await.unwrap())
+                };
+                bounded(super::$test(clock, backend)).await;
+            }
+        }
+    )*};
+}
+
+with_a_clock!(
+    a_sleep_waits_after_a_restart_for_what_is_left_of_it,
+    a_race_has_the_same_winner_when_all_is_over,
+);

@@ -17,7 +17,7 @@ async fn joined(ctx: Ctx) -> Result<(u64, u64), Error> {
 }
 
 /// The sleep wins: the step loses, and is not recorded.
-#[durable::workflow(allow(race))]
+#[durable::workflow]
 async fn timed_out(ctx: Ctx) -> Result<String, Error> {
     let never = ctx.step("never", async || {
         std::future::pending::<()>().await;
@@ -38,7 +38,7 @@ async fn timed_out(ctx: Ctx) -> Result<String, Error> {
 }
 
 /// The step wins, and the sleep that lost is long over when this is replayed.
-#[durable::workflow(allow(race))]
+#[durable::workflow]
 async fn in_time(ctx: Ctx) -> Result<String, Error> {
     let sleep = ctx.sleep(Duration::from_millis(400));
     let quick = ctx.step("quick", async || {
@@ -54,7 +54,7 @@ async fn in_time(ctx: Ctx) -> Result<String, Error> {
 }
 
 /// Of two sleeps the shorter wins, wherever it stands.
-#[durable::workflow(allow(race))]
+#[durable::workflow]
 async fn sooner(ctx: Ctx) -> Result<String, Error> {
     let long = ctx.sleep(Duration::from_millis(300));
     let short = ctx.sleep(Duration::from_millis(10));

@@ -55,6 +55,10 @@ pub(super) enum Leg {
     Retried,
     /// A sleep, in milliseconds.
     Sleep(u64),
+    /// A wait for a message: the topic, and the timeout in milliseconds.
+    Recv(u8, u64),
+    /// A read of a value of the workflow itself: the key, and the timeout in milliseconds.
+    Read(u8, u64),
 }
 
 /// Runs a program; gives one text for each operation.
@@ -146,6 +150,16 @@ async fn race(ctx: &Ctx, legs: Vec<Leg>) -> String {
         Leg::Step => ctx.step("leg", body).map(drop).boxed(),
         Leg::Retried => retried(ctx, 1).map(drop).boxed(),
         Leg::Sleep(ms) => ctx.sleep(Duration::from_millis(ms)).map(drop).boxed(),
+        Leg::Recv(topic, ms) => {
+            let timeout = Duration::from_millis(ms);
+            let received = ctx.recv::<String>(&topic_name(topic), timeout);
+            received.map(drop).boxed()
+        }
+        Leg::Read(key, ms) => {
+            let (of, timeout) = (ctx.workflow_id().clone(), Duration::from_millis(ms));
+            let read = ctx.get_event::<String>(of, &key.to_string(), timeout);
+            read.map(drop).boxed()
+        }
     });
     let ((), winner, losers) = select_all(legs).await;
     drop(losers);
@@ -228,9 +242,16 @@ fn numbers(op: &Op) -> i32 {
         Op::Sleep(0) => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
-        Op::Race(legs) => i32::try_from(legs.len() + 1).unwrap_or(i32::MAX),
+        Op::Race(legs) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
         Op::Held(_) => 4,
         _ => 1,
+    }
+}
+
+fn leg_numbers(leg: &Leg) -> i32 {
+    match leg {
+        Leg::Step | Leg::Retried | Leg::Sleep(_) => 1,
+        Leg::Recv(..) | Leg::Read(..) => 2,
     }
 }
 
@@ -325,9 +346,13 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
 }
 
 fn draw_leg(chooser: &mut Chooser) -> Leg {
-    match chooser.choose(5) {
+    let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
+    let ms = |chooser: &mut Chooser| chooser.one_of(&[100, 1, 300, 1_000, 20_000]);
+    match chooser.choose(7) {
         0 | 1 => Leg::Step,
         2 => Leg::Retried,
-        _ => Leg::Sleep(chooser.one_of(&[100, 1, 300, 1_000, 20_000])),
+        3 => Leg::Recv(small(chooser), ms(chooser)),
+        4 => Leg::Read(small(chooser), ms(chooser)),
+        _ => Leg::Sleep(ms(chooser)),
     }
 }

@@ -15,10 +15,10 @@ const BOUND: Duration = Duration::from_secs(30);
 /// Judged only where no process dies, stands still or loses its workflow in between; each lost request puts it off.
 #[derive(Debug, Default)]
 pub struct WakeUpsAreNotLost {
-    /// The topics that workflows were found waiting for.
-    waiting: BTreeMap<WorkflowId, String>,
+    /// The topics that operations of workflows were found waiting for.
+    waiting: BTreeMap<(WorkflowId, i32), String>,
     /// Until when a message that is there must be taken.
-    due: BTreeMap<WorkflowId, Duration>,
+    due: BTreeMap<(WorkflowId, String), Duration>,
 }
 
 impl Invariant for WakeUpsAreNotLost {
@@ -27,7 +27,7 @@ impl Invariant for WakeUpsAreNotLost {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        if let Some((workflow, due)) = self.due.iter().find(|(_, due)| **due < moment.at) {
+        if let Some(((workflow, _), due)) = self.due.iter().find(|(_, due)| **due < moment.at) {
             return Err(format!(
                 "{workflow} waits for a message that has been there since {:.3} s",
                 due.saturating_sub(BOUND).as_secs_f64()
@@ -36,24 +36,39 @@ impl Invariant for WakeUpsAreNotLost {
         match moment.fact {
             Fact::Waits {
                 owner,
+                number,
                 what: Awaits::Message(topic),
+            } => {
+                let place = (owner.workflow.clone(), *number);
+                self.waiting.insert(place, topic.clone());
+            }
+            Fact::Sent { to, topic, .. } if self.is_awaited(to, topic) => {
+                let place = (to.clone(), topic.clone());
+                self.due.entry(place).or_insert(moment.at + BOUND);
+            }
+            Fact::Written {
+                owner,
+                what: Written::Receive { number, .. },
                 ..
             } => {
-                self.waiting.insert(owner.workflow.clone(), topic.clone());
+                let place = (owner.workflow.clone(), *number);
+                if let Some(topic) = self.waiting.remove(&place) {
+                    self.due.remove(&(place.0, topic));
+                }
             }
-            Fact::Sent { to, topic, .. } => {
-                let awaited = self.waiting.get(to);
-                if awaited == Some(topic) {
-                    self.due.entry(to.clone()).or_insert(moment.at + BOUND);
+            Fact::Dropped { owner, number } => {
+                let place = (owner.workflow.clone(), *number);
+                if let Some(topic) = self.waiting.remove(&place)
+                    && !self.is_awaited(&place.0, &topic)
+                {
+                    self.due.remove(&(place.0, topic));
                 }
             }
             Fact::Written {
                 owner,
-                what: Written::Receive { .. } | Written::Outcome { .. },
+                what: Written::Outcome { .. },
                 ..
-            } => {
-                self.forget(&owner.workflow);
-            }
+            } => self.forget(&owner.workflow),
             Fact::Cancelled(workflow) | Fact::Requeued(workflow) => self.forget(workflow),
             Fact::Taken { owner, .. } | Fact::Stopped { owner, .. } => self.forget(&owner.workflow),
             Fact::Crashed { .. } | Fact::Paused { .. } | Fact::WokenUp => {
@@ -74,8 +89,13 @@ impl Invariant for WakeUpsAreNotLost {
 
 impl WakeUpsAreNotLost {
     fn forget(&mut self, workflow: &WorkflowId) {
-        self.waiting.remove(workflow);
-        self.due.remove(workflow);
+        self.waiting.retain(|(of, _), _| of != workflow);
+        self.due.retain(|(of, _), _| of != workflow);
+    }
+
+    fn is_awaited(&self, workflow: &WorkflowId, topic: &str) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|((of, _), awaited)| of == workflow && awaited == topic)
     }
 }
 
@@ -121,7 +141,12 @@ mod tests {
             down: Duration::ZERO,
         };
         let crashed = and_then(vec![waits(), sent("t"), crash], 40);
-        for facts in [in_time, other, crashed] {
+        let dropped = Fact::Dropped {
+            owner: owner("a", "1"),
+            number: 1,
+        };
+        let dropped = and_then(vec![waits(), sent("t"), dropped], 40);
+        for facts in [in_time, other, crashed, dropped] {
             assert_eq!(judge(WakeUpsAreNotLost::default(), &facts), Ok(()));
         }
     }
