@@ -47,6 +47,10 @@ bugs! {
     SleepEndsEarly,
     /// Operations end when they are done, in whatever order.
     EndsInAnyOrder,
+    /// A transaction in the system database is committed before its checkpoint.
+    CommitsApart,
+    /// The witness of a transaction in another database is looked for under the token of the execution.
+    ForgetsWitness,
     /// A workflow that is taken over is run without its history.
     ForgetsHistory,
     /// A write that was refused counts as made.

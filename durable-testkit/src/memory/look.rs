@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use durable_core::{
-    db::StepRecord,
-    ids::{ExecutorId, OwnerToken, WorkflowId},
+    db::{Lost, StepRecord},
+    ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     state::{Status, WorkflowRow},
     time::Timestamp,
 };
@@ -22,6 +22,14 @@ impl Memory {
     /// How a workflow's row stands: its status and its token.
     pub(crate) fn standing(&self, id: &WorkflowId) -> Option<(Status, Option<OwnerToken>)> {
         self.commit(|store, _| store.row(id).map(|row| (row.status, row.owner.clone())))
+    }
+
+    /// What is recorded of a step of an execution. Errors: it has lost its workflow.
+    pub(crate) fn recorded(&self, owner: &Owner, number: i32) -> Result<Option<StepRecord>, Lost> {
+        self.commit(|store, _| {
+            store.check_owner(owner)?;
+            Ok(store.step(&owner.workflow, number).cloned())
+        })
     }
 
     /// Whose a workflow is.

@@ -91,6 +91,13 @@ pub enum Fact {
         /// For what.
         what: Awaits,
     },
+    /// A transaction of a step was committed: what it wrote can be seen.
+    Applied {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The step's number.
+        number: i32,
+    },
     /// A call's request was refused, or its answer lost, by the network or because the database is away.
     Failed {
         /// Which call.
@@ -307,11 +314,17 @@ impl Fact {
             Self::Failed {
                 happened: false, ..
             } => "request lost",
+            Self::Failed {
+                call: "commit",
+                happened: true,
+            } => "answer of a commit lost",
+            Self::Applied { .. } => "transaction committed",
             Self::Hint(what) => what,
             Self::Crashed { .. } => "crash",
             Self::Paused { .. } => "pause",
             Self::Skipped(_) => "idle time skipped",
             Self::Replayed { .. } => "operation replayed",
+            Self::Dropped { .. } => "operation dropped",
             Self::Body { attempt, .. } if *attempt > 1 => "step retried",
             Self::Written {
                 what: Written::Child { .. },
@@ -400,6 +413,9 @@ impl fmt::Display for Fact {
             }
             Self::Sent { message, to, topic } => {
                 write!(f, "message {message} for {to}, topic {topic:?}")
+            }
+            Self::Applied { workflow, number } => {
+                write!(f, "{workflow}: transaction of step {number} committed")
             }
             Self::Waits { owner, what, .. } => write!(f, "{} waits for {what}", owner.workflow),
             Self::Failed {

@@ -272,8 +272,11 @@ macro_rules! at_once {
     };
 }
 
-// After the macro, which it uses.
+// After the macro, which they use.
 mod calls;
+mod tables;
+
+pub(super) use tables::SimTables;
 
 #[async_trait]
 impl SystemDb for SimDb {

@@ -8,14 +8,16 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_message, App, AppBuilder, Awaited, Error, Event, ids::Owner, runtime::Runtime,
+    __private::panic_message, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
+    runtime::Runtime, source::Layout,
 };
 
 use super::{
     fact::{Awaits, Fact},
-    network::SimDb,
+    network::{SimDb, SimTables},
     plan::Plan,
     runtime::SimRuntime,
+    tables::Rows,
     world::World,
 };
 use crate::Memory;
@@ -144,6 +146,11 @@ impl Seat {
     /// A decision of this run, below `n`.
     pub fn choose(&self, n: u32) -> u32 {
         self.world.lock().chooser.choose(n)
+    }
+
+    /// Tables for transactional steps, beside the system tables or in another database: numbers under keys. They have no outbox.
+    pub fn tables(&self, layout: Layout) -> DataSource<Rows> {
+        DataSource::new(SimTables::new(self.db.clone(), layout))
     }
 
     /// The database, past the network: for looking at the end.

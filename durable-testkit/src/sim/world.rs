@@ -14,6 +14,7 @@ use std::{
 use durable_core::{
     __private::panic_message,
     runtime::{BoxFuture, Timer},
+    source::Layout,
     time::Timestamp,
 };
 
@@ -24,6 +25,7 @@ use super::{
     here,
     plan::{Order, Plan},
     record::Record,
+    tables::Tables,
     tasks::{Ready, Task, TaskId, Tasks},
     timers::Timers,
 };
@@ -70,6 +72,8 @@ pub(super) struct State {
     pub(super) timers: Timers,
     pub(super) processes: Vec<Process>,
     pub(super) record: Record,
+    /// Tables of the application: in the system database, and in another one.
+    tables: [Tables; 2],
     /// Faults are over: from now on everything must end.
     pub(super) calm: bool,
     /// Requests that were sent and not answered.
@@ -118,6 +122,7 @@ impl World {
             timers: Timers::default(),
             processes: vec![Process::new("db".to_owned(), None, 0)],
             record,
+            tables: Default::default(),
             calm: false,
             in_flight: 0,
             polls: 0,
@@ -482,6 +487,11 @@ struct Taken {
 }
 
 impl State {
+    /// The application's tables of this layout.
+    pub(super) fn tables_of(&mut self, layout: Layout) -> &mut Tables {
+        &mut self.tables[usize::from(layout == Layout::Other)]
+    }
+
     pub(super) fn tell(&mut self, process: usize, fact: Fact) {
         let name = &self.processes[process].name;
         self.record.tell(self.now, process, name, fact);

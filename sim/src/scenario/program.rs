@@ -1,7 +1,7 @@
 //! Random programs of durable operations: as data, as a workflow that runs them, and as what their results must be.
 
-use durable::prelude::*;
-use durable_testkit::sim::{Chooser, here};
+use durable::{DataSource, prelude::*};
+use durable_testkit::sim::{Chooser, Rows, here};
 use futures_util::{
     FutureExt as _,
     future::{Either, join_all, select, select_all},
@@ -20,6 +20,10 @@ pub(super) enum Op {
     Retried(u32),
     /// A step that fails for good.
     Failing,
+    /// A step whose body panics.
+    Panicking,
+    /// A step whose body hangs until its time is over.
+    Hanging,
     /// A durable sleep, in milliseconds.
     Sleep(u64),
     /// Sends a message: to whom, under which topic.
@@ -34,6 +38,8 @@ pub(super) enum Op {
     Child(Vec<Op>, Option<String>),
     /// So many steps at once.
     Join(u32),
+    /// A transactional step, on tables beside the system tables or elsewhere.
+    Transact(Place),
     /// Two steps that are built first and awaited in the other order.
     Reversed,
     /// Operations of which the first to end counts; which one that was is the name of a step.
@@ -44,6 +50,21 @@ pub(super) enum Op {
     Cancel(String),
     /// Resumes a workflow.
     Resume(String),
+}
+
+/// Where tables are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Place {
+    /// In the system database.
+    Here,
+    /// In another one.
+    Elsewhere,
+}
+
+/// The tables of both places.
+pub(super) struct Books {
+    pub(super) here: DataSource<Rows>,
+    pub(super) elsewhere: DataSource<Rows>,
 }
 
 /// What takes part in a race.
@@ -65,8 +86,8 @@ pub(super) enum Leg {
 #[durable::workflow]
 pub(super) async fn program(ctx: Ctx, ops: Vec<Op>) -> Result<Vec<String>, AnyError> {
     let mut results = Vec::new();
-    for op in ops {
-        results.push(run(&ctx, op).await);
+    for (nth, op) in ops.into_iter().enumerate() {
+        results.push(run(&ctx, op, nth).await);
     }
     Ok(results)
 }
@@ -81,13 +102,22 @@ async fn body(step: StepCtx) -> Result<i32, AnyError> {
     Ok(step.step_id())
 }
 
-async fn run(ctx: &Ctx, op: Op) -> String {
+async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
     match op {
         Op::Step => text(ctx.step("step", body).await),
         Op::Retried(failures) => text(retried(ctx, failures).await),
         Op::Failing => {
             let failing = || async { Err::<i32, _>(AnyError::msg("broken")) };
             text(ctx.step("failing", failing).await)
+        }
+        Op::Panicking => {
+            // Past the panic hook, which would print each.
+            let panicking = || async { std::panic::resume_unwind(Box::new("on purpose")) };
+            text::<i32, AnyError>(ctx.step("panicking", panicking).await)
+        }
+        Op::Hanging => {
+            let hanging = ctx.step("hanging", std::future::pending::<Result<i32, AnyError>>);
+            text(hanging.timeout(Duration::from_secs(2)).retries(1).await)
         }
         Op::Sleep(ms) => text(ctx.sleep(Duration::from_millis(ms)).await.map(|()| 0)),
         Op::Send(to, topic) => {
@@ -114,6 +144,7 @@ async fn run(ctx: &Ctx, op: Op) -> String {
             let results = join_all(steps).await;
             results.into_iter().map(text).collect::<Vec<_>>().join("+")
         }
+        Op::Transact(place) => text(transact(ctx, place, nth).await),
         Op::Reversed => {
             let first = ctx.step("first", body);
             let second = ctx.step("second", body);
@@ -143,6 +174,22 @@ fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
         }
     };
     ctx.step("retried", body).retries(failures)
+}
+
+/// Adds to a number of its own, which nobody else adds to, and to one that all share.
+async fn transact(ctx: &Ctx, place: Place, nth: usize) -> Result<i64, AnyError> {
+    let books = ctx.state::<Books>()?;
+    let book = match place {
+        Place::Here => &books.here,
+        Place::Elsewhere => &books.elsewhere,
+    };
+    let own = format!("{nth} of {}", ctx.workflow_id());
+    book.transaction(ctx, "transact", async |rows: &mut Rows| {
+        rows.add("all", 1);
+        here::pause().await;
+        Ok::<_, AnyError>(rows.add(&own, 1))
+    })
+    .await
 }
 
 async fn race(ctx: &Ctx, legs: Vec<Leg>) -> String {
@@ -205,7 +252,7 @@ pub(super) fn topic_name(topic: u8) -> String {
     format!("topic {topic}")
 }
 
-fn text<E: std::fmt::Display>(result: Result<i32, E>) -> String {
+fn text<T: std::fmt::Display, E: std::fmt::Display>(result: Result<T, E>) -> String {
     result.map_or_else(|error| error.to_string(), |number| number.to_string())
 }
 
@@ -266,11 +313,18 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
     match op {
         Op::Step | Op::Retried(_) => is(number.to_string()),
         Op::Failing => is("broken".to_owned()),
+        Op::Panicking => is(format!(
+            "step \"panicking\" (number {number} of workflow {id:?}) panicked: on purpose"
+        )),
+        Op::Hanging => is(format!(
+            "step \"hanging\" (number {number} of workflow {id:?}) did not end within 2s; give it more with `.timeout(…)`"
+        )),
         Op::Sleep(_) | Op::Publish(_) => is("0".to_owned()),
         Op::Join(n) => {
             let steps = (number..).take(*n as usize).map(|step| step.to_string());
             is(steps.collect::<Vec<_>>().join("+"))
         }
+        Op::Transact(_) => is("1".to_owned()),
         Op::Race(_) | Op::Held(_) => is((number + numbers(op) - 1).to_string()),
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
@@ -316,7 +370,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(19) {
+    match chooser.choose(23) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -338,7 +392,10 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
                 .map(|_| draw_leg(chooser))
                 .collect(),
         ),
+        19 | 20 => Op::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
         18 => Op::Held(chooser.one_of(&[100, 1, 2_000])),
+        21 => Op::Panicking,
+        22 => Op::Hanging,
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),
         15 if chooser.choose(2) == 1 => Op::Resume(other(chooser)),
         _ => Op::Step,

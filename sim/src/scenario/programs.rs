@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use durable::{App, Handle, Queue, WorkflowDef};
+use durable::{App, Handle, Queue, WorkflowDef, source::Layout};
 use durable_testkit::sim::{
     Chooser, Plan, Scenario, Seat,
     fact::Fact,
@@ -105,6 +105,10 @@ async fn executor(seat: Seat, load: Arc<Load>) {
         .launch(APPLICATION, |builder| {
             builder
                 .workflow(program)
+                .state(program::Books {
+                    here: seat.tables(Layout::System),
+                    elsewhere: seat.tables(Layout::Other),
+                })
                 .queue(Queue::new("q").worker_concurrency(2))
                 .queue(Queue::new("narrow").worker_concurrency(1))
                 .queue(program::CHILDREN)

@@ -21,6 +21,7 @@ use crate::{
         execution::{Call, Execution},
     },
     runtime::Timer,
+    sabotage::Bug,
     source::{Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey},
     state::Status,
     workflow::Payload,
@@ -174,9 +175,15 @@ where
     }
 
     fn key(&self) -> WitnessKey {
+        let execution = self.execution;
+        let incarnation = if Bug::ForgetsWitness.is_planted() {
+            execution.owner.token.to_string()
+        } else {
+            execution.incarnation.clone()
+        };
         WitnessKey {
-            workflow: self.execution.id().clone(),
-            incarnation: self.execution.incarnation.clone(),
+            workflow: execution.id().clone(),
+            incarnation,
             number: self.call.number,
         }
     }
@@ -230,7 +237,7 @@ where
 
     /// Commits the closure's writes, with the checkpoint or with a witness of it.
     async fn commit(&mut self, tx: Box<dyn Opened<C>>, value: T, stored: StepResult) -> Next<T, E> {
-        if self.plan.options.read_only {
+        if self.plan.options.read_only || Bug::CommitsApart.is_planted() {
             return match tx.commit().await {
                 Ok(()) => {
                     self.execution.record(&self.stamp, stored, None).await;

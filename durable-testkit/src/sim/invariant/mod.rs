@@ -18,6 +18,7 @@ mod places;
 mod recorded;
 mod standing;
 mod timers;
+mod transactions;
 mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
@@ -31,6 +32,7 @@ pub use owner::OnlyOwnersWrite;
 pub use places::PlacesAreKept;
 pub use recorded::RecordedStepsDoNotRun;
 pub use timers::TimersFireInTime;
+pub use transactions::TransactionsHappenOnce;
 pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
@@ -68,6 +70,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(MessagesAreTakenOnce::default()),
         Box::new(ChildrenAreJoined::default()),
         Box::new(TimersFireInTime::default()),
+        Box::new(TransactionsHappenOnce::default()),
         Box::new(CancelsAreClean::default()),
         Box::new(WakeUpsAreNotLost::default()),
     ]

@@ -64,13 +64,14 @@ impl Invariant for WakeUpsAreNotLost {
                     self.due.remove(&(place.0, topic));
                 }
             }
+            Fact::Cancelled(workflow) | Fact::Requeued(workflow) => self.forget(workflow),
             Fact::Written {
                 owner,
                 what: Written::Outcome { .. },
                 ..
-            } => self.forget(&owner.workflow),
-            Fact::Cancelled(workflow) | Fact::Requeued(workflow) => self.forget(workflow),
-            Fact::Taken { owner, .. } | Fact::Stopped { owner, .. } => self.forget(&owner.workflow),
+            }
+            | Fact::Taken { owner, .. }
+            | Fact::Stopped { owner, .. } => self.forget(&owner.workflow),
             Fact::Crashed { .. } | Fact::Paused { .. } | Fact::WokenUp => {
                 self.waiting.clear();
                 self.due.clear();
