@@ -73,11 +73,20 @@ impl Seat {
         App::builder(application)
             .backend(self.db.clone())
             .runtime(self.runtime())
-            .executor_id(self.name.as_str())
+            .executor_id(self.executor_id())
             .version("simulated")
             .poll_interval(plan.poll)
             .recovery_interval(plan.recovery)
             .observe(move |event| observe(&world, process, event))
+    }
+
+    /// The id of this life's executor: now and then another one than that of the life before, as where ids are names of containers.
+    fn executor_id(&self) -> String {
+        if self.life > 1 && self.choose(4) == 3 {
+            format!("{}-{}", self.name, self.life)
+        } else {
+            self.name.clone()
+        }
     }
 
     /// Gives an application this process's database and runtime, whatever it had.

@@ -6,6 +6,7 @@
 mod bank;
 mod contention;
 mod exactly_once;
+mod in_tests;
 mod lost_answers;
 mod outbox;
 mod outcomes;
