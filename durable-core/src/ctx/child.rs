@@ -129,11 +129,12 @@ impl Ctx {
                 return recorded_result(&execution, record).await;
             }
             execution.gate().await;
-            let stamp = execution.stamp(call.number, call.name);
+            let mut stamp = execution.stamp(call.number, call.name);
             let result = match act(Arc::clone(&execution.engine), workflow).await {
                 Err(error @ Error::Database { .. }) => return execution.refuse(error).await,
                 result => result,
             };
+            stamp.completed_at = execution.now();
             let codecs = &execution.engine.codecs;
             let stored = match &result {
                 Ok(value) => codecs.encode(&name, value).map(StepResult::Output),
@@ -358,7 +359,7 @@ async fn child_result<D: WorkflowDef>(
         // The child's execution here was stopped; the child goes on, and so does the wait for it.
         Err(_) => execution.engine.waiters.result(&id).await,
     };
-    stamp.completed_at = execution.engine.clock.now();
+    stamp.completed_at = execution.now();
     let result = decode_end::<D>(&execution.engine, &id, &ended);
     let stored = child_end(execution, ended, &result);
     execution.record(&stamp, stored, Some(id)).await;

@@ -78,15 +78,11 @@ impl Ticket {
     /// Whether its future may be made: a new operation waits until nothing that is recorded can end, so that a branch that lost before a
     /// crash is dropped on the replay before it can do anything. And the branches of a join are all polled before one goes on, whatever
     /// the database's speed, so that an operation built too late is seen the first time.
-    fn may_begin(&mut self, first: bool, cx: &Context<'_>) -> bool {
+    fn may_begin(&mut self, cx: &Context<'_>) -> bool {
         let order = &self.execution.order;
         match self.execution.recorded_as(self.number) {
-            None => order.may_begin(&mut self.round, cx.waker()),
-            Some(record) if first => {
-                order.recorded(self.number, sleep::ended_at(record), cx.waker());
-                false
-            }
-            Some(_) => order.is_next(self.number),
+            None => order.may_begin(self.number, &mut self.round, cx.waker()),
+            Some(record) => order.recorded(self.number, sleep::ended_at(record), cx.waker()),
         }
     }
 
@@ -149,7 +145,6 @@ impl<'a, T> Flight<'a, T> {
                 return Poll::Ready(refuse(error));
             }
         };
-        let first = !ticket.begun;
         if let Err(misplaced) = ticket.enter() {
             let error = refusal(&ticket.execution, name, misplaced);
             self.built = Built::Stalled;
@@ -157,7 +152,7 @@ impl<'a, T> Flight<'a, T> {
         }
         ticket.execution.order.polled(ticket.number);
         if self.result.is_none() {
-            if self.future.is_none() && !ticket.may_begin(first, cx) {
+            if self.future.is_none() && !ticket.may_begin(cx) {
                 return Poll::Pending;
             }
             let future = self.future.get_or_insert_with(|| begin(ticket));

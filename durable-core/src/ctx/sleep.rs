@@ -1,6 +1,8 @@
 //! Durable sleep: the time to wake is recorded, so that a restart waits only for the rest.
 
-use std::{panic::Location, time::Duration};
+use std::{panic::Location, pin::pin, time::Duration};
+
+use futures_util::future::select;
 
 use super::{Ctx, Operation, operation::Built};
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// The name that sleeps and the timeouts of waits are recorded under.
-pub(super) const SLEEP: &str = "DBOS.sleep";
+pub(crate) const SLEEP: &str = "DBOS.sleep";
 
 impl Ctx {
     /// Sleeps for a duration, in whole milliseconds, that survives restarts: it wakes at the time recorded when it first ran.
@@ -85,11 +87,13 @@ pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
         wake
     };
     loop {
-        let left = engine.clock.until(wake);
-        if left.is_zero() {
+        let mut jumps = pin!(engine.clock.jumps());
+        jumps.as_mut().enable();
+        if execution.now() >= wake {
             return;
         }
-        engine.runtime.sleep(left, Timer::Work).await;
+        let timer = engine.runtime.sleep(engine.clock.until(wake), Timer::Work);
+        select(timer, jumps).await;
     }
 }
 

@@ -238,7 +238,7 @@ async fn run<T: Payload, E: WorkflowError>(
     }
     let mut stamp = execution.stamp(call.number, call.name);
     let (result, earlier) = attempts(&execution, call, plan).await;
-    stamp.completed_at = execution.engine.clock.now();
+    stamp.completed_at = execution.now();
     let (result, stored) = encode(&execution, call, result, earlier);
     execution.record(&stamp, stored, None).await;
     result

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::{Notify, futures::Notified};
+
 use crate::{
     db::{self, SystemDb},
     runtime::Runtime,
@@ -19,11 +21,15 @@ use crate::{
 const CLOSE: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 4;
 
+/// From how many milliseconds on whoever waits for a time looks again.
+const JUMP: i64 = 1000;
+
 /// The database's clock as this process knows it: the last answer, moved on by this process's monotonic clock.
 pub(crate) struct DbClock {
     runtime: Arc<dyn Runtime>,
     /// Database time minus elapsed time, in milliseconds.
     offset: AtomicI64,
+    jumps: Notify,
 }
 
 impl DbClock {
@@ -39,6 +45,7 @@ impl DbClock {
         Self {
             runtime,
             offset: AtomicI64::new(0),
+            jumps: Notify::new(),
         }
     }
 
@@ -60,7 +67,10 @@ impl DbClock {
             }
         }
         if let Some((_, offset)) = best {
-            self.offset.store(offset, Ordering::Relaxed);
+            let before = self.offset.swap(offset, Ordering::Relaxed);
+            if offset.saturating_sub(before) > JUMP {
+                self.jumps.notify_waiters();
+            }
         }
         Ok(())
     }
@@ -69,6 +79,11 @@ impl DbClock {
     pub(crate) fn now(&self) -> Timestamp {
         let offset = self.offset.load(Ordering::Relaxed);
         Timestamp::from_millis(millis(self.runtime.elapsed()).saturating_add(offset))
+    }
+
+    /// Ends when the database's clock turns out to be much further than it seemed: this machine was suspended, or another server took over.
+    pub(crate) fn jumps(&self) -> Notified<'_> {
+        self.jumps.notified()
     }
 
     /// How long until the database's clock shows `at`.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    ctx::sequence::Sequence,
+    ctx::{SLEEP, sequence::Sequence},
     db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
     sabotage::Bug,
@@ -61,6 +61,8 @@ impl Execution {
         history: Vec<StepRecord>,
         slot: Arc<ResultSlot>,
     ) -> Self {
+        let order = Order::default();
+        order.begins_at(history.iter().filter_map(begun_by).max());
         Self {
             engine,
             owner,
@@ -71,7 +73,7 @@ impl Execution {
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
-            order: Order::default(),
+            order,
             rehearsal: None,
             history: history
                 .into_iter()
@@ -233,7 +235,11 @@ impl Execution {
     pub(crate) fn dropped(&self, number: i32) {
         self.sequence.forget(number);
         self.order.forget(number);
-        if self.sequence.check_place().is_ok() && !self.interrupt.is_signalled() {
+        if self.sequence.check_place().is_err() {
+            // By another task, or with all the rest. What waited for it may go on.
+            return self.interrupt.wake();
+        }
+        if !self.interrupt.is_signalled() {
             self.engine.observe(&Event::OperationDropped {
                 workflow: self.id(),
                 execution: &self.owner.token,
@@ -252,9 +258,15 @@ impl Execution {
         });
     }
 
+    /// The database's time as this execution knows it: by this process's estimate, and by what is recorded already.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.engine.clock.now();
+        self.order.floor().map_or(now, |floor| now.max(floor))
+    }
+
     /// The begin of a record, with this moment as its beginning.
     pub(crate) fn stamp(&self, number: i32, name: &str) -> StepStamp {
-        let now = self.engine.clock.now();
+        let now = self.now();
         StepStamp {
             number,
             name: name.to_owned(),
@@ -298,6 +310,12 @@ impl Execution {
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
     }
+}
+
+/// A time that an earlier execution has seen: of a sleep the beginning, as its end may lie ahead.
+fn begun_by(step: &StepRecord) -> Option<Timestamp> {
+    let is_wait = step.name == SLEEP;
+    step.completed_at.filter(|_| !is_wait).max(step.started_at)
 }
 
 /// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.

@@ -98,6 +98,11 @@ impl Interrupt {
         self.driver.register(cx.waker());
     }
 
+    /// Wakes the driver now.
+    pub(super) fn wake(&self) {
+        self.driver.wake();
+    }
+
     /// Cancelled when the execution is to stop.
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.token

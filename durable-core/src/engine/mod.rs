@@ -9,6 +9,7 @@ mod app;
 mod builder;
 mod clock;
 mod dispatch;
+mod driver;
 pub(crate) mod execution;
 mod handle;
 mod health;

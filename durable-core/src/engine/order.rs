@@ -1,10 +1,12 @@
 //! In which order the operations of one execution end: in that of the times that are recorded of them, so that every later execution of the
 //! workflow ends them in the same order, and a race has the same winner.
 //!
-//! A sleep's time is the one at which it wakes, any other operation's the one at which it was done. An operation that is done waits for those
-//! with earlier times that the workflow awaits as well, however late their answers or timers are; one ends in each poll of the workflow, and its
-//! time is the least that a later one can get. What is recorded ends before anything new begins: a branch that lost before a crash is
-//! dropped on the replay before it can do anything.
+//! A sleep's time is the one at which it wakes, any other operation's the one with which its record is written. An operation that is done waits
+//! for those with earlier times that the workflow awaits as well, however late their answers or timers are. One ends at a time: before the
+//! next, the workflow is polled until nothing in it moves. Its time is the least that a later one can get. What is recorded ends before
+//! anything new begins: a branch that lost before a crash is dropped on the replay before it can do anything.
+//!
+//! Whether an operation is awaited is found out by waking it: if the workflow comes to rest without having polled it, it is not.
 
 use std::{
     collections::BTreeMap,
@@ -29,20 +31,20 @@ struct State {
     times: BTreeMap<i32, Timestamp>,
     /// The greatest of those that have ended.
     last: Option<Key>,
+    /// No operation has a time before this.
+    floor: Option<Timestamp>,
     /// Which poll of the workflow this is.
     poll: u64,
-    /// Whether an operation has ended in this poll.
+    /// Whether an operation has ended since the workflow was at rest.
     ended: bool,
-    /// The one that was woken to see whether it is awaited.
-    asked: Option<Key>,
-    /// For how many wakes of the task from now nobody is asked again: an answer wakes it, too.
-    unasked: u8,
+    /// Counts what may have changed who is awaited: wakes of the task, and ends.
+    epoch: u64,
+    /// Those that were woken to see whether they are awaited, and in which poll.
+    asked: Option<(u64, Vec<Key>)>,
     /// New operations that may not begin yet.
-    new: Vec<Waker>,
+    new: BTreeMap<i32, Waker>,
     /// How often new operations were let begin.
     round: u64,
-    /// What wakes the task itself, which is polled anyway.
-    task: Option<Waker>,
 }
 
 /// An operation whose time is known.
@@ -53,37 +55,56 @@ struct Timed {
     polled: u64,
     /// Whether it ends when it is polled in its turn.
     ready: bool,
-    /// Whether the workflow does not await it: it was woken in its turn, and not polled.
+    /// Whether the workflow does not await it: it was woken, and not polled.
     passed: bool,
+    /// The epoch in which it was woken and polled.
+    awaited: Option<u64>,
+}
+
+/// What the driver does once the workflow is at rest.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nothing: something else must happen first.
+    Waits,
+    /// These are woken, and the workflow is polled.
+    Wakes(Vec<Waker>),
 }
 
 impl Order {
-    /// Says that the workflow's task, woken by `task`, was woken.
-    pub(crate) fn woken(&self, task: &Waker) {
-        let mut state = self.lock();
-        state.unasked = state.unasked.saturating_sub(1);
-        if !state.task.as_ref().is_some_and(|old| old.will_wake(task)) {
-            state.task = Some(task.clone());
-        }
+    /// Says that no operation has a time before this one.
+    pub(super) fn begins_at(&self, floor: Option<Timestamp>) {
+        self.lock().floor = floor;
+    }
+
+    /// The least time that an operation can get now.
+    pub(crate) fn floor(&self) -> Option<Timestamp> {
+        let state = self.lock();
+        state.floor.max(state.last.map(|(at, _)| at))
+    }
+
+    /// Says that the workflow's task was woken.
+    pub(super) fn woken(&self) {
+        self.lock().epoch += 1;
     }
 
     /// Says that the workflow is polled.
-    pub(crate) fn polls(&self) {
+    pub(super) fn polls(&self) {
         self.lock().poll += 1;
     }
 
-    /// After a poll in which the workflow did not end: whether it must be polled again at once.
-    pub(crate) fn goes_on(&self) -> bool {
+    /// What comes next, now that the workflow is at rest: it was polled, has not ended, and nothing in it has woken it.
+    pub(super) fn at_rest(&self) -> Next {
         let mut state = self.lock();
         state.judge_asked();
         if std::mem::take(&mut state.ended) {
             // The workflow may await others now.
-            state
-                .timed
-                .values_mut()
-                .for_each(|timed| timed.passed = false);
+            state.epoch += 1;
+            for timed in state.timed.values_mut() {
+                timed.passed = false;
+            }
         }
-        state.ask_next() || state.let_begin()
+        let wakers = state.ask().or_else(|| state.let_begin());
+        wakers.map_or(Next::Waits, Next::Wakes)
     }
 
     /// The time of an operation that is about to be recorded, if it is `at`: not before what has ended. From now on it has its place.
@@ -101,11 +122,16 @@ impl Order {
         at
     }
 
-    /// Gives an operation the place that its record has, to end in its turn.
-    pub(crate) fn recorded(&self, number: i32, at: Timestamp, waker: &Waker) {
-        let mut state = self.lock();
-        state.place(number, at);
-        state.keep(number, waker, true);
+    /// Gives an operation the place that its record has, to end in its turn; whether that is now.
+    pub(crate) fn recorded(&self, number: i32, at: Timestamp, waker: &Waker) -> bool {
+        let (is_next, _old) = {
+            let mut state = self.lock();
+            // At its first poll others that are awaited may not have their places yet.
+            let is_next = state.times.contains_key(&number) && state.is_next(number);
+            state.place(number, at);
+            (is_next, state.keep(number, waker, true))
+        };
+        is_next
     }
 
     /// Gives an operation the place that its record turned out to have.
@@ -115,17 +141,19 @@ impl Order {
 
     /// Says that an operation is not done after all.
     pub(crate) fn unsettle(&self, number: i32) {
-        self.lock().remove(number);
+        let _removed = self.lock().remove(number);
     }
 
     /// Whether a new operation may begin, which first asked in this round, if it has asked before.
-    pub(crate) fn may_begin(&self, since: &mut Option<u64>, waker: &Waker) -> bool {
-        let mut state = self.lock();
-        if since.is_some_and(|since| since < state.round) {
-            return true;
-        }
-        *since = Some(state.round);
-        state.new.push(waker.clone());
+    pub(crate) fn may_begin(&self, number: i32, since: &mut Option<u64>, waker: &Waker) -> bool {
+        let _old = {
+            let mut state = self.lock();
+            if since.is_some_and(|since| since < state.round) {
+                return true;
+            }
+            *since = Some(state.round);
+            state.new.insert(number, waker.clone())
+        };
         false
     }
 
@@ -139,36 +167,39 @@ impl Order {
         }
     }
 
-    /// Whether it is an operation's turn.
-    pub(crate) fn is_next(&self, number: i32) -> bool {
-        self.lock().is_next(number)
-    }
-
     /// Keeps what wakes an operation that has begun and is not done.
     pub(crate) fn pends(&self, number: i32, waker: &Waker) {
-        self.lock().keep(number, waker, false);
+        let _old = self.lock().keep(number, waker, false);
     }
 
     /// Whether an operation that is done may end now; then it has ended.
     pub(crate) fn may_end(&self, number: i32, waker: &Waker) -> bool {
-        let mut state = self.lock();
-        if !state.times.contains_key(&number) {
-            let last = state.last.map(|(at, _)| at);
-            state.place(number, last.unwrap_or(Timestamp::from_millis(0)));
-        }
-        if !state.is_next(number) && !Bug::EndsInAnyOrder.is_planted() {
-            state.keep(number, waker, true);
-            return false;
-        }
-        let key = state.remove(number);
-        state.last = state.last.max(key);
-        state.ended = true;
-        true
+        let (may, _old) = {
+            let mut state = self.lock();
+            if !state.times.contains_key(&number) {
+                // It ends without a record of its own: the sooner the better.
+                let last = state.last.map(|(at, _)| at);
+                state.place(number, last.unwrap_or(Timestamp::from_millis(0)));
+            }
+            if state.is_next(number) || Bug::EndsInAnyOrder.is_planted() {
+                let removed = state.remove(number);
+                let key = removed.as_ref().map(|(key, _)| *key);
+                state.last = state.last.max(key);
+                state.ended = true;
+                (true, removed.and_then(|(_, timed)| timed.waker))
+            } else {
+                (false, state.keep(number, waker, true))
+            }
+        };
+        may
     }
 
     /// Says that an operation was dropped.
     pub(crate) fn forget(&self, number: i32) {
-        self.lock().remove(number);
+        let _removed = {
+            let mut state = self.lock();
+            (state.remove(number), state.new.remove(&number))
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -176,6 +207,7 @@ impl Order {
     }
 }
 
+// What a waker does when it is woken or dropped is not known here: whatever is taken out is dropped after the lock.
 impl State {
     fn place(&mut self, number: i32, at: Timestamp) {
         let before = self.times.insert(number, at);
@@ -183,10 +215,9 @@ impl State {
         self.timed.insert((at, number), timed.unwrap_or_default());
     }
 
-    fn remove(&mut self, number: i32) -> Option<Key> {
+    fn remove(&mut self, number: i32) -> Option<(Key, Timed)> {
         let key = (self.times.remove(&number)?, number);
-        self.timed.remove(&key);
-        Some(key)
+        Some((key, self.timed.remove(&key)?))
     }
 
     fn of(&mut self, number: i32) -> Option<&mut Timed> {
@@ -194,16 +225,13 @@ impl State {
         self.timed.get_mut(&(*at, number))
     }
 
-    fn keep(&mut self, number: i32, waker: &Waker, ready: bool) {
+    /// Keeps what wakes an operation, if its time is known; gives the waker that was kept before.
+    fn keep(&mut self, number: i32, waker: &Waker, ready: bool) -> Option<Waker> {
         let poll = self.poll;
-        if let Some(timed) = self.of(number) {
-            match &mut timed.waker {
-                Some(kept) => kept.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            timed.ready = ready;
-            timed.polled = poll;
-        }
+        let timed = self.of(number)?;
+        timed.ready = ready;
+        timed.polled = poll;
+        timed.waker.replace(waker.clone())
     }
 
     fn is_next(&self, number: i32) -> bool {
@@ -212,55 +240,46 @@ impl State {
         !self.ended && next == Some(number)
     }
 
-    /// Takes note of what came of asking one.
+    /// Takes note of who was polled of those that were asked.
     fn judge_asked(&mut self) {
-        let poll = self.poll;
-        let asked = self.asked.take();
-        if let Some(timed) = asked.and_then(|key| self.timed.get_mut(&key)) {
-            timed.passed = timed.polled != poll;
-            // It is awaited, and not done: its own waker says when it is.
-            if !timed.passed && !timed.ready {
-                self.unasked = 2;
+        let Some((poll, asked)) = self.asked.take() else {
+            return;
+        };
+        for key in asked {
+            if let Some(timed) = self.timed.get_mut(&key) {
+                timed.passed = timed.polled <= poll;
+                timed.awaited = (!timed.passed).then_some(self.epoch);
             }
         }
     }
 
-    /// Wakes the one whose turn it is, if it can end or if that must be known; whether there is one.
-    fn ask_next(&mut self) -> bool {
-        let mut awaited = self.timed.iter().filter(|(_, timed)| !timed.passed);
-        let Some((key, next)) = awaited.next() else {
-            return false;
-        };
-        let asks = next.ready
-            || (next.polled != self.poll
-                && self.unasked == 0
-                && awaited.any(|(_, other)| other.ready));
-        if !asks {
-            return false;
+    /// Who must be woken: the first that can end, and whoever is before it and not known to be awaited.
+    fn ask(&mut self) -> Option<Vec<Waker>> {
+        let awaited = || self.timed.iter().filter(|(_, timed)| !timed.passed);
+        let first_ready = awaited().position(|(_, timed)| timed.ready)?;
+        let (mut keys, mut wakers) = (Vec::new(), Vec::new());
+        for (key, timed) in awaited().take(first_ready + 1) {
+            if !timed.ready && timed.awaited == Some(self.epoch) {
+                // It is awaited and not done: its own waker says when it is.
+                return None;
+            }
+            keys.push(*key);
+            wakers.extend(timed.waker.clone());
         }
-        let (key, waker) = (*key, next.waker.clone());
-        self.asked = Some(key);
-        if let Some(waker) = waker {
-            self.wake(&waker);
+        if keys.is_empty() {
+            return None;
         }
-        true
+        self.asked = Some((self.poll, keys));
+        Some(wakers)
     }
 
-    /// Lets new operations begin; whether there are any.
-    fn let_begin(&mut self) -> bool {
-        let new = std::mem::take(&mut self.new);
-        for waker in &new {
-            self.wake(waker);
+    /// Lets new operations begin, if there are any.
+    fn let_begin(&mut self) -> Option<Vec<Waker>> {
+        if self.new.is_empty() {
+            return None;
         }
-        self.round += u64::from(!new.is_empty());
-        !new.is_empty()
-    }
-
-    /// Has an operation polled in the poll that follows. The task itself need not be woken for that.
-    fn wake(&self, waker: &Waker) {
-        if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            waker.wake_by_ref();
-        }
+        self.round += 1;
+        Some(std::mem::take(&mut self.new).into_values().collect())
     }
 }
 
@@ -277,7 +296,7 @@ mod tests {
     /// An order with these operations, whose times are known; the workflow is polled for the first time.
     fn settled(times: &[(i32, i64)]) -> Order {
         let order = Order::default();
-        order.woken(WAKER);
+        order.woken();
         order.polls();
         for (number, time) in times {
             assert_eq!(order.settle(*number, at(*time)), at(*time));
@@ -285,26 +304,43 @@ mod tests {
         order
     }
 
+    /// The workflow is at rest; whether it is polled again.
+    fn goes_on(order: &Order) -> bool {
+        let wakes = matches!(order.at_rest(), Next::Wakes(_));
+        if wakes {
+            order.polls();
+        }
+        wakes
+    }
+
+    /// The task is woken from outside, and the workflow polled.
+    fn woken(order: &Order) {
+        order.woken();
+        order.polls();
+    }
+
     #[test]
     fn the_earlier_one_ends_first_however_late_its_answer_is() {
         let order = settled(&[(1, 5), (2, 6)]);
         order.pends(1, WAKER);
         assert!(!order.may_end(2, WAKER));
-        assert!(!order.goes_on(), "it waits for the answer");
-        order.polls();
+        assert!(goes_on(&order), "the first is asked whether it is awaited");
+        order.pends(1, WAKER);
+        assert!(!goes_on(&order), "it is, and its answer is waited for");
+        woken(&order);
         assert!(order.may_end(1, WAKER));
-        assert!(order.goes_on());
-        order.polls();
+        assert!(goes_on(&order));
         assert!(order.may_end(2, WAKER));
     }
 
     #[test]
-    fn one_ends_in_each_poll() {
+    fn the_next_ends_only_when_the_workflow_is_at_rest() {
         let order = settled(&[(1, 5), (2, 6)]);
         assert!(order.may_end(1, WAKER));
         assert!(!order.may_end(2, WAKER));
-        assert!(order.goes_on());
         order.polls();
+        assert!(!order.may_end(2, WAKER));
+        assert!(goes_on(&order));
         assert!(order.may_end(2, WAKER));
     }
 
@@ -312,35 +348,36 @@ mod tests {
     fn one_that_is_not_awaited_holds_nobody_up() {
         let order = settled(&[(1, 5)]);
         order.pends(1, WAKER);
-        assert!(!order.goes_on());
-        order.polls();
+        assert!(!goes_on(&order));
+        woken(&order);
         order.settle(2, at(6));
         assert!(!order.may_end(2, WAKER));
-        assert!(order.goes_on(), "the first is asked whether it is awaited");
-        order.polls();
+        assert!(goes_on(&order), "the first is asked whether it is awaited");
         assert!(!order.may_end(2, WAKER));
-        assert!(order.goes_on(), "it is not");
-        order.polls();
+        assert!(goes_on(&order), "it is not");
         assert!(order.may_end(2, WAKER));
+        assert!(!goes_on(&order));
+        // Awaited again, it ends.
+        woken(&order);
+        order.polled(1);
+        assert!(order.may_end(1, WAKER));
     }
 
     #[test]
-    fn one_that_is_polled_only_when_it_is_woken_is_awaited_all_the_same() {
-        let order = settled(&[(1, 5)]);
+    fn who_is_awaited_is_asked_again_when_the_task_is_woken() {
+        let order = settled(&[(1, 5), (2, 6)]);
         order.pends(1, WAKER);
-        assert!(!order.goes_on());
-        order.polls();
-        order.settle(2, at(6));
         assert!(!order.may_end(2, WAKER));
-        assert!(order.goes_on(), "the first is asked whether it is awaited");
-        order.polls();
-        order.polled(1);
+        assert!(goes_on(&order));
         order.pends(1, WAKER);
-        assert!(!order.goes_on(), "it is, and not done");
-        // The wake that asked is heard by the task itself: nobody is asked again for that.
-        order.woken(WAKER);
-        order.polls();
-        assert!(!order.goes_on());
+        assert!(!order.may_end(2, WAKER));
+        assert!(!goes_on(&order), "awaited");
+        // Something that is no operation has made the code await only the second.
+        woken(&order);
+        assert!(goes_on(&order), "both are asked");
+        assert!(!order.may_end(2, WAKER));
+        assert!(goes_on(&order), "the first is not awaited");
+        assert!(order.may_end(2, WAKER));
     }
 
     #[test]
@@ -348,8 +385,7 @@ mod tests {
         let order = settled(&[(1, 5), (2, 6)]);
         assert!(!order.may_end(2, WAKER));
         order.forget(1);
-        assert!(order.goes_on());
-        order.polls();
+        assert!(goes_on(&order));
         assert!(order.may_end(2, WAKER));
     }
 
@@ -360,23 +396,23 @@ mod tests {
         assert_eq!(order.settle(1, at(5)), at(6));
         assert_eq!(order.settle(3, at(4)), at(5));
         assert_eq!(order.settle(4, at(7)), at(7));
+        assert_eq!(order.floor(), Some(at(5)));
     }
 
     #[test]
     fn what_is_recorded_ends_before_anything_new_begins() {
         let order = settled(&[]);
         let mut since = None;
-        assert!(!order.may_begin(&mut since, WAKER));
-        order.recorded(2, at(9), WAKER);
-        order.recorded(1, at(10), WAKER);
-        assert!(order.goes_on());
+        assert!(!order.may_begin(3, &mut since, WAKER));
+        assert!(!order.recorded(2, at(9), WAKER));
+        assert!(!order.recorded(1, at(10), WAKER));
         for number in [2, 1] {
-            order.polls();
-            assert!(!order.may_begin(&mut since, WAKER));
-            assert!(order.is_next(number) && order.may_end(number, WAKER));
-            assert!(order.goes_on());
+            assert!(goes_on(&order));
+            assert!(!order.may_begin(3, &mut since, WAKER));
+            assert!(order.recorded(number, at(if number == 2 { 9 } else { 10 }), WAKER));
+            assert!(order.may_end(number, WAKER));
         }
-        order.polls();
-        assert!(order.may_begin(&mut since, WAKER));
+        assert!(goes_on(&order));
+        assert!(order.may_begin(3, &mut since, WAKER));
     }
 }

@@ -5,7 +5,6 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -14,6 +13,7 @@ use tracing::Instrument as _;
 use super::{
     Engine, Event,
     dispatch::Place,
+    driver::Driver,
     execution::Execution,
     interrupt::Interruption,
     observer::notice,
@@ -191,45 +191,10 @@ pub(super) fn call(
 
 /// Polls the workflow until it returns, panics or is interrupted; then it is dropped.
 async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Driven {
-    let mut future = Some(future);
-    let driven = poll_fn(|cx| poll_once(execution, &mut future, cx)).await;
-    // Dropping runs user code, which may panic.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future.take())));
+    let mut driver = Driver::new(future);
+    let driven = poll_fn(|cx| driver.poll(execution, cx)).await;
+    driver.end();
     driven
-}
-
-pub(super) fn poll_once(
-    execution: &Execution,
-    future: &mut Option<BoxFuture<'static, Outcome>>,
-    cx: &mut Context<'_>,
-) -> Poll<Driven> {
-    execution.interrupt.register(cx);
-    execution.order.woken(cx.waker());
-    if let Some(reason) = execution.interrupt.stop_now() {
-        return Poll::Ready(Driven::Interrupted(reason));
-    }
-    let Some(running) = future.as_mut() else {
-        return Poll::Pending;
-    };
-    loop {
-        let polled = {
-            let _polling = execution.sequence.enter();
-            execution.order.polls();
-            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-        };
-        // An operation may have met the reason to stop in this very poll.
-        let reason = execution.interrupt.stop_now();
-        return Poll::Ready(match (polled, reason) {
-            // Whatever the code made of it: a race with an operation that is refused has no winner.
-            (_, Some(reason @ Interruption::Refused(_))) | (Ok(Poll::Pending), Some(reason)) => {
-                Driven::Interrupted(reason)
-            }
-            (Ok(Poll::Ready(outcome)), _) => Driven::Returned(outcome),
-            (Err(panic), _) => Driven::Panicked(panic_message(panic.as_ref())),
-            (Ok(Poll::Pending), None) if execution.order.goes_on() => continue,
-            (Ok(Poll::Pending), None) => return Poll::Pending,
-        });
-    }
 }
 
 /// What a panic says, if it says it in words.

@@ -3,10 +3,12 @@
 use durable::{DataSource, prelude::*};
 use durable_testkit::sim::{Chooser, Rows, here};
 use futures_util::{
-    FutureExt as _,
-    future::{Either, join_all, select, select_all},
+    FutureExt as _, StreamExt as _,
+    future::{Either, join, join_all, select, select_all},
+    stream::FuturesUnordered,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
 pub(super) const CHILDREN: &str = "children";
@@ -43,9 +45,11 @@ pub(super) enum Op {
     /// Two steps that are built first and awaited in the other order.
     Reversed,
     /// Operations of which the first to end counts; which one that was is the name of a step.
-    Race(Vec<Leg>),
-    /// A step against a sleep of so many milliseconds; what lost waits, unpolled, until another step has ended.
-    Held(u64),
+    Race(Vec<Leg>, Way),
+    /// A step against a sleep of so many milliseconds; what lost waits, unpolled, until another step has ended, and is then awaited so.
+    Held(u64, Way),
+    /// A step against a word from another branch, which gives it when its own step has ended.
+    Linked,
     /// Cancels a workflow.
     Cancel(String),
     /// Resumes a workflow.
@@ -80,6 +84,17 @@ pub(super) enum Leg {
     Recv(u8, u64),
     /// A read of a value of the workflow itself: the key, and the timeout in milliseconds.
     Read(u8, u64),
+    /// A transactional step.
+    Transact(Place),
+}
+
+/// How several operations are awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Way {
+    /// All are polled whenever one is woken.
+    All,
+    /// Only those that are woken.
+    Woken,
 }
 
 /// Runs a program; gives one text for each operation.
@@ -151,8 +166,9 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
             let second = text(second.await);
             format!("{}+{second}", text(first.await))
         }
-        Op::Race(legs) => race(ctx, legs).await,
-        Op::Held(ms) => held(ctx, ms).await,
+        Op::Race(legs, way) => race(ctx, legs, way, nth).await,
+        Op::Held(ms, way) => held(ctx, ms, way).await,
+        Op::Linked => linked(ctx).await,
         Op::Cancel(of) => ctx
             .cancel(of)
             .await
@@ -192,8 +208,9 @@ async fn transact(ctx: &Ctx, place: Place, nth: usize) -> Result<i64, AnyError> 
     .await
 }
 
-async fn race(ctx: &Ctx, legs: Vec<Leg>) -> String {
+async fn race(ctx: &Ctx, legs: Vec<Leg>, way: Way, nth: usize) -> String {
     let legs = legs.into_iter().map(|leg| match leg {
+        Leg::Transact(place) => transact(ctx, place, nth).map(drop).boxed(),
         Leg::Step => ctx.step("leg", body).map(drop).boxed(),
         Leg::Retried => retried(ctx, 1).map(drop).boxed(),
         Leg::Sleep(ms) => ctx.sleep(Duration::from_millis(ms)).map(drop).boxed(),
@@ -208,24 +225,61 @@ async fn race(ctx: &Ctx, legs: Vec<Leg>) -> String {
             read.map(drop).boxed()
         }
     });
-    let ((), winner, losers) = select_all(legs).await;
-    drop(losers);
+    let winner = match way {
+        Way::All => select_all(legs).await.1,
+        Way::Woken => {
+            let numbered = legs.enumerate();
+            let mut set: FuturesUnordered<_> = numbered
+                .map(|(leg, ends)| ends.map(move |()| leg))
+                .collect();
+            set.next().await.unwrap_or_default()
+        }
+    };
     text(ctx.step(format!("leg {winner} won"), body).await)
 }
 
-async fn held(ctx: &Ctx, ms: u64) -> String {
+async fn linked(ctx: &Ctx) -> String {
+    let racing = ctx.step("racing", body);
+    let telling = ctx.step("telling", body);
+    let (tells, told) = oneshot::channel();
+    let race = async {
+        match select(racing, told).await {
+            Either::Left(_) => "step",
+            Either::Right(_) => "word",
+        }
+    };
+    let tell = async {
+        let _ = telling.await;
+        let _ = tells.send(());
+    };
+    let (winner, ()) = join(race, tell).await;
+    text(ctx.step(format!("the {winner} won"), body).await)
+}
+
+/// Awaits one future, in the given way.
+async fn awaits(way: Way, future: impl Future) {
+    match way {
+        Way::All => drop(future.await),
+        Way::Woken => {
+            let mut set: FuturesUnordered<_> = [future].into_iter().collect();
+            set.next().await;
+        }
+    }
+}
+
+async fn held(ctx: &Ctx, ms: u64, way: Way) -> String {
     let step = ctx.step("against a sleep", body);
     let sleep = ctx.sleep(Duration::from_millis(ms));
     let between = ctx.step("between", body);
     let winner = match select(step, sleep).await {
         Either::Left((_, sleep)) => {
             let _ = between.await;
-            let _ = sleep.await;
+            awaits(way, sleep).await;
             "step"
         }
         Either::Right((_, step)) => {
             let _ = between.await;
-            let _ = step.await;
+            awaits(way, step).await;
             "sleep"
         }
     };
@@ -289,15 +343,16 @@ fn numbers(op: &Op) -> i32 {
         Op::Sleep(0) => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
-        Op::Race(legs) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
-        Op::Held(_) => 4,
+        Op::Linked => 3,
+        Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
+        Op::Held(..) => 4,
         _ => 1,
     }
 }
 
 fn leg_numbers(leg: &Leg) -> i32 {
     match leg {
-        Leg::Step | Leg::Retried | Leg::Sleep(_) => 1,
+        Leg::Step | Leg::Retried | Leg::Sleep(_) | Leg::Transact(_) => 1,
         Leg::Recv(..) | Leg::Read(..) => 2,
     }
 }
@@ -325,7 +380,7 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
             is(steps.collect::<Vec<_>>().join("+"))
         }
         Op::Transact(_) => is("1".to_owned()),
-        Op::Race(_) | Op::Held(_) => is((number + numbers(op) - 1).to_string()),
+        Op::Race(..) | Op::Held(..) | Op::Linked => is((number + numbers(op) - 1).to_string()),
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
         Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
@@ -370,7 +425,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(23) {
+    match chooser.choose(24) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -391,9 +446,14 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
             (0..2 + chooser.choose(2))
                 .map(|_| draw_leg(chooser))
                 .collect(),
+            chooser.one_of(&[Way::All, Way::Woken]),
         ),
         19 | 20 => Op::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
-        18 => Op::Held(chooser.one_of(&[100, 1, 2_000])),
+        18 => Op::Held(
+            chooser.one_of(&[100, 1, 2_000]),
+            chooser.one_of(&[Way::All, Way::Woken]),
+        ),
+        23 => Op::Linked,
         21 => Op::Panicking,
         22 => Op::Hanging,
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),
@@ -405,7 +465,8 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
 fn draw_leg(chooser: &mut Chooser) -> Leg {
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let ms = |chooser: &mut Chooser| chooser.one_of(&[100, 1, 300, 1_000, 20_000]);
-    match chooser.choose(7) {
+    match chooser.choose(8) {
+        7 => Leg::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
         0 | 1 => Leg::Step,
         2 => Leg::Retried,
         3 => Leg::Recv(small(chooser), ms(chooser)),

@@ -133,7 +133,7 @@ where
         }
         match ran {
             Ran::Value(value) => {
-                self.stamp.completed_at = self.execution.engine.clock.now();
+                self.stamp.completed_at = self.execution.now();
                 let earlier = self.earlier.clone();
                 let (result, stored) = encode(self.execution, self.call, Ok(value), earlier);
                 match result {
@@ -168,6 +168,9 @@ where
         match self.execution.ok(settled).await {
             Ok(found) => {
                 self.unsure = false;
+                if found.is_none() {
+                    self.execution.order.unsettle(number);
+                }
                 found
             }
             Err(lost) => self.lost(lost).await,
@@ -338,7 +341,7 @@ where
 
     /// Takes the result that a witness keeps.
     async fn adopt(&mut self, witness: Witness) -> Result<T, E> {
-        self.stamp.completed_at = self.execution.engine.clock.now();
+        self.stamp.completed_at = self.execution.now();
         let found = StepStamp {
             name: witness.name,
             ..self.stamp.clone()
@@ -516,7 +519,7 @@ where
     /// Records an error as the result; what the transaction did is rolled back by now.
     async fn fail(&mut self, error: E) -> Next<T, E> {
         self.execution.gate().await;
-        self.stamp.completed_at = self.execution.engine.clock.now();
+        self.stamp.completed_at = self.execution.now();
         let earlier = std::mem::take(&mut self.earlier);
         let (result, stored) = encode(self.execution, self.call, Err(error), earlier);
         self.execution.record(&self.stamp, stored, None).await;

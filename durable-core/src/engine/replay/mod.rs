@@ -26,10 +26,11 @@ use futures_util::{
 use super::{
     AppBuilder, Engine,
     clock::DbClock,
+    driver::Driver,
     execution::Execution,
     interrupt::Interruption,
     launch::assemble,
-    run::{Driven, call, failure, poll_once},
+    run::{Driven, call, failure},
     slot::ResultSlot,
 };
 use crate::{
@@ -243,15 +244,13 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
 async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
-    let mut future = Some(future);
+    let mut driver = Driver::new(future);
     let mut quiet = false;
     let driven = poll_fn(|outer| {
         bell.outer.register(outer.waker());
         loop {
             bell.rung.store(false, Ordering::Release);
-            if let Poll::Ready(driven) =
-                poll_once(execution, &mut future, &mut Context::from_waker(&waker))
-            {
+            if let Poll::Ready(driven) = driver.poll(execution, &Context::from_waker(&waker)) {
                 return Poll::Ready(Some(driven));
             }
             let rehearsal = execution.rehearsal.as_ref();
@@ -272,8 +271,7 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Op
         }
     })
     .await;
-    // Dropping runs user code, which may panic.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future.take())));
+    driver.end();
     driven
 }
 

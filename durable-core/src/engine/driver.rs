@@ -1,0 +1,142 @@
+//! Polls a workflow's future, and lets its operations begin and end when it is at rest.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::task::coop::has_budget_remaining;
+
+use super::{
+    execution::Execution,
+    interrupt::Interruption,
+    order::Next,
+    run::{Driven, panic_message},
+};
+use crate::{payload::Outcome, runtime::BoxFuture};
+
+/// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
+const RESTLESS: u32 = 64;
+
+/// A workflow's future, until it has ended.
+pub(super) struct Driver {
+    future: Option<BoxFuture<'static, Outcome>>,
+    bell: Arc<Bell>,
+    waker: Waker,
+    /// How often in a row it has woken itself.
+    restless: u32,
+}
+
+impl Driver {
+    pub(super) fn new(future: BoxFuture<'static, Outcome>) -> Self {
+        let bell = Arc::new(Bell::default());
+        Self {
+            future: Some(future),
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
+            restless: 0,
+        }
+    }
+
+    /// Polls the workflow until it ends, is interrupted, or waits for something outside of it.
+    pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
+        execution.interrupt.register(cx);
+        self.bell.outer.register(cx.waker());
+        execution.order.woken();
+        if let Some(reason) = execution.interrupt.stop_now() {
+            return Poll::Ready(Driven::Interrupted(reason));
+        }
+        loop {
+            if let Poll::Ready(driven) = self.poll_once(execution) {
+                return Poll::Ready(driven);
+            }
+            let is_restless = self.bell.is_rung() && self.restless < RESTLESS;
+            self.restless = if is_restless { self.restless + 1 } else { 0 };
+            // Without a budget, too, there may be branches that are not polled though they are awaited.
+            if is_restless || !has_budget_remaining() {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            match execution.order.at_rest() {
+                Next::Waits => break,
+                Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
+            }
+        }
+        if self.bell.stops_listening() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {
+        let Some(running) = self.future.as_mut() else {
+            return Poll::Pending;
+        };
+        self.bell.listens();
+        let polled = {
+            let _polling = execution.sequence.enter();
+            execution.order.polls();
+            let mut cx = Context::from_waker(&self.waker);
+            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut cx)))
+        };
+        // An operation may have met the reason to stop in this very poll.
+        let reason = execution.interrupt.stop_now();
+        match (polled, reason) {
+            // Whatever the code made of it: a race with an operation that is refused has no winner.
+            (_, Some(reason @ Interruption::Refused(_))) | (Ok(Poll::Pending), Some(reason)) => {
+                Poll::Ready(Driven::Interrupted(reason))
+            }
+            (Ok(Poll::Ready(outcome)), _) => Poll::Ready(Driven::Returned(outcome)),
+            (Err(panic), _) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
+            (Ok(Poll::Pending), None) => Poll::Pending,
+        }
+    }
+
+    /// Drops the future, which runs user code, which may panic.
+    pub(super) fn end(self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.future)));
+    }
+}
+
+/// What wakes the workflow. While it is polled that is only noted: whoever polls it looks.
+#[derive(Default)]
+struct Bell {
+    state: AtomicU8,
+    outer: AtomicWaker,
+}
+
+const LISTENING: u8 = 1;
+const RUNG: u8 = 2;
+
+impl Bell {
+    fn listens(&self) {
+        self.state.store(LISTENING, Ordering::SeqCst);
+    }
+
+    fn is_rung(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & RUNG != 0
+    }
+
+    /// From now on the task is woken; whether that must be made up for.
+    fn stops_listening(&self) -> bool {
+        self.state.swap(0, Ordering::SeqCst) & RUNG != 0
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let before = self.state.fetch_or(RUNG, Ordering::SeqCst);
+        if before & LISTENING == 0 {
+            self.outer.wake();
+        }
+    }
+}
