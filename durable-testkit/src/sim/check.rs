@@ -11,7 +11,6 @@ use std::{
 
 use durable_core::{
     __private::panic_message, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn,
-    ids::WorkflowId, state::WorkflowRow,
 };
 
 use super::{
@@ -21,11 +20,16 @@ use super::{
     plan::{Blow, Plan, Strike},
     run::{Outcome, Scenario, Strays},
     seat::Seat,
-    service::Service,
+    service::{self, Service},
     shrink::{dense, shrink, sparse},
     world::Main,
 };
 use crate::Memory;
+
+mod ended;
+
+use ended::End;
+pub use ended::Ended;
 
 /// The id of the workflow that is checked.
 const ID: &str = "checked";
@@ -43,62 +47,15 @@ struct Outside {
     services: Vec<Service>,
     build: Vec<Box<dyn Fn(AppBuilder) -> AppBuilder + Send + Sync>>,
     shared: Vec<Arc<dyn Any + Send + Sync>>,
-}
-
-/// How a run ended, for an invariant to judge.
-pub struct Ended<'a> {
-    outside: &'a Outside,
-    memory: &'a Memory,
-    result: Option<&'a str>,
-}
-
-impl Ended<'_> {
-    /// The workflow's value as JSON; `None` if it ended with an error.
-    pub fn value(&self) -> Option<&str> {
-        self.result
-    }
-
-    /// What [`Check::shared`] made for this run.
-    ///
-    /// Panics where it made nothing of this type.
-    pub fn shared<T: Any>(&self) -> &T {
-        let mut shared = self.outside.shared.iter();
-        shared
-            .find_map(|value| value.downcast_ref())
-            .unwrap_or_else(|| {
-                panic!(
-                    "nothing of type {} was given to `.shared(…)`",
-                    std::any::type_name::<T>()
-                )
-            })
-    }
-
-    /// The service of this name.
-    ///
-    /// Panics where `.service(…)` was given no such name.
-    pub fn service(&self, name: &str) -> &Service {
-        let mut services = self.outside.services.iter();
-        services
-            .find(|service| service.name() == name)
-            .unwrap_or_else(|| panic!("no service {name:?} was given to `.service(…)`"))
-    }
-
-    /// The rows of all workflows.
-    pub fn workflows(&self) -> Vec<WorkflowRow> {
-        self.memory.rows()
-    }
-
-    /// The recorded operations of a workflow, each with its number.
-    pub fn steps(&self, workflow: &str) -> Vec<String> {
-        self.memory.recorded_steps(&WorkflowId::from(workflow))
-    }
+    /// Topics and messages.
+    messages: Vec<(String, serde_json::Value)>,
 }
 
 /// Adds something to a run's world.
 type SetUp = Arc<dyn Fn(&mut Outside) + Send + Sync>;
 type Judge = Arc<dyn Fn(&Ended<'_>) -> Result<(), String> + Send + Sync>;
 type Start = Arc<
-    dyn Fn(Seat, Arc<Outside>) -> durable_core::runtime::BoxFuture<'static, Option<String>>
+    dyn Fn(Seat, Arc<Outside>) -> durable_core::runtime::BoxFuture<'static, Option<End>>
         + Send
         + Sync,
 >;
@@ -110,6 +67,7 @@ pub struct Check {
     set_up: Vec<SetUp>,
     judges: Vec<Judge>,
     crash_everywhere: bool,
+    may_fail: bool,
     seeds: u64,
     budget: Duration,
     only: Option<Only>,
@@ -184,19 +142,25 @@ where
                 }
             };
             seat.tell(Fact::Started(ID.into()));
-            let (value, end) = match handle.result().await {
-                Ok(value) => {
-                    let text = serde_json::to_string(&value);
-                    let text = text.unwrap_or_else(|error| error.to_string());
-                    (Some(text.clone()), text)
+            for (nth, (topic, message)) in outside.messages.iter().enumerate() {
+                let key = format!("{ID}/{nth}");
+                if let Err(error) = app.send_once(ID, topic, message, &key).await {
+                    seat.fail("trouble_is_no_outcome", error.to_string());
+                    return None;
                 }
-                Err(error) => (None, format!("error: {}", error.message())),
+            }
+            let end = match handle.result().await {
+                Ok(value) => Ok(serde_json::to_string(&value).unwrap_or_else(|e| e.to_string())),
+                Err(error) => Err(error.message()),
             };
             seat.tell(Fact::Told {
                 workflow: ID.into(),
-                end,
+                end: match &end {
+                    Ok(value) => value.clone(),
+                    Err(error) => format!("error: {error}"),
+                },
             });
-            value
+            Some(end)
         });
         future
     };
@@ -205,6 +169,7 @@ where
         set_up: Vec::new(),
         judges: Vec::new(),
         crash_everywhere: false,
+        may_fail: false,
         seeds: SEEDS,
         budget: BUDGET,
         only: None,
@@ -221,7 +186,32 @@ impl Check {
     }
 
     /// Something that lives outside of the executors, made anew for each run and found by workflows as `ctx.state::<T>()`. A clone must be
-    /// the same thing.
+    /// the same thing. Services that `make` makes are known as those of [`service`](Self::service) are:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use durable_testkit::sim::{self, Service};
+    /// # use durable_core::{Invocation, WorkflowDef};
+    /// trait Payments: Send + Sync {
+    ///     // …
+    /// }
+    ///
+    /// struct Fake(Service);
+    ///
+    /// impl Payments for Fake {
+    ///     // …
+    /// }
+    ///
+    /// # fn example<D: WorkflowDef<Input = u64>>(checkout: fn(durable_core::Ctx, u64) -> Invocation<D>) {
+    /// sim::check(checkout, 42)
+    ///     .shared(|| Arc::new(Fake(Service::new("payments"))) as Arc<dyn Payments>)
+    ///     .crash_everywhere()
+    ///     .invariant(|end| match end.service("payments").effects().len() {
+    ///         1 => Ok(()),
+    ///         n => Err(format!("{n} payments")),
+    ///     });
+    /// # }
+    /// ```
     pub fn shared<T: Clone + Send + Sync + 'static>(
         self,
         make: impl Fn() -> T + Send + Sync + 'static,
@@ -235,15 +225,13 @@ impl Check {
         })
     }
 
-    /// A fake of a service, made anew for each run and found by workflows as `ctx.state::<Service>()`. A second service needs a type of
-    /// its own around it: see [`shared`](Self::shared).
+    /// A fake of a service, made anew for each run and found by workflows as `ctx.state::<Service>()`. Only one can be given so: a second
+    /// one, and one that stands behind a trait of the application's, are made by [`shared`](Self::shared).
     ///
-    /// A call without an idempotency key that is made more often than in the run without faults is reported, for what that run calls. Only one
-    /// service can be given so.
+    /// A call without an idempotency key that is made more often than in the run without faults is reported, for what that run calls.
     pub fn service(self, name: &'static str) -> Self {
         self.set_up(move |outside| {
             let service = Service::new(name);
-            outside.services.push(service.clone());
             outside
                 .build
                 .push(Box::new(move |builder| builder.state(service.clone())));
@@ -252,6 +240,21 @@ impl Check {
 
     fn set_up(mut self, set_up: impl Fn(&mut Outside) + Send + Sync + 'static) -> Self {
         self.set_up.push(Arc::new(set_up));
+        self
+    }
+
+    /// A message to the workflow under this topic, sent once when it is started. Panics where it cannot be encoded.
+    pub fn send<T: serde::Serialize + ?Sized>(self, topic: &str, message: &T) -> Self {
+        let message = serde_json::to_value(message);
+        let message = message.unwrap_or_else(|wrong| panic!("the message to {topic:?}: {wrong}"));
+        let topic = topic.to_owned();
+        self.set_up(move |outside| outside.messages.push((topic.clone(), message.clone())))
+    }
+
+    /// Lets it end with an error where nothing fails. Otherwise that is a failure of the check; after faults, errors are for
+    /// [`invariant`](Self::invariant) to judge.
+    pub fn may_fail(mut self) -> Self {
+        self.may_fail = true;
         self
     }
 
@@ -313,7 +316,16 @@ impl Check {
     /// Runs it all. Errors: the first run that fails, with its timeline.
     pub fn try_run(self) -> Result<Checked, Box<Failure>> {
         let plain = self.once(Plan::calm(), Chooser::listed(Vec::new()), None, true);
-        if let Some(violation) = plain.violation.clone() {
+        let failed = || {
+            let error = plain.error.as_ref().filter(|_| !self.may_fail)?;
+            Some(Violation {
+                invariant: "ends_without_an_error",
+                what: format!(
+                    "{ID} ended with an error though nothing failed: {error}; if it should, say `.may_fail()`"
+                ),
+            })
+        };
+        if let Some(violation) = plain.violation.clone().or_else(failed) {
             return Err(Box::new(failure(
                 &plain,
                 violation,
@@ -421,9 +433,12 @@ impl Check {
     /// One run. `known`: how often each call without a key is made without faults.
     fn once(&self, plan: Plan, chooser: Chooser, known: Option<&Unkeyed>, timeline: bool) -> Ran {
         let mut outside = Outside::default();
-        self.set_up.iter().for_each(|set_up| set_up(&mut outside));
+        let services = service::made_by(|| {
+            self.set_up.iter().for_each(|set_up| set_up(&mut outside));
+        });
+        outside.services = services;
         let outside = Arc::new(outside);
-        let value = Arc::new(Mutex::new(None::<(Option<String>, Memory)>));
+        let value = Arc::new(Mutex::new(None::<(End, Memory)>));
         let (start, told) = (Arc::clone(&self.start), Arc::clone(&value));
         let of_executors = Arc::clone(&outside);
         let main: Main = Arc::new(move |seat| {
@@ -434,8 +449,9 @@ impl Check {
             );
             Box::pin(async move {
                 let memory = seat.memory().clone();
-                let value = start(seat, outside).await;
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some((value, memory));
+                if let Some(end) = start(seat, outside).await {
+                    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, memory));
+                }
             })
         });
         let outcome = Scenario::of(main).run(plan, chooser, invariant::all(), timeline);
@@ -449,11 +465,11 @@ impl Check {
             let unseen = unseen(outcome.strays);
             let repeated = || known.and_then(|known| repeated(known, &unkeyed));
             let judged = || {
-                let (value, memory) = told.as_ref()?;
+                let (end, memory) = told.as_ref()?;
                 let ended = Ended {
                     outside: &outside,
                     memory,
-                    result: value.as_deref(),
+                    end,
                 };
                 let wrong = self
                     .judges
@@ -468,6 +484,7 @@ impl Check {
             outcome,
             violation,
             unkeyed,
+            error: told.and_then(|(end, _)| end.err()),
         }
     }
 }
@@ -495,14 +512,16 @@ struct Ran {
     outcome: Outcome,
     violation: Option<Violation>,
     unkeyed: Unkeyed,
+    /// What the workflow's error says, if it ended with one.
+    error: Option<String>,
 }
 
 /// What ran beside the world.
 fn unseen(strays: Strays) -> Option<(&'static str, String)> {
     let what = match strays {
         Strays { tasks: 1.., .. } => {
-            "a task was spawned by tokio::spawn: no seed decides when it runs, and no crash ends it; make it part of a step's body, or \
-             spawn it with Runtime::spawn"
+            "a task was spawned by tokio::spawn: no seed decides when it runs, and no crash ends it; use `join!` in a step, and a child \
+             workflow in a workflow"
         }
         Strays { threads: 1.., .. } => {
             "spawn_blocking was used, or tokio::fs, which uses it: no seed decides when its thread runs; under simulation call what blocks \

@@ -54,11 +54,15 @@ fn waits(world: &World, row: &WorkflowRow) -> Vec<String> {
             "{id} runs step {number} {name:?}, whose body waits for something that does not come"
         ));
     }
-    if lines.is_empty() {
-        let status = row.status;
+    if lines.is_empty() && world.lock().record.is_running(id) {
         lines.push(format!(
-            "{id} is {status} and waits for nothing that is durable; does an app run that has registered {}?",
+            "the body of {id} (workflow {}) waits for something that is no durable operation, and it does not come",
             row.key
+        ));
+    } else if lines.is_empty() {
+        lines.push(format!(
+            "{id} is {}, and no app runs it: is workflow {} registered in one that is running?",
+            row.status, row.key
         ));
     }
     lines

@@ -30,6 +30,8 @@ pub(super) struct Record {
     running: BTreeMap<(usize, Owner, i32), String>,
     /// What operations wait for, by their workflows and numbers.
     pub(super) waits: BTreeMap<(WorkflowId, i32), Awaits>,
+    /// Workflows with an execution, and the process that it is in.
+    executed: BTreeMap<WorkflowId, usize>,
     /// Queues that anybody ever asked for work.
     served: BTreeSet<String>,
     /// What the client says that it waits for.
@@ -49,6 +51,7 @@ impl Record {
             bodies: 0,
             running: BTreeMap::new(),
             waits: BTreeMap::new(),
+            executed: BTreeMap::new(),
             served: BTreeSet::new(),
             client_waits: BTreeMap::new(),
         }
@@ -101,6 +104,9 @@ impl Record {
                 self.running
                     .insert((process, owner.clone(), *number), name.clone());
             }
+            Fact::Execution { owner, .. } => {
+                self.executed.insert(owner.workflow.clone(), process);
+            }
             Fact::Acknowledged { owner, number } => {
                 self.running.remove(&(process, owner.clone(), *number));
             }
@@ -111,8 +117,12 @@ impl Record {
             Fact::Stopped { owner, .. } | Fact::Finished(owner) => {
                 self.running.retain(|(_, of, _), _| of != owner);
                 self.waits.retain(|(of, _), _| *of != owner.workflow);
+                self.executed.remove(&owner.workflow);
             }
-            Fact::Crashed { .. } => self.running.retain(|(of, ..), _| *of != process),
+            Fact::Crashed { .. } => {
+                self.running.retain(|(of, ..), _| *of != process);
+                self.executed.retain(|_, of| *of != process);
+            }
             Fact::Waits {
                 owner,
                 number,
@@ -146,6 +156,11 @@ impl Record {
         let of = running.filter(|((_, owner, _), _)| owner.workflow == *workflow);
         of.map(|((.., number), name)| (*number, name.as_str()))
             .collect()
+    }
+
+    /// Whether a workflow has an execution.
+    pub(super) fn is_running(&self, workflow: &WorkflowId) -> bool {
+        self.executed.contains_key(workflow)
     }
 
     /// Somebody asks for work of a queue.

@@ -399,17 +399,12 @@ impl Drive {
         } else {
             "it takes too long"
         };
-        self.fail("every_workflow_ends", self.unended(why, &self.undone()));
+        self.fail("every_workflow_ends", self.unended(why));
         true
     }
 
     fn deadlock(&self) -> String {
-        let why = "nothing is ready and no timer is set";
-        if self.is_test {
-            let told = deadlock::told(&self.world).join("\n  ");
-            return format!("{why}\n  {told}");
-        }
-        self.unended(why, &self.undone())
+        self.unended("nothing is ready and no timer is set")
     }
 
     /// The processes that have not done what they were started for.
@@ -420,31 +415,15 @@ impl Drive {
         undone.map(|process| process.name.clone()).collect()
     }
 
-    fn unended(&self, why: &str, undone: &[String]) -> String {
-        let unended = self.world.memory.unended();
-        let unended: Vec<_> = unended
-            .iter()
-            .map(|row| {
-                let state = self.world.lock();
-                let mut text = format!("{} is {}", row.id, row.status);
-                for what in state.record.waits_of(&row.id) {
-                    text.push_str(", waits for ");
-                    text.push_str(&what.to_string());
-                }
-                text
-            })
-            .collect();
-        let mut text = why.to_owned();
-        for part in [unended.join("; "), undone.join(", ")] {
-            if !part.is_empty() {
-                text.push_str(": ");
-                text.push_str(&part);
-            }
+    /// What has not ended, and what it waits for.
+    fn unended(&self, why: &str) -> String {
+        let mut lines = deadlock::told(&self.world);
+        if lines.is_empty() {
+            let undone = self.undone().into_iter();
+            lines.extend(undone.map(|process| format!("{process} still waits")));
         }
-        if !undone.is_empty() {
-            text.push_str(" still waits");
-        }
-        text
+        lines.insert(0, why.to_owned());
+        lines.join("\n  ")
     }
 
     fn fail(&self, invariant: &'static str, what: impl Into<String>) {

@@ -1,6 +1,7 @@
 //! Fakes of services that steps call: they outlive crashes, and know a call that is made again.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fmt,
     future::{Future, IntoFuture},
@@ -33,13 +34,31 @@ pub struct Call {
     pub repeated: bool,
 }
 
+thread_local! {
+    /// The services that were made on this thread, while somebody wants to know.
+    static MADE: RefCell<Option<Vec<Service>>> = const { RefCell::new(None) };
+}
+
+/// Calls `make`, and gives the services that it makes.
+pub(super) fn made_by(make: impl FnOnce()) -> Vec<Service> {
+    MADE.set(Some(Vec::new()));
+    make();
+    MADE.take().unwrap_or_default()
+}
+
 impl Service {
     /// A service of this name that nobody has called.
     pub fn new(name: &str) -> Self {
-        Self {
+        let service = Self {
             name: name.into(),
             calls: Arc::default(),
-        }
+        };
+        MADE.with_borrow_mut(|made| {
+            if let Some(made) = made {
+                made.push(service.clone());
+            }
+        });
+        service
     }
 
     /// Builds a call; await it to make it. It gives whether it had an effect: a repeat with the same key has none.

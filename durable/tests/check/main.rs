@@ -1,6 +1,9 @@
 //! `sim::check`: a right workflow passes, and three mistakes that users make are found, each with its line.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use durable::prelude::*;
 use durable_testkit::sim::{self, Service};
@@ -193,6 +196,102 @@ fn an_invariant_of_the_test_that_does_not_hold_fails_it_with_a_timeline() {
     }
 }
 
+#[durable::workflow]
+async fn fails(ctx: Ctx) -> Result<(), AnyError> {
+    ctx.step("fail", || async { Err(AnyError::msg("no luck")) })
+        .await
+}
+
+#[test]
+fn an_error_without_faults_fails_it_unless_it_may() {
+    let failure = sim::check(fails, ()).seeds(0).try_run();
+    let text = failure.expect_err("it never succeeds").to_string();
+    for words in ["ended with an error", "no luck", "`.may_fail()`"] {
+        assert!(text.contains(words), "{text}");
+    }
+    sim::check(fails, ())
+        .may_fail()
+        .seeds(10)
+        .invariant(|end| match end.error() {
+            Some("no luck") => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .run();
+}
+
+trait Payments: Send + Sync {
+    fn service(&self) -> &Service;
+}
+
+struct Fake(Service);
+
+impl Payments for Fake {
+    fn service(&self) -> &Service {
+        &self.0
+    }
+}
+
+/// Mistake: no key, behind a trait of the application's.
+#[durable::workflow]
+async fn behind_a_trait(ctx: Ctx) -> Result<(), AnyError> {
+    let payments = ctx.state::<Arc<dyn Payments>>()?;
+    ctx.step("pay", || async {
+        payments.service().call("pay").await;
+        Ok::<_, AnyError>(())
+    })
+    .await
+}
+
+#[test]
+fn services_are_known_wherever_they_stand() {
+    let failure = sim::check(behind_a_trait, ())
+        .shared(|| Arc::new(Fake(Service::new("payments"))) as Arc<dyn Payments>)
+        .crash_everywhere()
+        .invariant(|end| match end.service("payments").calls().len() {
+            0 => Err("nobody paid".to_owned()),
+            _ => Ok(()),
+        })
+        .try_run();
+    let failure = failure.expect_err("the call is repeated");
+    assert_eq!(failure.violation.invariant, "no_repeat_without_key");
+}
+
+#[durable::workflow]
+async fn greeted(ctx: Ctx) -> Result<String, AnyError> {
+    let first: Option<String> = ctx.recv("greeting", Duration::from_secs(60)).await?;
+    let second: Option<String> = ctx.recv("greeting", Duration::from_secs(60)).await?;
+    Ok(format!("{first:?} {second:?}"))
+}
+
+#[test]
+fn messages_are_sent_once_whatever_crashes() {
+    sim::check(greeted, ())
+        .send("greeting", "hello")
+        .crash_everywhere()
+        .invariant(|end| match end.value() {
+            Some(r#""Some(\"hello\") None""#) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .run();
+}
+
+/// Mistake: it waits for what no engine knows of.
+#[durable::workflow]
+async fn stuck(ctx: Ctx) -> Result<(), AnyError> {
+    ctx.step("begin", || async { Ok::<_, AnyError>(()) })
+        .await?;
+    std::future::pending().await
+}
+
+#[test]
+fn a_body_that_waits_for_nothing_durable_is_told() {
+    let failure = sim::check(stuck, ()).seeds(0).try_run();
+    let text = failure.expect_err("it never ends").to_string();
+    let words =
+        r#"the body of checked (workflow stuck) waits for something that is no durable operation"#;
+    assert!(text.contains(words), "{text}");
+}
+
 #[test]
 #[allow(clippy::disallowed_methods)]
 fn a_task_that_no_seed_controls_fails_it() {
@@ -207,5 +306,5 @@ fn a_task_that_no_seed_controls_fails_it() {
     let failure = sim::check(spawns, ()).seeds(0).try_run();
     let text = failure.expect_err("the task outlives the run").to_string();
     assert!(text.contains("no_unseen_tasks"), "{text}");
-    assert!(text.contains("Runtime::spawn"), "{text}");
+    assert!(text.contains("a child workflow"), "{text}");
 }
