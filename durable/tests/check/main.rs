@@ -288,7 +288,7 @@ fn a_body_that_waits_for_nothing_durable_is_told() {
     let failure = sim::check(stuck, ()).seeds(0).try_run();
     let text = failure.expect_err("it never ends").to_string();
     let words =
-        r#"the body of checked (workflow stuck) waits for something that is no durable operation"#;
+        "the body of checked (workflow stuck) waits for something that is no durable operation";
     assert!(text.contains(words), "{text}");
 }
 

@@ -28,7 +28,7 @@ impl Ended<'_> {
         self.end.as_ref().err().map(String::as_str)
     }
 
-    /// What [`Check::shared`] made for this run.
+    /// What [`Check::shared`](super::Check::shared) made for this run.
     ///
     /// Panics where it made nothing of this type.
     pub fn shared<T: Any>(&self) -> &T {
