@@ -55,10 +55,11 @@ impl Driver {
             if let Poll::Ready(driven) = self.poll_once(execution) {
                 return Poll::Ready(driven);
             }
-            let is_restless = self.bell.is_rung() && self.restless < RESTLESS;
-            self.restless = if is_restless { self.restless + 1 } else { 0 };
             // Without a budget, too, there may be branches that are not polled though they are awaited.
-            if is_restless || !has_budget_remaining() {
+            let moves = self.bell.is_rung() || !has_budget_remaining();
+            let is_restless = moves && self.restless < RESTLESS;
+            self.restless = if is_restless { self.restless + 1 } else { 0 };
+            if is_restless {
                 cx.waker().wake_by_ref();
                 break;
             }

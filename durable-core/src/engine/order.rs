@@ -35,8 +35,8 @@ struct State {
     floor: Option<Timestamp>,
     /// Which poll of the workflow this is.
     poll: u64,
-    /// Whether an operation has ended since the workflow was at rest.
-    ended: bool,
+    /// Whether the workflow was at rest, and no operation has ended since: the next one may.
+    rested: bool,
     /// Counts what may have changed who is awaited: wakes of the task, and ends.
     epoch: u64,
     /// Those that were woken to see whether they are awaited, and in which poll.
@@ -96,7 +96,7 @@ impl Order {
     pub(super) fn at_rest(&self) -> Next {
         let mut state = self.lock();
         state.judge_asked();
-        if std::mem::take(&mut state.ended) {
+        if !std::mem::replace(&mut state.rested, true) {
             // The workflow may await others now.
             state.epoch += 1;
             for timed in state.timed.values_mut() {
@@ -185,7 +185,7 @@ impl Order {
                 let removed = state.remove(number);
                 let key = removed.as_ref().map(|(key, _)| *key);
                 state.last = state.last.max(key);
-                state.ended = true;
+                state.rested = false;
                 (true, removed.and_then(|(_, timed)| timed.waker))
             } else {
                 (false, state.keep(number, waker, true))
@@ -237,7 +237,7 @@ impl State {
     fn is_next(&self, number: i32) -> bool {
         let mut awaited = self.timed.iter().filter(|(_, timed)| !timed.passed);
         let next = awaited.next().map(|(key, _)| key.1);
-        !self.ended && next == Some(number)
+        self.rested && next == Some(number)
     }
 
     /// Takes note of who was polled of those that were asked.
@@ -298,6 +298,7 @@ mod tests {
         let order = Order::default();
         order.woken();
         order.polls();
+        assert!(!goes_on(&order));
         for (number, time) in times {
             assert_eq!(order.settle(*number, at(*time)), at(*time));
         }

@@ -1,10 +1,12 @@
 //! Random programs of durable operations: as data, as a workflow that runs them, and as what their results must be.
 
+use std::sync::{Mutex, PoisonError};
+
 use durable::{DataSource, prelude::*};
 use durable_testkit::sim::{Chooser, Rows, here};
 use futures_util::{
     FutureExt as _, StreamExt as _,
-    future::{Either, join, join_all, select, select_all},
+    future::{Either, join, join_all, join3, select, select_all},
     stream::FuturesUnordered,
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,8 @@ pub(super) enum Op {
     Race(Vec<Leg>, Way),
     /// A step against a sleep of so many milliseconds; what lost waits, unpolled, until another step has ended, and is then awaited so.
     Held(u64, Way),
+    /// Two steps of two branches, of which one begins with a word from a third; the order in which they end is the name of a step.
+    Ordered,
     /// A step against a word from another branch, which gives it when its own step has ended.
     Linked,
     /// Cancels a workflow.
@@ -168,6 +172,7 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         }
         Op::Race(legs, way) => race(ctx, legs, way, nth).await,
         Op::Held(ms, way) => held(ctx, ms, way).await,
+        Op::Ordered => ordered(ctx).await,
         Op::Linked => linked(ctx).await,
         Op::Cancel(of) => ctx
             .cancel(of)
@@ -254,6 +259,31 @@ async fn linked(ctx: &Ctx) -> String {
     };
     let (winner, ()) = join(race, tell).await;
     text(ctx.step(format!("the {winner} won"), body).await)
+}
+
+async fn ordered(ctx: &Ctx) -> String {
+    let (slow, quick) = (retried(ctx, 1), ctx.step("quick", body));
+    let (tells, told) = oneshot::channel();
+    let ends = Mutex::new(Vec::new());
+    let end = |name| {
+        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.push(name);
+    };
+    let slow = async {
+        let _ = slow.await;
+        end("slow");
+    };
+    let quick = async {
+        let _ = told.await;
+        let _ = quick.await;
+        end("quick");
+    };
+    let tell = async {
+        let _ = tells.send(());
+    };
+    join3(slow, quick, tell).await;
+    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+    text(ctx.step(ends.join(", "), body).await)
 }
 
 /// Awaits one future, in the given way.
@@ -343,7 +373,7 @@ fn numbers(op: &Op) -> i32 {
         Op::Sleep(0) => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
-        Op::Linked => 3,
+        Op::Linked | Op::Ordered => 3,
         Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
         Op::Held(..) => 4,
         _ => 1,
@@ -380,7 +410,9 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
             is(steps.collect::<Vec<_>>().join("+"))
         }
         Op::Transact(_) => is("1".to_owned()),
-        Op::Race(..) | Op::Held(..) | Op::Linked => is((number + numbers(op) - 1).to_string()),
+        Op::Race(..) | Op::Held(..) | Op::Linked | Op::Ordered => {
+            is((number + numbers(op) - 1).to_string())
+        }
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
         Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
@@ -425,7 +457,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(24) {
+    match chooser.choose(25) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -454,6 +486,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
             chooser.one_of(&[Way::All, Way::Woken]),
         ),
         23 => Op::Linked,
+        24 => Op::Ordered,
         21 => Op::Panicking,
         22 => Op::Hanging,
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),

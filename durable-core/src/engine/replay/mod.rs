@@ -248,27 +248,27 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Op
     let mut quiet = false;
     let driven = poll_fn(|outer| {
         bell.outer.register(outer.waker());
-        loop {
-            bell.rung.store(false, Ordering::Release);
-            if let Poll::Ready(driven) = driver.poll(execution, &Context::from_waker(&waker)) {
-                return Poll::Ready(Some(driven));
-            }
-            let rehearsal = execution.rehearsal.as_ref();
-            if bell.rung.load(Ordering::Acquire) {
-                quiet = false;
-                continue;
-            }
-            let waits = rehearsal.is_some_and(|rehearsal| !rehearsal.missed().is_empty());
-            if waits && quiet {
-                return Poll::Ready(None);
-            }
-            if waits {
-                // Once more: what only gave way to others is polled again by then.
-                quiet = true;
-                outer.waker().wake_by_ref();
-            }
+        bell.rung.store(false, Ordering::Release);
+        let polled = driver.poll(execution, &Context::from_waker(&waker));
+        if let Poll::Ready(driven) = polled {
+            return Poll::Ready(Some(driven));
+        }
+        if bell.rung.load(Ordering::Acquire) {
+            // Its task is woken; what else is ready comes first, as in production.
+            quiet = false;
             return Poll::Pending;
         }
+        let rehearsal = execution.rehearsal.as_ref();
+        let waits = rehearsal.is_some_and(|rehearsal| !rehearsal.missed().is_empty());
+        if waits && quiet {
+            return Poll::Ready(None);
+        }
+        if waits {
+            // Once more: what only gave way to others is polled again by then.
+            quiet = true;
+            outer.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
     .await;
     driver.end();
