@@ -47,7 +47,7 @@ pub mod __private {
     pub use std::{sync::Arc, time::Duration};
 
     pub use crate::{
-        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef, ctx::SLEEP,
         engine::panic_message, state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
     };
 

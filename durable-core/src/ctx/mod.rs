@@ -29,7 +29,7 @@ use crate::{
 };
 use operation::{Built, Ticket};
 use sequence::Misplaced;
-pub(crate) use sleep::SLEEP;
+pub use sleep::SLEEP;
 
 /// The context of a running workflow. Cheap to clone; belongs to the workflow's own task.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The name that sleeps and the timeouts of waits are recorded under.
-pub(crate) const SLEEP: &str = "DBOS.sleep";
+pub const SLEEP: &str = "DBOS.sleep";
 
 impl Ctx {
     /// Sleeps for a duration, in whole milliseconds, that survives restarts: it wakes at the time recorded when it first ran.

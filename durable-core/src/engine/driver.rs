@@ -30,6 +30,8 @@ pub(super) struct Driver {
     waker: Waker,
     /// How often in a row it has woken itself.
     restless: u32,
+    /// Whether it has woken its own task when it was polled last.
+    wakes: bool,
 }
 
 impl Driver {
@@ -40,6 +42,7 @@ impl Driver {
             waker: Waker::from(Arc::clone(&bell)),
             bell,
             restless: 0,
+            wakes: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Driver {
         execution.interrupt.register(cx);
         self.bell.outer.register(cx.waker());
         execution.order.woken();
+        self.wakes = false;
         if let Some(reason) = execution.interrupt.stop_now() {
             return Poll::Ready(Driven::Interrupted(reason));
         }
@@ -60,7 +64,7 @@ impl Driver {
             let is_restless = moves && self.restless < RESTLESS;
             self.restless = if is_restless { self.restless + 1 } else { 0 };
             if is_restless {
-                cx.waker().wake_by_ref();
+                self.wakes = true;
                 break;
             }
             match execution.order.at_rest() {
@@ -68,10 +72,16 @@ impl Driver {
                 Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
             }
         }
-        if self.bell.stops_listening() {
+        self.wakes |= self.bell.stops_listening();
+        if self.wakes {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether the last poll has woken its own task: another one follows, whatever else happens.
+    pub(super) fn wakes(&self) -> bool {
+        self.wakes
     }
 
     fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {

@@ -10,18 +10,12 @@ mod sealed;
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
-use futures_util::{
-    future::{Either, select},
-    task::AtomicWaker,
-};
+use futures_util::future::{Either, select};
 
 use super::{
     AppBuilder, Engine,
@@ -242,19 +236,13 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
 
 /// Polls the workflow until it ends, or until only operations without a record are left to wait for (`None`).
 async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
     let mut driver = Driver::new(future);
     let mut quiet = false;
-    let driven = poll_fn(|outer| {
-        bell.outer.register(outer.waker());
-        bell.rung.store(false, Ordering::Release);
-        let polled = driver.poll(execution, &Context::from_waker(&waker));
-        if let Poll::Ready(driven) = polled {
+    let driven = poll_fn(|cx| {
+        if let Poll::Ready(driven) = driver.poll(execution, cx) {
             return Poll::Ready(Some(driven));
         }
-        if bell.rung.load(Ordering::Acquire) {
-            // Its task is woken; what else is ready comes first, as in production.
+        if driver.wakes() {
             quiet = false;
             return Poll::Pending;
         }
@@ -266,25 +254,11 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Op
         if waits {
             // Once more: what only gave way to others is polled again by then.
             quiet = true;
-            outer.waker().wake_by_ref();
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     })
     .await;
     driver.end();
     driven
-}
-
-/// Tells whether a poll has woken its own task, and passes it on.
-#[derive(Default)]
-struct Bell {
-    rung: AtomicBool,
-    outer: AtomicWaker,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
-        self.outer.wake();
-    }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use durable_core::{
+    __private::SLEEP,
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received,
@@ -20,9 +21,6 @@ use crate::{
     Memory,
     sim::fact::{Fact, Written},
 };
-
-/// What is recorded under this name is a sleep.
-const SLEEP: &str = "DBOS.sleep";
 
 #[async_trait]
 impl Workflows for SimDb {
