@@ -1,7 +1,9 @@
 //! Polls a workflow's future, and lets its operations begin and end when it is at rest.
 
 use std::{
+    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::task::coop::has_budget_remaining;
+use tokio::task::{coop::has_budget_remaining, yield_now};
 
 use super::{
     execution::Execution,
@@ -23,6 +25,10 @@ use crate::{payload::Outcome, runtime::BoxFuture};
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
 const RESTLESS: u32 = 64;
 
+/// How often the task gives way to find out whether the workflow has done so itself. Of wakers that are put off together tokio wakes the last
+/// one first, and another thread may take the task before the others are woken; not twice.
+const GIVES_WAY: u8 = 2;
+
 /// A workflow's future, until it has ended.
 pub(super) struct Driver {
     future: Option<BoxFuture<'static, Outcome>>,
@@ -30,6 +36,8 @@ pub(super) struct Driver {
     waker: Waker,
     /// How often in a row it has woken itself.
     restless: u32,
+    /// How often in a row the task gave way since the workflow was polled.
+    gave_way: u8,
     /// Whether it has woken its own task when it was polled last.
     wakes: bool,
 }
@@ -42,31 +50,44 @@ impl Driver {
             waker: Waker::from(Arc::clone(&bell)),
             bell,
             restless: 0,
+            gave_way: 0,
             wakes: false,
         }
     }
 
     /// Polls the workflow until it ends, is interrupted, or waits for something outside of it.
-    pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
+    pub(super) fn poll(&mut self, execution: &Execution, cx: &mut Context<'_>) -> Poll<Driven> {
         execution.interrupt.register(cx);
         self.bell.outer.register(cx.waker());
-        execution.order.woken();
+        let is_rung = self.bell.hears();
+        let gave_way = std::mem::take(&mut self.gave_way);
+        // Nobody but the driver has woken the task: all that can go on in the workflow was polled.
+        let mut skips = gave_way > 0 && !is_rung;
+        if skips {
+            self.gave_way = gave_way;
+        } else {
+            execution.order.woken();
+            self.restless += u32::from(gave_way > 0);
+        }
         self.wakes = false;
         if let Some(reason) = execution.interrupt.stop_now() {
             return Poll::Ready(Driven::Interrupted(reason));
         }
         loop {
-            if let Poll::Ready(driven) = self.poll_once(execution) {
-                return Poll::Ready(driven);
+            if !std::mem::take(&mut skips) {
+                if let Poll::Ready(driven) = self.poll_once(execution) {
+                    return Poll::Ready(driven);
+                }
+                if self.moves() {
+                    self.wakes = true;
+                    break;
+                }
             }
-            // Without a budget, too, there may be branches that are not polled though they are awaited.
-            let moves = self.bell.is_rung() || !has_budget_remaining();
-            let is_restless = moves && self.restless < RESTLESS;
-            self.restless = if is_restless { self.restless + 1 } else { 0 };
-            if is_restless {
-                self.wakes = true;
-                break;
+            if self.may_have_given_way(execution) {
+                return self.gives_way(cx);
             }
+            self.gave_way = 0;
+            self.restless = 0;
             match execution.order.at_rest() {
                 Next::Waits => break,
                 Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
@@ -82,6 +103,36 @@ impl Driver {
     /// Whether the last poll has woken its own task: another one follows, whatever else happens.
     pub(super) fn wakes(&self) -> bool {
         self.wakes
+    }
+
+    /// Whether something in the workflow wants to be polled again, now that it was.
+    fn moves(&mut self) -> bool {
+        // Without a budget, too, there may be branches that are not polled though they are awaited.
+        let moves = self.bell.is_rung() || !has_budget_remaining();
+        let is_restless = moves && self.restless < RESTLESS;
+        self.restless += u32::from(is_restless);
+        is_restless
+    }
+
+    /// Whether a branch may wait for nothing but its next poll, after `tokio::task::yield_now`, and the bell does not know it yet: something
+    /// that is no operation could ring it.
+    fn may_have_given_way(&self, execution: &Execution) -> bool {
+        if self.gave_way == GIVES_WAY || self.restless >= RESTLESS || execution.order.has_rested() {
+            return false;
+        }
+        // The driver holds the bell, and the waker does.
+        Arc::strong_count(&self.bell) > 2 + execution.order.holds(&self.waker)
+    }
+
+    /// Gives way to all else that the runtime can poll, what gave way before included.
+    fn gives_way(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
+        let is_rung = self.bell.stops_listening();
+        self.gave_way = if is_rung { 0 } else { self.gave_way + 1 };
+        self.wakes = true;
+        if pin!(yield_now()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {
@@ -131,6 +182,11 @@ impl Bell {
 
     fn is_rung(&self) -> bool {
         self.state.load(Ordering::SeqCst) & RUNG != 0
+    }
+
+    /// From now on a ring is only noted; whether there was one before.
+    fn hears(&self) -> bool {
+        self.state.fetch_or(LISTENING, Ordering::SeqCst) & RUNG != 0
     }
 
     /// From now on the task is woken; whether that must be made up for.

@@ -1,7 +1,9 @@
 //! Joins and races: answered as they were.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use durable::{AppBuilder, Error, prelude::*};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, select, try_join_all};
 
 use crate::{Bodies, Then, has, verify};
 
@@ -66,6 +68,27 @@ async fn sooner(ctx: Ctx) -> Result<String, Error> {
     Ok(winner.to_owned())
 }
 
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+
+/// A branch that only gives way has ended before a step begins.
+#[durable::workflow]
+async fn gave_way(ctx: Ctx) -> Result<String, Error> {
+    let step = ctx.step("step", async || {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, Error>(())
+    });
+    let gives_way = Box::pin(async {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let winner = match select(step, gives_way).await {
+        Either::Left(_) => "the step",
+        Either::Right(_) => "the branch",
+    };
+    Ok(winner.to_owned())
+}
+
 fn register(builder: AppBuilder) -> AppBuilder {
     builder
         .workflow(joined)
@@ -104,6 +127,18 @@ async fn races_are_answered_as_they_were() {
     let report = verify(&then.histories().await, register).await;
     report.assert_safe();
     assert_eq!(report.total().safe, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_workflow_that_gives_way_is_not_at_rest() {
+    let then = Then::in_memory(|b| b.workflow(gave_way)).await;
+    let starts = (0..200).map(|_| then.app.start(gave_way, ()).into_future());
+    for handle in try_join_all(starts).await.unwrap() {
+        assert_eq!(handle.result().await.unwrap(), "the branch");
+    }
+    assert_eq!(BEGUN.load(Ordering::SeqCst), 0);
+    let report = verify(&then.histories().await, |b| b.workflow(gave_way)).await;
+    assert_eq!(report.total().safe, 200);
 }
 
 #[durable::workflow]

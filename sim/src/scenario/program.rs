@@ -10,7 +10,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::yield_now};
 
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
 pub(super) const CHILDREN: &str = "children";
@@ -90,6 +90,8 @@ pub(super) enum Leg {
     Read(u8, u64),
     /// A transactional step.
     Transact(Place),
+    /// A step, after which the branch gives way so many times.
+    Yields(u8),
 }
 
 /// How several operations are awaited.
@@ -217,6 +219,16 @@ async fn race(ctx: &Ctx, legs: Vec<Leg>, way: Way, nth: usize) -> String {
     let legs = legs.into_iter().map(|leg| match leg {
         Leg::Transact(place) => transact(ctx, place, nth).map(drop).boxed(),
         Leg::Step => ctx.step("leg", body).map(drop).boxed(),
+        Leg::Yields(times) => {
+            let step = ctx.step("leg", body);
+            let yields = async move {
+                let _ = step.await;
+                for _ in 0..times {
+                    yield_now().await;
+                }
+            };
+            yields.boxed()
+        }
         Leg::Retried => retried(ctx, 1).map(drop).boxed(),
         Leg::Sleep(ms) => ctx.sleep(Duration::from_millis(ms)).map(drop).boxed(),
         Leg::Recv(topic, ms) => {
@@ -382,7 +394,7 @@ fn numbers(op: &Op) -> i32 {
 
 fn leg_numbers(leg: &Leg) -> i32 {
     match leg {
-        Leg::Step | Leg::Retried | Leg::Sleep(_) | Leg::Transact(_) => 1,
+        Leg::Step | Leg::Retried | Leg::Sleep(_) | Leg::Transact(_) | Leg::Yields(_) => 1,
         Leg::Recv(..) | Leg::Read(..) => 2,
     }
 }
@@ -498,7 +510,8 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
 fn draw_leg(chooser: &mut Chooser) -> Leg {
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let ms = |chooser: &mut Chooser| chooser.one_of(&[100, 1, 300, 1_000, 20_000]);
-    match chooser.choose(8) {
+    match chooser.choose(9) {
+        8 => Leg::Yields(chooser.one_of(&[1, 3])),
         7 => Leg::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
         0 | 1 => Leg::Step,
         2 => Leg::Retried,
