@@ -1,138 +1,138 @@
 //! Polls a workflow's future, and lets its operations begin and end when it is at rest.
 
 use std::{
-    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, Ordering, fence},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::task::{coop::has_budget_remaining, yield_now};
+use tokio::task::coop::has_budget_remaining;
 
 use super::{
     execution::Execution,
     interrupt::Interruption,
     order::Next,
     run::{Driven, panic_message},
+    turns::Turns,
 };
 use crate::{payload::Outcome, runtime::BoxFuture};
 
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
-const RESTLESS: u32 = 64;
-
-/// How often the task gives way to find out whether the workflow has done so itself. Of wakers that are put off together tokio wakes the last
-/// one first, and another thread may take the task before the others are woken; not twice.
-const GIVES_WAY: u8 = 2;
+const RESTLESS: u32 = 1_000;
 
 /// A workflow's future, until it has ended.
 pub(super) struct Driver {
     future: Option<BoxFuture<'static, Outcome>>,
     bell: Arc<Bell>,
     waker: Waker,
-    /// How often in a row it has woken itself.
+    /// What wakes the task.
+    task: Arc<AtomicWaker>,
+    /// Until when the workflow may have given way without being at rest.
+    turns: Turns,
+    /// Whether the workflow must be polled next time, whatever wakes the task.
+    moves: bool,
+    /// How often it has moved since it was at rest.
     restless: u32,
-    /// How often in a row the task gave way since the workflow was polled.
-    gave_way: u8,
-    /// Whether it has woken its own task when it was polled last.
+    /// Whether the last poll has seen to another one.
     wakes: bool,
 }
 
 impl Driver {
     pub(super) fn new(future: BoxFuture<'static, Outcome>) -> Self {
-        let bell = Arc::new(Bell::default());
+        let task = Arc::new(AtomicWaker::new());
+        let bell = Arc::new(Bell {
+            state: AtomicU8::default(),
+            task: Arc::clone(&task),
+        });
         Self {
             future: Some(future),
             waker: Waker::from(Arc::clone(&bell)),
             bell,
+            turns: Turns::of(Arc::clone(&task)),
+            task,
+            moves: true,
             restless: 0,
-            gave_way: 0,
             wakes: false,
         }
     }
 
     /// Polls the workflow until it ends, is interrupted, or waits for something outside of it.
-    pub(super) fn poll(&mut self, execution: &Execution, cx: &mut Context<'_>) -> Poll<Driven> {
+    pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
         execution.interrupt.register(cx);
-        self.bell.outer.register(cx.waker());
-        let is_rung = self.bell.hears();
-        let gave_way = std::mem::take(&mut self.gave_way);
-        // Nobody but the driver has woken the task: all that can go on in the workflow was polled.
-        let mut skips = gave_way > 0 && !is_rung;
-        if skips {
-            self.gave_way = gave_way;
-        } else {
-            execution.order.woken();
-            self.restless += u32::from(gave_way > 0);
-        }
-        self.wakes = false;
+        self.task.register(cx.waker());
+        let moves = self.bell.hears() | std::mem::take(&mut self.moves);
         if let Some(reason) = execution.interrupt.stop_now() {
             return Poll::Ready(Driven::Interrupted(reason));
         }
+        let mut polls = moves || !self.turns.are_taken();
+        if polls {
+            execution.order.woken();
+            self.restless += u32::from(self.turns.have_come());
+        } else if !self.turns.have_come() {
+            return self.pends(cx);
+        }
         loop {
-            if !std::mem::take(&mut skips) {
+            let rests = if std::mem::replace(&mut polls, true) {
                 if let Poll::Ready(driven) = self.poll_once(execution) {
                     return Poll::Ready(driven);
                 }
-                if self.moves() {
-                    self.wakes = true;
-                    break;
+                let rests = !self.may_have_given_way(execution);
+                if !rests {
+                    self.turns.take();
                 }
+                rests
+            } else {
+                self.turns.end()
+            };
+            let is_restless = self.restless < RESTLESS;
+            // Without a budget, too, there may be branches that are not polled though they are awaited.
+            if is_restless && (self.bell.is_rung() || !has_budget_remaining()) {
+                self.restless += 1;
+                self.moves = true;
+                break;
             }
-            if self.may_have_given_way(execution) {
-                return self.gives_way(cx);
+            if is_restless && !rests {
+                break;
             }
-            self.gave_way = 0;
+            self.turns.forget();
             self.restless = 0;
             match execution.order.at_rest() {
                 Next::Waits => break,
                 Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
             }
         }
-        self.wakes |= self.bell.stops_listening();
-        if self.wakes {
+        self.pends(cx)
+    }
+
+    fn pends(&mut self, cx: &Context<'_>) -> Poll<Driven> {
+        self.moves |= self.bell.stops_listening();
+        if self.moves {
             cx.waker().wake_by_ref();
         }
+        self.wakes = self.moves || self.turns.are_taken();
         Poll::Pending
     }
 
-    /// Whether the last poll has woken its own task: another one follows, whatever else happens.
+    /// Whether the last poll has seen to another one, whatever else happens.
     pub(super) fn wakes(&self) -> bool {
         self.wakes
     }
 
-    /// Whether something in the workflow wants to be polled again, now that it was.
-    fn moves(&mut self) -> bool {
-        // Without a budget, too, there may be branches that are not polled though they are awaited.
-        let moves = self.bell.is_rung() || !has_budget_remaining();
-        let is_restless = moves && self.restless < RESTLESS;
-        self.restless += u32::from(is_restless);
-        is_restless
-    }
-
-    /// Whether a branch may wait for nothing but its next poll, after `tokio::task::yield_now`, and the bell does not know it yet: something
-    /// that is no operation could ring it.
+    /// Whether a branch may wait for nothing but its next poll, after `tokio::task::yield_now`, of which the bell does not know yet:
+    /// something that is no operation could ring it.
     fn may_have_given_way(&self, execution: &Execution) -> bool {
-        if self.gave_way == GIVES_WAY || self.restless >= RESTLESS || execution.order.has_rested() {
+        let Some(kept) = execution.order.restless(&self.waker) else {
             return false;
-        }
+        };
         // The driver holds the bell, and the waker does.
-        Arc::strong_count(&self.bell) > 2 + execution.order.holds(&self.waker)
-    }
-
-    /// Gives way to all else that the runtime can poll, what gave way before included.
-    fn gives_way(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
-        let is_rung = self.bell.stops_listening();
-        self.gave_way = if is_rung { 0 } else { self.gave_way + 1 };
-        self.wakes = true;
-        if pin!(yield_now()).poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        let may = Arc::strong_count(&self.bell) > 2 + kept;
+        // Whoever let go of it after ringing is heard from now on.
+        fence(Ordering::Acquire);
+        may
     }
 
     fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {
@@ -166,10 +166,9 @@ impl Driver {
 }
 
 /// What wakes the workflow. While it is polled that is only noted: whoever polls it looks.
-#[derive(Default)]
 struct Bell {
     state: AtomicU8,
-    outer: AtomicWaker,
+    task: Arc<AtomicWaker>,
 }
 
 const LISTENING: u8 = 1;
@@ -203,7 +202,7 @@ impl Wake for Bell {
     fn wake_by_ref(self: &Arc<Self>) {
         let before = self.state.fetch_or(RUNG, Ordering::SeqCst);
         if before & LISTENING == 0 {
-            self.outer.wake();
+            self.task.wake();
         }
     }
 }

@@ -92,20 +92,18 @@ impl Order {
         self.lock().poll += 1;
     }
 
-    /// Whether the workflow was at rest, and no operation has ended since.
-    pub(super) fn has_rested(&self) -> bool {
-        self.lock().rested
-    }
-
-    /// How many wakers are kept here that wake what this one wakes.
-    pub(super) fn holds(&self, waker: &Waker) -> usize {
+    /// How many wakers are kept here that wake what this one wakes; none if the workflow was at rest, and no operation has ended since.
+    pub(super) fn restless(&self, waker: &Waker) -> Option<usize> {
         let state = self.lock();
+        if state.rested {
+            return None;
+        }
         let timed = state
             .timed
             .values()
             .filter_map(|timed| timed.waker.as_ref());
         let wakers = timed.chain(state.new.values());
-        wakers.filter(|kept| kept.will_wake(waker)).count()
+        Some(wakers.filter(|kept| kept.will_wake(waker)).count())
     }
 
     /// What comes next, now that the workflow is at rest: it was polled, has not ended, and nothing in it has woken it.

@@ -95,6 +95,10 @@ impl Report {
     #[track_caller]
     pub fn assert_safe(&self) {
         assert!(
+            !self.counts.is_empty(),
+            "{self}, so nothing shows that the code is safe; is it the right file, database or application?"
+        );
+        assert!(
             self.is_safe(),
             "the code does not fit its histories\n{self}"
         );

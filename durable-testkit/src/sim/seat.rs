@@ -199,9 +199,16 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
         error: Some(error), ..
     } = event
     {
-        state
-            .record
-            .fail("code_fits_its_history", error.to_string());
+        let (invariant, what) = match error {
+            Error::MissingState { .. } => (
+                "state_is_given",
+                format!(
+                    "{error}; a check has `.shared(…)` for it, and `.service(…)` for a fake of a service"
+                ),
+            ),
+            _ => ("code_fits_its_history", error.to_string()),
+        };
+        state.record.fail(invariant, what);
     }
 }
 

@@ -108,12 +108,10 @@ impl Service {
         let known = |other: &Call| call.key.is_some() && other.key == call.key;
         call.repeated = calls.iter().any(known);
         let effect = !call.repeated;
-        let how = if effect {
-            ""
-        } else {
-            ", again with the same key: no effect"
-        };
-        here::note(format!("{} gets {}{how}", self.name, call.request));
+        let key = call.key.as_ref();
+        let key = key.map_or_else(String::new, |key| format!(", key {key:?}"));
+        let again = if effect { "" } else { " again: no effect" };
+        here::note(format!("{} gets {}{key}{again}", self.name, call.request));
         calls.push(call);
         effect
     }

@@ -1,6 +1,6 @@
 //! What happened, one line for each thing that a person would tell.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 /// How many lines are kept when a run is long: the last ones.
 const LINES: usize = 2_000;
@@ -44,19 +44,66 @@ impl Timeline {
     pub(super) fn into_lines(self) -> Vec<String> {
         let left_out =
             (self.left_out > 0).then(|| format!("     … {} earlier lines left out", self.left_out));
-        let lines = self.lines.into_iter().map(Line::into_text);
+        let times: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| Since(line.at).to_string())
+            .collect();
+        let width = times.iter().map(String::len).max().unwrap_or(0).max(12);
+        let lines = self.lines.into_iter().zip(times);
+        let lines = lines.map(|(line, at)| line.into_text(&format!("{at:>width$}")));
         left_out.into_iter().chain(lines).collect()
     }
 }
 
 impl Line {
-    fn into_text(self) -> String {
+    fn into_text(self, at: &str) -> String {
         let mark = if self.is_fault { '!' } else { ' ' };
-        let at = self.at.as_secs_f64();
         let times = match self.times {
             1 => String::new(),
             times => format!(" ({times} times)"),
         };
-        format!("{mark}{at:>12.3}  {}{times}", self.text)
+        format!("{mark}{at}  {}{times}", self.text)
+    }
+}
+
+/// A time since a run's beginning: in seconds, from an hour on in hours, and from a day on in days.
+struct Since(Duration);
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, ms) = (self.0.as_secs(), self.0.subsec_millis());
+        let (minutes, hours, days) = (all / 60, all / 3_600, all / 86_400);
+        if hours == 0 {
+            return write!(f, "{all}.{ms:03}");
+        }
+        if days > 0 {
+            write!(f, "{days}d ")?;
+        }
+        write!(
+            f,
+            "{:02}:{:02}:{:02}.{ms:03}",
+            hours % 24,
+            minutes % 60,
+            all % 60
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_units_that_a_person_reads() {
+        for (ms, text) in [
+            (0, "0.000"),
+            (3_599_999, "3599.999"),
+            (3_600_000, "01:00:00.000"),
+            (86_399_050, "23:59:59.050"),
+            (3 * 86_400_000 + 61_001, "3d 00:01:01.001"),
+        ] {
+            assert_eq!(Since(Duration::from_millis(ms)).to_string(), text);
+        }
     }
 }

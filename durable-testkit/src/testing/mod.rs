@@ -247,6 +247,7 @@ impl TestApp {
     ///
     /// Operations of the library have names of their own: `DBOS.sleep`, `DBOS.recv`, `DBOS.send`, `DBOS.setEvent`, `DBOS.getEvent`,
     /// `DBOS.getResult`; a child's start has the child's name. A wait that does not end at once records a sleep, its time-out.
+    /// What has lost a race is among them only if it was recorded before it lost.
     pub fn steps(&self, workflow: impl Into<WorkflowId>) -> Vec<String> {
         let records = self.records(&workflow.into());
         records.into_iter().map(|record| record.name).collect()

@@ -131,6 +131,12 @@ async fn an_assertion_panics_with_the_report() {
         .assert_safe();
 }
 
+#[tokio::test]
+#[should_panic(expected = "no history was checked, so nothing shows that the code is safe")]
+async fn an_assertion_without_histories_panics() {
+    verify(&[], renamed::register).await.assert_safe();
+}
+
 checkout!(swapped, u64, String, |ctx, order| {
     let paid: String = step!(ctx, "charge", "paid".to_owned());
     ctx.sleep(Duration::from_millis(1)).await?;

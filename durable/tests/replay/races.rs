@@ -3,9 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use durable::{AppBuilder, Error, prelude::*};
-use futures_util::future::{Either, select, try_join_all};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::{Either, select, try_join_all},
+    stream::FuturesUnordered,
+};
 
-use crate::{Bodies, Then, has, verify};
+use crate::{Bodies, Then, has, sqlite, verify};
 
 #[durable::workflow]
 async fn joined(ctx: Ctx) -> Result<(u64, u64), Error> {
@@ -139,6 +143,47 @@ async fn a_workflow_that_gives_way_is_not_at_rest() {
     assert_eq!(BEGUN.load(Ordering::SeqCst), 0);
     let report = verify(&then.histories().await, |b| b.workflow(gave_way)).await;
     assert_eq!(report.total().safe, 200);
+}
+
+/// After its step one branch gives way; meanwhile the other's is answered.
+#[durable::workflow]
+async fn in_between(ctx: Ctx) -> Result<(), Error> {
+    let (one, other) = (
+        ctx.step("one", async || Ok::<_, Error>(())),
+        ctx.step("other", async || Ok::<_, Error>(())),
+    );
+    let gives_way = async {
+        one.await?;
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        Ok::<_, Error>("one")
+    };
+    let other = async { other.await.map(|()| "other") };
+    let mut set: FuturesUnordered<_> = [gives_way.boxed(), other.boxed()].into_iter().collect();
+    let winner = set.next().await.unwrap_or(Ok("none"))?;
+    drop(set);
+    ctx.step(winner, async || Ok::<_, Error>(())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_branch_that_gives_way_on_a_busy_thread_ends_as_it_did() {
+    let (_dir, db) = sqlite().await;
+    let then = Then::launch(db, |b| b.workflow(in_between)).await;
+    // Whoever gives way behind one of these waits for it, while other threads have nothing to do.
+    let busy = tokio::spawn(async {
+        loop {
+            std::thread::sleep(Duration::from_micros(500));
+            tokio::task::yield_now().await;
+        }
+    });
+    let starts = (0..300).map(|_| then.app.start(in_between, ()).into_future());
+    for handle in try_join_all(starts).await.unwrap() {
+        handle.result().await.unwrap();
+    }
+    busy.abort();
+    let report = verify(&then.histories().await, |b| b.workflow(in_between)).await;
+    report.assert_safe();
+    assert_eq!(report.total().safe, 300);
 }
 
 #[durable::workflow]

@@ -8,14 +8,16 @@ mod rehearsal;
 mod sealed;
 
 use std::{
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     panic::{AssertUnwindSafe, Location, catch_unwind},
+    pin::pin,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use futures_util::future::{Either, select};
+use tokio::task::yield_now;
 
 use super::{
     AppBuilder, Engine,
@@ -254,7 +256,9 @@ async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Op
         if waits {
             // Once more: what only gave way to others is polled again by then.
             quiet = true;
-            cx.waker().wake_by_ref();
+            if pin!(yield_now()).poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Pending
     })
