@@ -22,7 +22,7 @@ use super::{
 use crate::{payload::Outcome, runtime::BoxFuture};
 
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
-const RESTLESS: u32 = 1_000;
+const RESTLESS: u32 = 64;
 
 /// A workflow's future, until it has ended.
 pub(super) struct Driver {
@@ -39,6 +39,8 @@ pub(super) struct Driver {
     restless: u32,
     /// Whether the last poll has seen to another one.
     wakes: bool,
+    /// Whether the workflow had asked for the last poll.
+    is_asked: bool,
 }
 
 impl Driver {
@@ -57,6 +59,7 @@ impl Driver {
             moves: true,
             restless: 0,
             wakes: false,
+            is_asked: false,
         }
     }
 
@@ -64,11 +67,11 @@ impl Driver {
     pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
         execution.interrupt.register(cx);
         self.task.register(cx.waker());
-        let moves = self.bell.hears() | std::mem::take(&mut self.moves);
+        self.is_asked = self.bell.hears() | std::mem::take(&mut self.moves);
         if let Some(reason) = execution.interrupt.stop_now() {
             return Poll::Ready(Driven::Interrupted(reason));
         }
-        let mut polls = moves || !self.turns.are_taken();
+        let mut polls = self.is_asked || !self.turns.are_taken();
         if polls {
             execution.order.woken();
             self.restless += u32::from(self.turns.have_come());
@@ -122,17 +125,25 @@ impl Driver {
         self.wakes
     }
 
+    /// Whether the workflow had asked for the last poll.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Turns of the workflow's task.
+    pub(super) fn turns(&self) -> Turns {
+        Turns::of(Arc::clone(&self.task))
+    }
+
     /// Whether a branch may wait for nothing but its next poll, after `tokio::task::yield_now`, of which the bell does not know yet:
     /// something that is no operation could ring it.
     fn may_have_given_way(&self, execution: &Execution) -> bool {
-        let Some(kept) = execution.order.restless(&self.waker) else {
-            return false;
-        };
-        // The driver holds the bell, and the waker does.
-        let may = Arc::strong_count(&self.bell) > 2 + kept;
+        let holders = Arc::strong_count(&self.bell);
         // Whoever let go of it after ringing is heard from now on.
         fence(Ordering::Acquire);
-        may
+        // The driver holds it, and the waker does.
+        holders > 2
+            && (execution.order.restless(&self.waker)).is_some_and(|kept| holders > 2 + kept)
     }
 
     fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {

@@ -6,7 +6,9 @@ use std::{
 };
 
 use durable::{db::SystemDb, sqlite::Sqlite, state::Status};
-use durable_testkit::{effort, pg::TestDb};
+use durable_testkit::effort;
+#[cfg(any(feature = "pg-sqlx", feature = "pg-diesel"))]
+use durable_testkit::pg::TestDb;
 
 use crate::{
     process::{finish, kill, start},
@@ -131,6 +133,7 @@ async fn on_sqlite(name: &str, other: bool) {
     .await;
 }
 
+#[cfg(any(feature = "pg-sqlx", feature = "pg-diesel"))]
 async fn on_postgres<D: durable_pg::Driver>(name: &str, driver: &str, other: bool) {
     let make = async || {
         let system = TestDb::<D>::migrated().await;

@@ -8,16 +8,14 @@ mod rehearsal;
 mod sealed;
 
 use std::{
-    future::{Future as _, poll_fn},
+    future::poll_fn,
     panic::{AssertUnwindSafe, Location, catch_unwind},
-    pin::pin,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use futures_util::future::{Either, select};
-use tokio::task::yield_now;
 
 use super::{
     AppBuilder, Engine,
@@ -239,26 +237,21 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
 /// Polls the workflow until it ends, or until only operations without a record are left to wait for (`None`).
 async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
     let mut driver = Driver::new(future);
-    let mut quiet = false;
+    let mut turns = driver.turns();
     let driven = poll_fn(|cx| {
         if let Poll::Ready(driven) = driver.poll(execution, cx) {
             return Poll::Ready(Some(driven));
         }
-        if driver.wakes() {
-            quiet = false;
-            return Poll::Pending;
-        }
         let rehearsal = execution.rehearsal.as_ref();
         let waits = rehearsal.is_some_and(|rehearsal| !rehearsal.missed().is_empty());
-        if waits && quiet {
+        if !waits || driver.is_asked() || driver.wakes() {
+            turns.forget();
+        } else if turns.have_come() && turns.end() {
             return Poll::Ready(None);
         }
-        if waits {
-            // Once more: what only gave way to others is polled again by then.
-            quiet = true;
-            if pin!(yield_now()).poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
+        // Once more: what only gave way to others has moved by then.
+        if waits && !driver.wakes() && !turns.are_taken() {
+            turns.take();
         }
         Poll::Pending
     })
