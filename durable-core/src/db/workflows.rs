@@ -41,6 +41,8 @@ pub trait Workflows: Send + Sync {
     async fn dead_letter(&self, owner: &Owner) -> Result<Write>;
 
     /// Cancels those of the workflows that have not ended, and returns them; unknown ids are ignored. Asking again is safe.
+    ///
+    /// Each is cancelled for itself: one that is started or resumed meanwhile may be left out while another of the call is cancelled later.
     async fn cancel(&self, ids: &[WorkflowId]) -> Result<Vec<WorkflowId>>;
 
     /// Puts a cancelled or dead-lettered workflow back on `queue` (`None`: the internal one), its attempts at 0.

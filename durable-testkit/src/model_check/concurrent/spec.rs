@@ -62,13 +62,20 @@ impl Calls<'_> {
         })
     }
 
-    /// The rows that a call may not have seen: none, and for a look all choices of those that others are about meanwhile.
+    /// The rows that a call may not have seen: none, and for a look all choices of those that others are about meanwhile. A cancel of
+    /// several takes each for itself, and one that is made or resumed meanwhile later or not at all.
     fn hidden(&self, n: usize) -> Vec<Vec<WorkflowId>> {
         let mut choices = vec![Vec::new()];
-        if !self.passes_over || !self.made[n].call.is_look() {
-            return choices;
-        }
-        for id in WORKFLOWS.iter().filter(|id| self.is_busy(id, n)) {
+        let is_unseen = |id: &str| match self.made[n].call {
+            Call::Cancel(ids) => {
+                ids.iter().any(|of| *of != id) && self.is_meanwhile(n, |call| may_bring(call, id))
+            }
+            call if call.is_look() => {
+                self.passes_over && self.is_meanwhile(n, |call| may_change(call, id))
+            }
+            _ => false,
+        };
+        for id in WORKFLOWS.iter().filter(|id| is_unseen(id)) {
             let with = choices.clone().into_iter().map(|mut hidden| {
                 hidden.push(self.scene.id(id));
                 hidden
@@ -78,17 +85,13 @@ impl Calls<'_> {
         choices
     }
 
-    /// Whether another call that may change this workflow was under way at the same time.
-    fn is_busy(&self, id: &str, n: usize) -> bool {
+    /// Whether another call that is such a one was under way at the same time.
+    fn is_meanwhile(&self, n: usize, is_such: impl Fn(Call) -> bool) -> bool {
         let span = &self.made[n].span;
-        let others = self
-            .made
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != n);
+        let others = self.made.iter().enumerate();
         others
-            .map(|(_, made)| made)
-            .any(|made| span.overlaps(&made.span) && may_change(made.call, id))
+            .filter(|(other, _)| *other != n)
+            .any(|(_, made)| span.overlaps(&made.span) && is_such(made.call))
     }
 }
 
@@ -96,6 +99,14 @@ impl Span {
     fn overlaps(&self, other: &Self) -> bool {
         let before = |a: &Self, b: &Self| a.ended.is_some_and(|ended| ended < b.began);
         !before(self, other) && !before(other, self)
+    }
+}
+
+/// Whether a call may make a workflow one that can be cancelled.
+fn may_bring(call: Call, id: &str) -> bool {
+    match call {
+        Call::Start(of, _) | Call::StartChild(of, ..) | Call::Resume(of, _) => of == id,
+        _ => false,
     }
 }
 
