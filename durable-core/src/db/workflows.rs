@@ -22,7 +22,8 @@ pub trait Workflows: Send + Sync {
     /// Inserts a child as [`insert_workflow`](Self::insert_workflow) does, and records it as the parent's step in the same commit.
     ///
     /// The step names the child's workflow and has no result. Nothing is inserted when the parent's token is lost. When the id
-    /// belongs to a workflow of another name, class or instance, nothing is recorded. Asking again is safe.
+    /// belongs to a workflow of another name, class or instance, nothing is recorded. Asking again is safe. What it tells of a row
+    /// that was there is from a moment of the call, maybe before the record.
     async fn insert_child(
         &self,
         new: &NewWorkflow,

@@ -27,7 +27,10 @@ impl Spec for Calls<'_> {
 
     fn after(&self, state: &Vec<Memory>, n: usize) -> Vec<Vec<Memory>> {
         let made = &self.made[n];
-        let fits = |answer: &String| made.answer.as_ref().is_none_or(|given| given == answer);
+        let fits = |answer: &String| {
+            let given = made.answer.as_ref();
+            given.is_none_or(|given| lasting(made.call, given) == lasting(made.call, answer))
+        };
         let mut after = Vec::new();
         for hidden in self.hidden(n) {
             let next = Memory::branch(state);
@@ -100,6 +103,19 @@ impl Span {
         let before = |a: &Self, b: &Self| a.ended.is_some_and(|ended| ended < b.began);
         !before(self, other) && !before(other, self)
     }
+}
+
+/// What an answer says of the moment at which the call has its effect: the state of a child that was there already is that of an earlier
+/// moment of the call, before its record is written.
+fn lasting(call: Call, answer: &str) -> &str {
+    let until = match call {
+        Call::StartChild(..) => answer
+            .contains("Existing {")
+            .then(|| answer.find(", status:"))
+            .flatten(),
+        _ => None,
+    };
+    &answer[..until.unwrap_or(answer.len())]
 }
 
 /// Whether a call may make a workflow one that can be cancelled.
