@@ -1,7 +1,8 @@
 //! The engine: what an application runs on.
 //!
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
-//! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end: [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
+//! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
+//! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
