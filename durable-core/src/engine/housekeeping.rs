@@ -19,11 +19,12 @@ impl Engine {
     }
 }
 
-/// Cancels what is due, also where no process runs it.
+/// Cancels what is due, also where no process runs it; and tells what was withheld until its minute was over.
 pub(super) async fn sweep_deadlines(engine: Arc<Engine>) {
     loop {
         engine.poll_pause(engine.settings.poll).await;
         engine.expire_deadlines().await;
+        engine.tell_withheld(false);
     }
 }
 
