@@ -7,7 +7,7 @@
 //! use durable::prelude::*;
 //! use durable::sqlite::Sqlite;
 //!
-//! #[durable::step(retries = 5, backoff = "200ms..30s")]
+//! #[durable::step(max_attempts = 5, backoff = "200ms..30s")]
 //! async fn charge(order: &str) -> Result<u64, AnyError> {
 //!     Ok(order.len() as u64)
 //! }
@@ -75,7 +75,7 @@
 //! With `default-features = false` the engine stands alone, for a backend of your own ([`db::SystemDb`]).
 
 pub use durable_core::{
-    AnyError, App, AppBuilder, Awaited, ChildHandle, ChildStart, Codec, Ctx, DataSource,
+    AnyError, App, AppBuilder, Awaited, ChildCall, ChildHandle, ChildStart, Codec, Ctx, DataSource,
     DatabaseHealth, Error, Event, Handle, Health, Invocation, Isolation, LaunchReport, MethodFn,
     MethodSet, Operation, PORTABLE_JSON, Payload, Queue, RecordedError, Registrar, RetryPolicy,
     Start, Step, StepBody, StepCtx, Transaction, WorkflowDef, WorkflowError, WorkflowFn, db, ids,
