@@ -45,7 +45,10 @@
 //!   effect and its checkpoint leaves the effect, and the body runs again. Give effects that must not happen twice an idempotency key,
 //!   for example of the workflow's id and [`StepCtx::step_id`].
 //! - An execution that has lost its workflow (its process was thought dead, the workflow was cancelled) writes nothing more.
-//! - Trouble of the engine or the database is never a workflow's outcome.
+//! - What is recorded can be read back: a value is read back as its own type before it is recorded, in every build, and a step gives the
+//!   value that was read, which is what a replay gives. One that cannot be is [`Error::Encode`] where it is made.
+//! - Trouble of the engine or the database is never a workflow's outcome. A `result()` whose wait
+//!   ends before the workflow does says so: [`Error::is_outcome`].
 //!
 //! # What a workflow must keep to
 //!

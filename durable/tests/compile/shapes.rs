@@ -69,7 +69,7 @@ impl Shop {
     }
 }
 
-async fn user_code(app: App) -> Result<(), Box<dyn std::error::Error>> {
+async fn user_code(app: App) -> Result<(), AnyError> {
     let order = Order { id: 1, names: vec![] };
     // A local of the workflow's name is no problem.
     let checkout_handle = app.start(checkout, (order.clone(), true)).id("order-1").await?;
