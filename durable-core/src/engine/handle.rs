@@ -48,7 +48,12 @@ impl<D: WorkflowDef> Handle<D> {
     /// execution in this process was stopped and the workflow goes on later; `UnexpectedStep` or another report when the code does not fit the
     /// history. A dropped wait does not touch the workflow.
     pub async fn result(&self) -> Result<D::Output, D::Error> {
-        match self.engine.end_of(&self.id, self.slot.as_deref()).await {
+        let recorded = "`result()` of the handle that `ctx.start(…)` gives";
+        let ended = match (self.engine).check_outside("handle.result()", Some(recorded)) {
+            Ok(()) => self.engine.end_of(&self.id, self.slot.as_deref()).await,
+            Err(error) => Err(error),
+        };
+        match ended {
             Ok(ended) => decode_end::<D>(&self.engine, &self.id, &ended),
             Err(error) => Err(D::Error::from_durable(error)),
         }
@@ -56,6 +61,8 @@ impl<D: WorkflowDef> Handle<D> {
 
     /// How the workflow stands. Errors: `NotFound`.
     pub async fn status(&self) -> Result<Status, Error> {
+        let recorded = Some("`ctx.status(…)`");
+        self.engine.check_outside("handle.status()", recorded)?;
         Ok(self.engine.row(&self.id).await?.status)
     }
 
@@ -64,11 +71,15 @@ impl<D: WorkflowDef> Handle<D> {
     /// A sleeping or waiting workflow stops at once; one that runs a step when the step's body returns, which can see it by
     /// its [`StepCtx`](crate::StepCtx).
     pub async fn cancel(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.cancel(…)`");
+        self.engine.check_outside("handle.cancel()", recorded)?;
         self.engine.cancel(&self.id).await
     }
 
     /// Continues a cancelled or dead-lettered workflow from its last checkpoint. Whether this call did.
     pub async fn resume(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.resume(…)`");
+        self.engine.check_outside("handle.resume()", recorded)?;
         self.engine.resume(&self.id).await
     }
 }
