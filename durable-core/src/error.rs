@@ -197,6 +197,18 @@ pub enum Error {
         /// The refused operation.
         operation: String,
     },
+    /// A call of the application inside a workflow, where it is not recorded.
+    #[error("{call} in the body of {place} is refused: {advice}", place = body(workflow, step.as_deref()))]
+    InsideWorkflow {
+        /// The workflow.
+        workflow: String,
+        /// The step whose body makes the call; `None`: the workflow's own body does.
+        step: Option<String>,
+        /// The call.
+        call: String,
+        /// Why it is refused, and what to do instead.
+        advice: String,
+    },
     /// The history has another operation at this place: the workflow's code is not what it was, or not deterministic.
     #[error(
         "workflow {workflow:?} has recorded {recorded} as operation {number}, but its code now calls {called} (at {place}); it stays unfinished and recoverable: restore the code, or start it under a new version and finish it with the old one"
@@ -291,6 +303,7 @@ impl Error {
             Self::NotRegistered { .. } => "DURABLE_NOT_REGISTERED",
             Self::Nested { .. } => "DURABLE_NESTED",
             Self::ForeignTask { .. } => "DURABLE_FOREIGN_TASK",
+            Self::InsideWorkflow { .. } => "DURABLE_INSIDE_WORKFLOW",
             Self::UnexpectedStep { .. } => "DURABLE_UNEXPECTED_STEP",
             Self::Unordered { .. } => "DURABLE_UNORDERED",
             Self::MissingState { .. } => "DURABLE_MISSING_STATE",
@@ -398,6 +411,14 @@ fn first() -> u32 {
 
 fn yes() -> bool {
     true
+}
+
+/// Whose body it is, in words.
+fn body(workflow: &str, step: Option<&str>) -> String {
+    match step {
+        Some(step) => format!("step {step:?} of workflow {workflow:?}"),
+        None => format!("workflow {workflow:?}"),
+    }
 }
 
 impl From<DbError> for Error {

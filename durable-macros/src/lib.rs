@@ -22,7 +22,7 @@ use proc_macro::TokenStream;
 /// `app.start(checkout, order)`; it takes up to four arguments after the context, which are stored.
 ///
 /// Options: `name = "…"` (by default the function's), `version = "…"` instead of the digest of its body,
-/// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race)` for what the determinism lint refuses, and
+/// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race, app)` for what the determinism lint refuses, and
 /// `crate = "::my_durable"` where the library has another name.
 #[proc_macro_attribute]
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -12,7 +12,7 @@ use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{
-    execution::Execution, interrupt::Interruption, order::Next, run::Driven, turns::Turns,
+    execution::Execution, interrupt::Interruption, order::Next, place, run::Driven, turns::Turns,
 };
 use crate::{
     panics::{caught, discard},
@@ -63,7 +63,7 @@ impl Driver {
     }
 
     /// Polls the workflow until it ends, is interrupted, or waits for something outside of it.
-    pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
+    pub(super) fn poll(&mut self, execution: &Arc<Execution>, cx: &Context<'_>) -> Poll<Driven> {
         execution.interrupt.register(cx);
         self.task.register(cx.waker());
         self.is_asked = self.bell.hears() | std::mem::take(&mut self.moves);
@@ -145,13 +145,13 @@ impl Driver {
             && (execution.order.restless(&self.waker)).is_some_and(|kept| holders > 2 + kept)
     }
 
-    fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {
+    fn poll_once(&mut self, execution: &Arc<Execution>) -> Poll<Driven> {
         let Some(running) = self.future.as_mut() else {
             return Poll::Pending;
         };
         self.bell.listens();
         let polled = {
-            let _polling = execution.sequence.enter();
+            let _polling = (execution.sequence.enter(), place::enter(execution));
             execution.order.polls();
             let mut cx = Context::from_waker(&self.waker);
             caught(|| running.as_mut().poll(&mut cx))

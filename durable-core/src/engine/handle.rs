@@ -72,6 +72,10 @@ impl<T, E> Handle<T, E> {
         T: Payload,
         E: WorkflowError,
     {
+        let recorded = "`result()` of the handle that `ctx.start(…)` gives";
+        if let Err(misplaced) = (self.engine).check_outside("handle.result()", Some(recorded)) {
+            return Err(E::from_durable(misplaced));
+        }
         match self.engine.end_of(&self.id, self.slot.as_deref()).await {
             Ok(ended) => decode_end(&self.engine, &self.id, &ended),
             Err(error) => Err(E::from_durable(error.ends_wait_for(&self.id))),
@@ -80,6 +84,8 @@ impl<T, E> Handle<T, E> {
 
     /// How the workflow stands. Errors: `NotFound`.
     pub async fn status(&self) -> Result<Status, Error> {
+        let recorded = Some("`ctx.status(…)`");
+        self.engine.check_outside("handle.status()", recorded)?;
         Ok(self.engine.row(&self.id).await?.status)
     }
 
@@ -88,11 +94,15 @@ impl<T, E> Handle<T, E> {
     /// A sleeping or waiting workflow stops at once; one that runs a step when the step's body returns, which can see it by
     /// its [`StepCtx`](crate::StepCtx).
     pub async fn cancel(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.cancel(…)`");
+        self.engine.check_outside("handle.cancel()", recorded)?;
         self.engine.cancel(&self.id).await
     }
 
     /// Continues a cancelled or dead-lettered workflow from its last checkpoint. Whether this call did.
     pub async fn resume(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.resume(…)`");
+        self.engine.check_outside("handle.resume()", recorded)?;
         self.engine.resume(&self.id).await
     }
 }

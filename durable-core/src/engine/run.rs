@@ -184,7 +184,7 @@ pub(super) fn call(
 }
 
 /// Polls the workflow until it returns, panics or is interrupted; then it is dropped.
-async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Driven {
+async fn drive(execution: &Arc<Execution>, future: BoxFuture<'static, Outcome>) -> Driven {
     let mut driver = Driver::new(future);
     let driven = poll_fn(|cx| driver.poll(execution, cx)).await;
     driver.end();

@@ -189,6 +189,7 @@ impl<D: WorkflowDef> Start<D> {
         let call = self.call?;
         call.options.check()?;
         let engine = self.engine;
+        engine.check_start("app.start(…)", call.options.id.is_some())?;
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),

@@ -130,6 +130,7 @@ impl<C: Send + 'static> DataSource<C> {
         let destination = destination.into();
         let key = engine.runtime.new_id(IdKind::Message);
         let message = engine.message(&destination, Some(topic), message, &key);
+        engine.check_outside("source.send(…)", Some("`ctx.send(…)`"))?;
         self.check_layout("a message is sent")?;
         let sent = self.backend().send(conn, &message?).await;
         match parts.ok(sent)? {
@@ -177,6 +178,7 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
             ));
         }
         let engine = &self.parts.engine;
+        engine.check_outside("source.enqueue(…)", Some("`ctx.start(…)`"))?;
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),

@@ -230,7 +230,7 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
 }
 
 /// Polls the workflow until it ends, or until only operations without a record are left to wait for (`None`).
-async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
+async fn drive(execution: &Arc<Execution>, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
     let mut driver = Driver::new(future);
     let mut turns = driver.turns();
     let driven = poll_fn(|cx| {
