@@ -7,7 +7,10 @@ use std::{
 
 use durable_core::ids::{Owner, OwnerToken, WorkflowId};
 
-use super::{Invariant, patience::Patience};
+use super::{
+    Invariant,
+    patience::{BODIES, Patience},
+};
 use crate::sim::{
     fact::{Fact, Moment, Written},
     plan::Plan,
@@ -15,7 +18,7 @@ use crate::sim::{
 
 /// An execution whose workflow was cancelled, or is another's, ends soon, also where it only waits.
 ///
-/// For scenarios whose bodies last no longer than [`BODIES`].
+/// For scenarios whose bodies last no longer than a few seconds.
 #[derive(Debug)]
 pub struct LosersStop {
     patience: Patience,
@@ -23,9 +26,6 @@ pub struct LosersStop {
     /// Since when executions that run have lost their workflows.
     lost: BTreeMap<(usize, Owner), Duration>,
 }
-
-/// How long a body may take, with what follows it.
-const BODIES: Duration = Duration::from_secs(5);
 
 impl LosersStop {
     /// For runs under this plan.

@@ -10,6 +10,9 @@ use crate::sim::{
 /// A request that failed is made again after so long at the latest: the longest wait of `Retrying`, spread.
 const RETRY: Duration = Duration::from_secs(15);
 
+/// How long a body may take, with what follows it.
+pub(super) const BODIES: Duration = Duration::from_secs(5);
+
 /// For how long nothing but housekeeping happens before idle time is skipped, less what timers are rounded by.
 const IDLE: Duration = Duration::from_secs(28);
 

@@ -19,8 +19,15 @@ pub struct WaitsEndInTime {
     standings: Standings,
     /// Until when each workflow's sleeps and timeouts last, by their numbers.
     until: BTreeMap<(WorkflowId, i32), Timestamp>,
-    waiting: BTreeMap<(WorkflowId, i32), (usize, Awaits)>,
+    waiting: BTreeMap<(WorkflowId, i32), Wait>,
     published: BTreeMap<(WorkflowId, String), Timestamp>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    process: usize,
+    what: Awaits,
+    since: Duration,
 }
 
 impl WaitsEndInTime {
@@ -41,19 +48,21 @@ impl WaitsEndInTime {
     }
 
     fn check_late(&self, moment: &Moment<'_>) -> Result<(), String> {
-        for (place, (process, what)) in &self.waiting {
+        for (place, wait) in &self.waiting {
             let Some(until) = self.until(place) else {
                 continue;
             };
-            let from = until.since(EPOCH);
+            // One that is taken up again may begin when its time is over.
+            let from = until.since(EPOCH).max(wait.since);
             // A process knows the database's clock no better than answers come.
             let bound = (1, Duration::from_secs(3));
-            if moment.at > from && self.patience.is_late(moment, *process, from, bound) {
+            if moment.at > from && self.patience.is_late(moment, wait.process, from, bound) {
                 return Err(format!(
-                    "operation {} of {} waits for {what} beyond its time, which was {:.3} s",
+                    "operation {} of {} waits for {} beyond its time, which was {:.3} s",
                     place.1,
                     place.0,
-                    from.as_secs_f64()
+                    wait.what,
+                    until.since(EPOCH).as_secs_f64()
                 ));
             }
         }
@@ -73,7 +82,8 @@ impl WaitsEndInTime {
                 until.since(now)
             ));
         }
-        let Some((_, Awaits::Event(workflow, key))) = self.waiting.get(place) else {
+        let wait = self.waiting.get(place);
+        let Some(Awaits::Event(workflow, key)) = wait.map(|wait| &wait.what) else {
             return Ok(());
         };
         match self.published.get(&(workflow.clone(), key.clone())) {
@@ -106,7 +116,12 @@ impl Invariant for WaitsEndInTime {
                 what: what @ (Awaits::Message(_) | Awaits::Event(..)),
             } if self.standings.is_owner(owner) => {
                 let place = (owner.workflow.clone(), *number);
-                self.waiting.insert(place, (moment.process, what.clone()));
+                let wait = Wait {
+                    process: moment.process,
+                    what: what.clone(),
+                    since: moment.at,
+                };
+                self.waiting.insert(place, wait);
             }
             Fact::Written { owner, what, .. } => {
                 let workflow = &owner.workflow;
@@ -149,7 +164,7 @@ impl Invariant for WaitsEndInTime {
             }
             Fact::Crashed { .. } => {
                 self.waiting
-                    .retain(|_, (process, _)| *process != moment.process);
+                    .retain(|_, wait| wait.process != moment.process);
             }
             _ => {}
         }

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use durable_core::ids::WorkflowId;
 
-use super::{Invariant, patience::Patience, standing::Standings};
+use super::{
+    Invariant,
+    patience::{BODIES, Patience},
+    standing::Standings,
+};
 use crate::sim::{
     fact::{Awaits, Fact, Moment, Written},
     plan::Plan,
@@ -61,7 +65,12 @@ impl WakeUpsAreNotLost {
     fn check_late(&self, moment: &Moment<'_>) -> Result<(), String> {
         for (waiter, wait) in &self.waiting {
             let Some(there) = wait.there else { continue };
-            let bound = (1, Duration::ZERO);
+            // Who waits for a workflow that runs in the same process hears of its cancel when its body has returned.
+            let slack = match wait.what {
+                Awaits::End(_) => BODIES,
+                _ => Duration::ZERO,
+            };
+            let bound = (1, slack);
             if self.patience.is_late(moment, wait.process, there, bound) {
                 let who = match waiter {
                     Waiter::Operation(workflow, number) => {
