@@ -93,6 +93,13 @@ pub(super) async fn run(dispatched: Dispatched) {
         attempt = execution.attempt,
     );
     let end = execute(&execution, input.as_ref()).instrument(span).await;
+    let leaks = !matches!(end, SlotState::Ended(Ended::Outcome(_)));
+    let place = if leaks && Bug::LeaksPlaces.is_planted() {
+        std::mem::forget(place);
+        None
+    } else {
+        place
+    };
     // The place and the registration are free before anyone hears of the end.
     drop((registration, place));
     let waiters = &execution.engine.waiters;
