@@ -21,6 +21,7 @@ mod owner;
 mod patience;
 mod places;
 mod publishes;
+mod races;
 mod recorded;
 mod retries;
 mod sends;
@@ -46,6 +47,7 @@ pub use outcome::OneOutcome;
 pub use owner::OnlyOwnersWrite;
 pub use places::PlacesAreKept;
 pub use publishes::LastPublishStands;
+pub use races::LosersStayOut;
 pub use recorded::RecordedStepsDoNotRun;
 pub use retries::RetriesAreKept;
 pub use sends::SendsArriveOnce;
@@ -106,6 +108,7 @@ pub fn of_engine(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(WakeUpsAreNotLost::new(plan)),
         Box::new(WaitsEndInTime::new(plan)),
         Box::new(LosersStop::new(plan)),
+        Box::new(LosersStayOut::default()),
         Box::new(OnlyTheDeadAreRobbed::default()),
         Box::new(EndedIsRecorded::default()),
         Box::new(VersionsAreKept::default()),

@@ -27,6 +27,21 @@ pub(in crate::scenario) fn draw(
     ops
 }
 
+/// Draws a program that waits for what others send or publish, or does that after a while.
+pub(in crate::scenario) fn draw_signals(chooser: &mut Chooser, among: &Among<'_>) -> Vec<Op> {
+    let of = chooser.one_of(&among.ids[..2]).to_owned();
+    let wait = chooser.one_of(&[3_000, 100, 30_000, 600_000]);
+    let sleep = Op::Sleep(chooser.one_of(&[100, 0, 1_000, 2_900, 5_000, 20_000]));
+    match chooser.choose(8) {
+        0 | 1 => vec![Op::Read(of, 0, wait)],
+        2 => vec![Op::ReadTwice(of, 0, wait)],
+        3 => vec![Op::Recv(0, wait), Op::Recv(0, wait)],
+        4 | 5 => vec![sleep, Op::Publish(0)],
+        6 => vec![sleep, Op::Send(of, 0)],
+        _ => vec![sleep, Op::SendTwice(of, 0)],
+    }
+}
+
 fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);

@@ -1,0 +1,75 @@
+//! What has lost a race stays out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use durable_core::ids::{OwnerToken, WorkflowId};
+
+use super::Invariant;
+use crate::sim::fact::{Fact, Moment};
+
+/// An operation that an execution dropped, as another was first, does nothing in the executions that follow: the race ends in the same way
+/// before it can begin.
+#[derive(Debug, Default)]
+pub struct LosersStayOut(BTreeMap<(WorkflowId, i32), BTreeSet<OwnerToken>>);
+
+impl Invariant for LosersStayOut {
+    fn name(&self) -> &'static str {
+        "losers_stay_out"
+    }
+
+    fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        match moment.fact {
+            Fact::Dropped { owner, number } => {
+                let place = (owner.workflow.clone(), *number);
+                self.0.entry(place).or_default().insert(owner.token.clone());
+                Ok(())
+            }
+            Fact::Body { owner, number, .. } | Fact::Waits { owner, number, .. } => {
+                let place = (owner.workflow.clone(), *number);
+                match self.0.get(&place) {
+                    Some(by) if !by.contains(&owner.token) => Err(format!(
+                        "operation {number} of {} begins under token {}, though it has lost a race before",
+                        owner.workflow, owner.token
+                    )),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::*, *};
+
+    fn dropped() -> Fact {
+        Fact::Dropped {
+            owner: owner("a", "1"),
+            number: 2,
+        }
+    }
+
+    #[test]
+    fn one_that_begins_again_is_found() {
+        let facts = [
+            body("a", "1", 2),
+            dropped(),
+            adopted("a", "2"),
+            body("a", "2", 2),
+        ];
+        assert!(judge(LosersStayOut::default(), &facts).is_err());
+    }
+
+    #[test]
+    fn others_may_begin() {
+        let facts = [
+            body("a", "1", 2),
+            dropped(),
+            adopted("a", "2"),
+            body("a", "2", 1),
+            body("b", "3", 2),
+        ];
+        assert_eq!(judge(LosersStayOut::default(), &facts), Ok(()));
+    }
+}
