@@ -30,8 +30,8 @@ pub(in crate::scenario) fn draw(
 /// Draws a program that waits for what others send or publish, or does that after a while.
 pub(in crate::scenario) fn draw_signals(chooser: &mut Chooser, among: &Among<'_>) -> Vec<Op> {
     let of = chooser.one_of(&among.ids[..2]).to_owned();
-    let wait = chooser.one_of(&[3_000, 100, 30_000, 600_000]);
-    let sleep = Op::Sleep(chooser.one_of(&[100, 0, 1_000, 2_900, 5_000, 20_000]));
+    let wait = chooser.one_of(&[3_000, 100, 1_000, 15_000]);
+    let sleep = Op::Sleep(chooser.one_of(&[100, 0, 1_000, 2_900, 5_000]));
     match chooser.choose(8) {
         0 | 1 => vec![Op::Read(of, 0, wait)],
         2 => vec![Op::ReadTwice(of, 0, wait)],
