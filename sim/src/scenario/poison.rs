@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable::{Handle, WorkflowDef, prelude::*};
+use durable::prelude::*;
 use durable_testkit::sim::{
     Chooser, Plan, Scenario, Seat,
     fact::Fact,
@@ -86,7 +86,7 @@ pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
 }
 
 /// A handle on the one that is started elsewhere, once it is there.
-async fn there<D: WorkflowDef>(seat: &Seat, handle: Handle<D>) -> Handle<D> {
+async fn there(seat: &Seat, handle: Handle<()>) -> Handle<()> {
     while handle.status().await.is_err() {
         seat.sleep(Duration::from_millis(200)).await;
     }

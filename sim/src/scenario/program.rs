@@ -167,14 +167,14 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         Op::Failing(retries) => {
             let failing = || async { Err::<i32, _>(AnyError::msg("broken")) };
             let name = format!("failing/{}", retries + 1);
-            text(ctx.step(name, failing).retries(retries).await)
+            text(ctx.step(name, failing).max_attempts(retries + 1).await)
         }
         Op::Final => {
             let failing = || async { Err::<i32, _>(AnyError::msg("final")) };
             let is_transient = |error: &AnyError| error.to_string() != "final";
             text(
                 ctx.step("final/1", failing)
-                    .retries(2)
+                    .max_attempts(3)
                     .retry_if(is_transient)
                     .await,
             )
@@ -188,7 +188,7 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
             let name = format!("hanging/{attempts}");
             let hanging = ctx.step(name, std::future::pending::<Result<i32, AnyError>>);
             let hanging = hanging.timeout(Duration::from_secs(2));
-            text(hanging.retries(attempts.saturating_sub(1)).await)
+            text(hanging.max_attempts(attempts).await)
         }
         Op::Sleep(ms) => text(ctx.sleep(Duration::from_millis(ms)).await.map(|()| 0)),
         Op::Send(to, topic) => sent(ctx, &to, topic, nth).await,
@@ -266,7 +266,7 @@ fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
         }
     };
     ctx.step(format!("retried/{}", failures + 1), body)
-        .retries(failures)
+        .max_attempts(failures + 1)
 }
 
 /// Adds to a number of its own, which nobody else adds to, and to one that all share.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use durable::{App, Handle, Queue, WorkflowDef, source::Layout};
+use durable::{App, Handle, Queue, source::Layout};
 use durable_core::{db::Workflows as _, time::millis};
 use durable_testkit::sim::{
     Chooser, Plan, Scenario, Seat,
@@ -260,10 +260,7 @@ async fn wait_for(seat: &Seat, app: &App, read: (Duration, &'static str, u8, Dur
     }
 }
 
-async fn tell_end<D>(seat: &Seat, handle: &Handle<D>, flow: &Flow)
-where
-    D: WorkflowDef<Output = Vec<String>, Error = durable::AnyError>,
-{
+async fn tell_end(seat: &Seat, handle: &Handle<Vec<String>>, flow: &Flow) {
     let asking = seat.awaits(Awaits::End(flow.id.into()));
     let result = handle.result().await;
     drop(asking);
