@@ -74,14 +74,16 @@ pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
 
 /// The scenario.
 pub(super) fn draw(chooser: &mut Chooser, plan: &Plan) -> Scenario {
-    let load = draw_load(chooser, plan, program::draw);
+    let load = draw_load(chooser, plan, |chooser, _, among| {
+        program::draw(chooser, 5, 1, among)
+    });
     of_load(load)
 }
 
-/// The same with short programs of which some wait for what others send and publish meanwhile.
+/// The same with short programs: one sends or publishes after a while, and the others wait for that.
 pub(super) fn draw_signals(chooser: &mut Chooser, plan: &Plan) -> Scenario {
-    let load = draw_load(chooser, plan, |chooser, _, _, among| {
-        program::draw_signals(chooser, among)
+    let load = draw_load(chooser, plan, |chooser, id, _| {
+        program::draw_signals(chooser, id == IDS[0])
     });
     of_load(load)
 }
@@ -96,7 +98,7 @@ fn of_load(load: Load) -> Scenario {
 fn draw_load(
     chooser: &mut Chooser,
     plan: &Plan,
-    draw: impl Fn(&mut Chooser, u32, u32, &Among<'_>) -> Vec<Op>,
+    draw: impl Fn(&mut Chooser, &str, &Among<'_>) -> Vec<Op>,
 ) -> Load {
     let executors = u32::try_from(plan.executors).unwrap_or(1);
     let count = 1 + chooser.choose(4) as usize;
@@ -104,7 +106,7 @@ fn draw_load(
     let longest = if plan.skip { 86_400_000 } else { 900_000 };
     let among = Among { ids: &IDS, longest };
     let flows = IDS[..count].iter().map(|id| {
-        let ops = draw(chooser, 5, 1, &among);
+        let ops = draw(chooser, id, &among);
         let start = match chooser.choose(4) {
             0 | 1 => How::Here(1 + chooser.choose(executors) as usize),
             2 => How::Queue("q", chooser.one_of(&[0, 1, 2])),

@@ -27,18 +27,22 @@ pub(in crate::scenario) fn draw(
     ops
 }
 
-/// Draws a program that waits for what others send or publish, or does that after a while.
-pub(in crate::scenario) fn draw_signals(chooser: &mut Chooser, among: &Among<'_>) -> Vec<Op> {
-    let of = chooser.one_of(&among.ids[..2]).to_owned();
-    let wait = chooser.one_of(&[3_000, 100, 1_000, 15_000]);
-    let sleep = Op::Sleep(chooser.one_of(&[100, 0, 1_000, 2_900, 5_000]));
-    match chooser.choose(8) {
+/// Draws a program that sends or publishes something after a while, or one that waits for what that does.
+pub(in crate::scenario) fn draw_signals(chooser: &mut Chooser, signals: bool) -> Vec<Op> {
+    if signals {
+        let pause = Op::Sleep(chooser.one_of(&[1_000, 100, 2_900, 5_000]));
+        let to = chooser.one_of(&["b", "c"]).to_owned();
+        return match chooser.choose(4) {
+            0 | 1 => vec![pause, Op::Publish(0)],
+            2 => vec![pause, Op::Send(to, 0)],
+            _ => vec![pause, Op::SendTwice(to, 0)],
+        };
+    }
+    let (of, wait) = ("a".to_owned(), chooser.one_of(&[3_000, 100, 3_000, 15_000]));
+    match chooser.choose(4) {
         0 | 1 => vec![Op::Read(of, 0, wait)],
         2 => vec![Op::ReadTwice(of, 0, wait)],
-        3 => vec![Op::Recv(0, wait), Op::Recv(0, wait)],
-        4 | 5 => vec![sleep, Op::Publish(0)],
-        6 => vec![sleep, Op::Send(of, 0)],
-        _ => vec![sleep, Op::SendTwice(of, 0)],
+        _ => vec![Op::Recv(0, wait), Op::Recv(0, wait)],
     }
 }
 
