@@ -27,10 +27,11 @@ mod retries;
 mod sends;
 mod standing;
 mod takeovers;
+mod timeouts;
 mod timers;
 mod transactions;
 mod versions;
-mod waits;
+
 mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
@@ -52,10 +53,11 @@ pub use recorded::RecordedStepsDoNotRun;
 pub use retries::RetriesAreKept;
 pub use sends::SendsArriveOnce;
 pub use takeovers::OnlyTheDeadAreRobbed;
+pub use timeouts::WaitsEndInTime;
 pub use timers::TimersFireInTime;
 pub use transactions::TransactionsHappenOnce;
 pub use versions::VersionsAreKept;
-pub use waits::WaitsEndInTime;
+
 pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
