@@ -31,7 +31,6 @@ mod timeouts;
 mod timers;
 mod transactions;
 mod versions;
-
 mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
@@ -57,7 +56,6 @@ pub use timeouts::WaitsEndInTime;
 pub use timers::TimersFireInTime;
 pub use transactions::TransactionsHappenOnce;
 pub use versions::VersionsAreKept;
-
 pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
