@@ -256,6 +256,8 @@ pub enum Fact {
     Hint(&'static str),
     /// There are no faults any more.
     Calm,
+    /// Time has passed. Told to invariants only.
+    Passed,
 }
 
 /// Who asked the database for something: which life of which process. The request may be served when that life is over.

@@ -294,6 +294,7 @@ impl Drive {
             }
             world.set_now(now);
             self.stop_skipping(now);
+            world.lock().record.passes(now);
             world.fire_timers();
             while world.poll_one() {
                 if self.is_over() {

@@ -44,8 +44,14 @@ pub(crate) const ALL: &[Named] = &[
     },
     Named {
         name: "programs",
-        share: 40,
+        share: 30,
         draw: programs::draw,
+        invariants: |_| programs::invariants(),
+    },
+    Named {
+        name: "signals",
+        share: 10,
+        draw: programs::draw_signals,
         invariants: |_| programs::invariants(),
     },
     Named {

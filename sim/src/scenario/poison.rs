@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable::{Handle, prelude::*};
+use durable::prelude::*;
 use durable_testkit::sim::{
     Chooser, Plan, Scenario, Seat,
     fact::Fact,

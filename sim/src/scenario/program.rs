@@ -5,7 +5,7 @@ mod expect;
 
 use std::sync::{Mutex, PoisonError};
 
-pub(super) use draw::{Among, draw};
+pub(super) use draw::{Among, draw, draw_signals};
 use durable::{DataSource, prelude::*};
 use durable_testkit::{
     Memory,

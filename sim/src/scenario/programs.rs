@@ -74,20 +74,39 @@ pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
 
 /// The scenario.
 pub(super) fn draw(chooser: &mut Chooser, plan: &Plan) -> Scenario {
-    let load = Arc::new(draw_load(chooser, plan));
+    let load = draw_load(chooser, plan, |chooser, _, among| {
+        program::draw(chooser, 5, 1, among)
+    });
+    of_load(load)
+}
+
+/// The same with short programs: one sends or publishes after a while, and the others wait for that.
+pub(super) fn draw_signals(chooser: &mut Chooser, plan: &Plan) -> Scenario {
+    let load = draw_load(chooser, plan, |chooser, id, _| {
+        program::draw_signals(chooser, id == IDS[0])
+    });
+    of_load(load)
+}
+
+fn of_load(load: Load) -> Scenario {
+    let load = Arc::new(load);
     let of_client = Arc::clone(&load);
     Scenario::new(move |seat| executor(seat, Arc::clone(&load)))
         .client(move |seat| client(seat, Arc::clone(&of_client)))
 }
 
-fn draw_load(chooser: &mut Chooser, plan: &Plan) -> Load {
+fn draw_load(
+    chooser: &mut Chooser,
+    plan: &Plan,
+    draw: impl Fn(&mut Chooser, &str, &Among<'_>) -> Vec<Op>,
+) -> Load {
     let executors = u32::try_from(plan.executors).unwrap_or(1);
     let count = 1 + chooser.choose(4) as usize;
     // Where idle time is not skipped, a day would take a day's polls.
     let longest = if plan.skip { 86_400_000 } else { 900_000 };
     let among = Among { ids: &IDS, longest };
     let flows = IDS[..count].iter().map(|id| {
-        let ops = program::draw(chooser, 5, 1, &among);
+        let ops = draw(chooser, id, &among);
         let start = match chooser.choose(4) {
             0 | 1 => How::Here(1 + chooser.choose(executors) as usize),
             2 => How::Queue("q", chooser.one_of(&[0, 1, 2])),

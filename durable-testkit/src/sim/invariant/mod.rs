@@ -21,15 +21,16 @@ mod owner;
 mod patience;
 mod places;
 mod publishes;
+mod races;
 mod recorded;
 mod retries;
 mod sends;
 mod standing;
 mod takeovers;
+mod timeouts;
 mod timers;
 mod transactions;
 mod versions;
-mod waits;
 mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
@@ -46,14 +47,15 @@ pub use outcome::OneOutcome;
 pub use owner::OnlyOwnersWrite;
 pub use places::PlacesAreKept;
 pub use publishes::LastPublishStands;
+pub use races::LosersStayOut;
 pub use recorded::RecordedStepsDoNotRun;
 pub use retries::RetriesAreKept;
 pub use sends::SendsArriveOnce;
 pub use takeovers::OnlyTheDeadAreRobbed;
+pub use timeouts::WaitsEndInTime;
 pub use timers::TimersFireInTime;
 pub use transactions::TransactionsHappenOnce;
 pub use versions::VersionsAreKept;
-pub use waits::WaitsEndInTime;
 pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
@@ -106,6 +108,7 @@ pub fn of_engine(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(WakeUpsAreNotLost::new(plan)),
         Box::new(WaitsEndInTime::new(plan)),
         Box::new(LosersStop::new(plan)),
+        Box::new(LosersStayOut::default()),
         Box::new(OnlyTheDeadAreRobbed::default()),
         Box::new(EndedIsRecorded::default()),
         Box::new(VersionsAreKept::default()),

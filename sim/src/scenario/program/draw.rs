@@ -27,6 +27,25 @@ pub(in crate::scenario) fn draw(
     ops
 }
 
+/// Draws a program that sends or publishes something after a while, or one that waits for what that does.
+pub(in crate::scenario) fn draw_signals(chooser: &mut Chooser, signals: bool) -> Vec<Op> {
+    if signals {
+        let pause = Op::Sleep(chooser.one_of(&[1_000, 100, 2_900, 5_000]));
+        let to = chooser.one_of(&["b", "c"]).to_owned();
+        return match chooser.choose(4) {
+            0 | 1 => vec![pause, Op::Publish(0)],
+            2 => vec![pause, Op::Send(to, 0)],
+            _ => vec![pause, Op::SendTwice(to, 0)],
+        };
+    }
+    let (of, wait) = ("a".to_owned(), chooser.one_of(&[3_000, 100, 3_000, 15_000]));
+    match chooser.choose(4) {
+        0 | 1 => vec![Op::Read(of, 0, wait)],
+        2 => vec![Op::ReadTwice(of, 0, wait)],
+        _ => vec![Op::Recv(0, wait), Op::Recv(0, wait)],
+    }
+}
+
 fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);

@@ -132,14 +132,6 @@ fn leg_numbers(leg: &Leg) -> i32 {
     }
 }
 
-/// What an error says beside its message when no attempt is left, if there were several.
-fn exhausted(step: &str, attempts: u32) -> String {
-    match attempts {
-        0 | 1 => String::new(),
-        _ => format!(" (step {step:?} failed in each of {attempts} attempts)"),
-    }
-}
-
 fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> {
     let is = |wanted: String| {
         if result == wanted {
@@ -150,23 +142,22 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
     };
     match op {
         Op::Step | Op::Retried(_) => is(number.to_string()),
-        Op::Failing(retries) => is(format!(
-            "broken{}",
-            exhausted(&format!("failing/{}", retries + 1), retries + 1)
-        )),
+        Op::Failing(retries) => {
+            let tried = tried("failing", retries + 1);
+            is(format!("broken{tried}"))
+        }
         Op::Final => is("final".to_owned()),
         Op::Panicking => is(format!(
             "step \"panicking\" (number {number} of workflow {id:?}) panicked: on purpose"
         )),
         Op::Hanging(attempts) => {
+            let tried = tried("hanging", *attempts);
             let nth = match attempts {
                 1 => String::new(),
                 last => format!(" in attempt {last}"),
             };
-            let tried = exhausted(&format!("hanging/{attempts}"), *attempts);
             is(format!(
-                "step \"hanging/{attempts}\" (number {number} of workflow {id:?}) did not end within \
-                 2s{nth}; give it more with `.timeout(…)`{tried}"
+                "step \"hanging/{attempts}\" (number {number} of workflow {id:?}) did not end within 2s{nth}; give it more with `.timeout(…)`{tried}"
             ))
         }
         Op::Sleep(_) | Op::Publish(_) => is("0".to_owned()),
@@ -200,6 +191,15 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
         }
         Op::Status(_) if result.parse::<Status>().is_err() => is("DURABLE_NOT_FOUND".to_owned()),
         Op::Status(_) | Op::Cancel(_) | Op::Resume(_) | Op::Fail => Ok(()),
+    }
+}
+
+/// What the error of a step says besides that has failed in several attempts.
+fn tried(name: &str, attempts: u32) -> String {
+    if attempts > 1 {
+        format!(" (step \"{name}/{attempts}\" failed in each of {attempts} attempts)")
+    } else {
+        String::new()
     }
 }
 

@@ -260,6 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_taken_up_again_after_its_time_is_not_late() {
+        let again = Fact::Waits {
+            owner: owner("a", "2"),
+            number: 1,
+            what: event(),
+        };
+        let crash = Fact::Crashed {
+            down: Duration::ZERO,
+        };
+        let then = [
+            vec![crash],
+            pause(30),
+            vec![joined(1), adopted("a", "2"), again, no_event()],
+        ];
+        assert_eq!(judge(kept(), &waits(event(), &then.concat())), Ok(()));
+    }
+
+    #[test]
     fn an_end_at_its_time_is_right() {
         for (what, none) in [(message(), no_message()), (event(), no_event())] {
             let then = [pause(5), vec![none], pause(30)].concat();
