@@ -265,7 +265,8 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
 
 /// The execution cannot go on: its workflow is unfinished, and not tried again by this process.
 fn refused(execution: &Execution, error: Error) -> SlotState {
-    notice(&format!("{error} [{}]", error.code()));
+    let said = error.clone().ends_wait_for(execution.id());
+    notice(&format!("{said} [{}]", said.code()));
     execution.engine.running.park(&execution.owner, &error);
     stopped(execution, error)
 }
