@@ -5,10 +5,11 @@
 
 #[cfg(all(unix, feature = "pg-sqlx"))]
 mod pause;
-#[cfg(all(unix, feature = "pg-sqlx"))]
+#[cfg(all(unix, feature = "pooler"))]
 mod pooler;
 mod process;
 mod queue;
 mod quickstart;
 mod random;
+mod saga;
 mod transfer;
