@@ -63,9 +63,9 @@ impl App {
         &self,
         workflow: impl WorkflowFn<D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = workflow;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// A handle on a workflow that is a method, by its id.
@@ -73,9 +73,9 @@ impl App {
         &self,
         method: impl MethodFn<T, D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = method;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// The row of a workflow: its status, its times, its place. Errors: `NotFound`.

@@ -53,7 +53,6 @@ pub use start::Start;
 pub(crate) use handle::decode_end;
 pub(crate) use interrupt::Interruption;
 pub(crate) use registry::unencodable;
-pub use run::panic_message;
 
 use crate::{
     codec::Codecs,

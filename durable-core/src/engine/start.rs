@@ -185,7 +185,7 @@ impl<D: WorkflowDef> Start<D> {
 
     start_options!(option);
 
-    async fn send(self) -> Result<Handle<D>, Error> {
+    async fn send(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
         let engine = self.engine;
@@ -205,7 +205,7 @@ impl<D: WorkflowDef> Start<D> {
             // Only a child has a parent whose token can be lost.
             Insertion::Lost(_) => None,
         };
-        Ok(Handle::new(engine, id, slot))
+        Ok(Handle::new::<D>(engine, id, slot))
     }
 }
 
@@ -227,7 +227,7 @@ impl StartCall {
 }
 
 impl<D: WorkflowDef> IntoFuture for Start<D> {
-    type Output = Result<Handle<D>, Error>;
+    type Output = Result<Handle<D::Output, D::Error>, Error>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -10,6 +10,7 @@ mod pooler;
 mod process;
 mod queue;
 mod quickstart;
+#[path = "../../../durable/tests/outage/random.rs"]
 mod random;
 mod saga;
 mod transfer;

@@ -8,7 +8,7 @@ use super::{
     super::{
         body::InBody,
         sleep::ended_at,
-        step::{encode, panicked, recorded_result},
+        step::{encode, gave_up, panicked, recorded_result},
     },
     Plan,
 };
@@ -238,6 +238,7 @@ where
                             number: call.number,
                             step: call.name.to_owned(),
                             timeout,
+                            attempt: self.attempt,
                         }));
                     }
                 }
@@ -246,7 +247,7 @@ where
         match ended {
             Ok(Ok(value)) => Ran::Value(value),
             Ok(Err(error)) => Ran::Failed(error),
-            Err(panic) => Ran::Broken(panicked(execution, call, panic)),
+            Err(panic) => Ran::Broken(panicked(execution, call, self.attempt, panic)),
         }
     }
 
@@ -522,6 +523,7 @@ where
         self.execution.order.unsettle(self.call.number);
         let attempt = self.attempt;
         if !self.plan.retry.allows_after(attempt) {
+            let error = gave_up(self.execution, self.call, attempt, error);
             return self.fail(error).await;
         }
         let message = error.message();

@@ -7,13 +7,7 @@ mod launched;
 mod rehearsal;
 mod sealed;
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, panic::Location, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::future::{Either, select};
 
@@ -31,6 +25,7 @@ use crate::{
     Error,
     db::{Joined, Retrying, StepRecord},
     ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
+    panics::caught,
     payload::{Encoded, Outcome},
     runtime::{BoxFuture, Timer},
     state::WorkflowRow,
@@ -161,11 +156,11 @@ impl Replayer {
             workflow: key.to_string(),
         })?;
         // Reading runs user code, which may panic.
-        let read = AssertUnwindSafe(|| registered.read(&self.engine.codecs, outcome));
-        catch_unwind(read).unwrap_or_else(|panic| {
+        let read = caught(|| registered.read(&self.engine.codecs, outcome));
+        read.unwrap_or_else(|message| {
             Err(Error::WorkflowPanicked {
                 workflow: key.to_string(),
-                message: super::panic_message(panic.as_ref()),
+                message,
             })
         })
     }

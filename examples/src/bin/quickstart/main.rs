@@ -77,7 +77,7 @@ async fn reserve(step: StepCtx, world: &World, order: &Order) -> Result<(), Shop
     world.act(&step, "reserve stock", &what).await
 }
 
-#[durable::step(name = "charge card", retries = 3, backoff = "200ms..2s")]
+#[durable::step(name = "charge card", max_attempts = 4, backoff = "200ms..2s")]
 async fn charge(step: StepCtx, world: &World, order: &Order) -> Result<String, ShopError> {
     let what = format!("{} cents charged", order.cents);
     world.act(&step, "charge card", &what).await?;
