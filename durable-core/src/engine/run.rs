@@ -93,6 +93,13 @@ pub(super) async fn run(dispatched: Dispatched) {
         attempt = execution.attempt,
     );
     let end = execute(&execution, input.as_ref()).instrument(span).await;
+    let leaks = !matches!(end, SlotState::Ended(Ended::Outcome(_)));
+    let place = if leaks && Bug::LeaksPlaces.is_planted() {
+        std::mem::forget(place);
+        None
+    } else {
+        place
+    };
     // The place and the registration are free before anyone hears of the end.
     drop((registration, place));
     let waiters = &execution.engine.waiters;
@@ -258,7 +265,8 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
 
 /// The execution cannot go on: its workflow is unfinished, and not tried again by this process.
 fn refused(execution: &Execution, error: Error) -> SlotState {
-    notice(&format!("{error} [{}]", error.code()));
+    let said = error.clone().ends_wait_for(execution.id());
+    notice(&format!("{said} [{}]", said.code()));
     execution.engine.running.park(&execution.owner, &error);
     stopped(execution, error)
 }

@@ -16,6 +16,7 @@ use crate::{
     ids::{Owner, WorkflowId, WorkflowKey},
     payload::Encoded,
     runtime::{BoxFuture, IdKind},
+    sabotage::Bug,
     state::WorkflowRow,
     time::{Timestamp, millis},
     workflow::WorkflowDef,
@@ -80,7 +81,11 @@ impl StartOptions {
             None => Placement::Here,
             Some(name) => Placement::Queue {
                 name: name.clone(),
-                priority: self.priority,
+                priority: if Bug::StartForgetsPriority.is_planted() {
+                    0
+                } else {
+                    self.priority
+                },
             },
         }
     }
@@ -362,7 +367,7 @@ async fn insert_and_run(
     };
     let input = Some(new.input.clone());
     let row = WorkflowRow {
-        deadline,
+        deadline: deadline.filter(|_| !Bug::StartForgetsDeadline.is_planted()),
         ..new.into_row(engine.clock.now())
     };
     let claimed = Claimed { row, input };
