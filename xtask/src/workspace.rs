@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_command_of_a_new_user_compiles_few_crates() {
+        let workspace = Workspace::find().expect("cargo test runs inside the workspace");
+        let mut command = workspace.cargo(["tree", "--package", "examples"]);
+        command.args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe"]);
+        let tree = process::capture(&mut command).expect("the tree can be read");
+        let crates: std::collections::BTreeSet<_> = tree
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)"))
+            .collect();
+        // As part of another package, with its dev-dependencies, it compiled 184.
+        assert!(crates.len() <= 95, "{}: {crates:#?}", crates.len());
+    }
+
+    #[test]
     fn the_workspace_is_found_and_holds_this_package() {
         let workspace = Workspace::find().expect("cargo test runs inside the workspace");
         assert!(workspace.root().join("xtask/Cargo.toml").is_file());
