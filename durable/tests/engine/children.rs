@@ -51,7 +51,8 @@ mod by_call {
             .id(super::child_of(&ctx))
             .timeout(super::HOUR)
             .await?;
-        super::gate(&ctx, &ctx.state::<Tally>()?).await?;
+        let tally = ctx.state::<Tally>()?;
+        super::gate(&ctx, &tally).await?;
         Ok(doubled)
     }
 }
@@ -67,7 +68,8 @@ mod by_start {
             .timeout(super::HOUR)
             .await?;
         let doubled = child.result().await?;
-        super::gate(&ctx, &ctx.state::<Tally>()?).await?;
+        let tally = ctx.state::<Tally>()?;
+        super::gate(&ctx, &tally).await?;
         Ok(doubled)
     }
 }
@@ -220,7 +222,7 @@ on_every_backend! {
                 app.start(by_start::doubling, ()).id(&id).await.unwrap();
             }
             tally.reached("gate").await;
-            let steps = app.steps(&id).await.unwrap();
+            let steps = app.steps(&*id).await.unwrap();
             assert_eq!(outline(&steps), [(1, "double"), (2, "DBOS.getResult")]);
             let child = format!("{id}-doubled");
             assert!(steps.iter().all(|step| step.child.as_ref().is_some_and(|recorded| recorded.as_str() == child)), "{steps:?}");
