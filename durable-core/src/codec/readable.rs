@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-/// Some JSON that was read and is not kept. Unlike [`IgnoredAny`](serde::de::IgnoredAny), which skips text, it is parsed like a value of a type.
+/// Some JSON that was read and is not kept. Unlike `serde::de::IgnoredAny`, which skips text, it is parsed like a value of a type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Readable;
 
@@ -59,6 +59,8 @@ impl<'de> Visitor<'de> for Reader {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IgnoredAny;
+
     use super::*;
 
     /// Whether it is read as every other type would be.
@@ -84,7 +86,7 @@ mod tests {
         assert!(reads(&nested(127)));
         // What skips a text skips these as well, and every other reader fails.
         for json in [nested(128).as_str(), "1e999", r#""\ud800""#] {
-            assert!(serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok(), "{json}");
+            assert!(serde_json::from_str::<IgnoredAny>(json).is_ok(), "{json}");
             assert!(!reads(json), "{json}");
         }
     }
