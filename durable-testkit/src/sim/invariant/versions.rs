@@ -66,7 +66,7 @@ mod tests {
             executor: ExecutorId::from("E1"),
             version: "new".to_owned(),
         };
-        let facts = [&[launches], facts].concat();
+        let facts = [&[launches][..], facts].concat();
         judge(VersionsAreKept::default(), &facts)
     }
 

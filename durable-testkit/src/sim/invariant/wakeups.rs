@@ -213,10 +213,12 @@ impl Invariant for WakeUpsAreNotLost {
             Fact::Crashed { .. } => self
                 .waiting
                 .retain(|_, wait| wait.process != moment.process),
-            _ => return Ok(()),
+            _ => {}
         }
         self.standings.see(moment.fact);
-        self.look(at);
+        if !self.waiting.is_empty() {
+            self.look(at);
+        }
         Ok(())
     }
 }
