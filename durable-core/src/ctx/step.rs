@@ -406,7 +406,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     };
     let _running = execution.interrupt.body();
     let body = &mut plan.body;
-    let body = InBody::new(execution, call.name, move || body(step));
+    let body = InBody::new(execution, call.name, plan.timeout, move || body(step));
     let Some(timeout) = plan.timeout else {
         return body
             .await

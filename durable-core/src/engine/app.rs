@@ -229,6 +229,7 @@ impl App {
             }
         };
         engine.within(SETTLE, left).await;
+        engine.tell_withheld(true);
         engine.stopped.cancel();
     }
 }

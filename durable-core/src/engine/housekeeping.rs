@@ -19,13 +19,14 @@ impl Engine {
     }
 }
 
-/// Cancels what is due, also where no process runs it.
+/// Cancels what is due, also where no process runs it; and tells what was withheld until its minute was over.
 pub(super) async fn sweep_deadlines(engine: Arc<Engine>) {
     loop {
         engine.poll_pause(engine.settings.poll).await;
         if !Bug::DeadlinesNotSwept.is_planted() {
             engine.expire_deadlines().await;
         }
+        engine.tell_withheld(false);
     }
 }
 

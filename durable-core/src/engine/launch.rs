@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    App, AppBuilder, Engine, clock::DbClock, dispatch, dispatch::Worker, housekeeping,
+    App, AppBuilder, Engine, clock::DbClock, dispatch, dispatch::Worker, housekeeping, notices,
     observer::notice, running::Running, version, waiters,
 };
 use crate::{
@@ -155,6 +155,9 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
         unregistered,
         unreadable,
     };
+    if recovered > 0 {
+        tracing::info!(count = recovered, "abandoned workflows recovered");
+    }
     for text in report.notices() {
         notice(&text);
     }
@@ -196,6 +199,7 @@ pub(super) fn assemble(
         running: Running::default(),
         queues: workers(builder.queues),
         observer: builder.observer,
+        told: notices::Told::default(),
         body_hook: builder.body_hook,
         stopping: CancellationToken::new(),
         stopped: CancellationToken::new(),

@@ -3,7 +3,7 @@
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
 //! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
-//! [`place`] refuses calls of the application inside a workflow, where they would not be recorded.
+//! [`notices`] tells what should be heard of workflows that ended; [`place`] refuses calls of the application inside a workflow, where they would not be recorded.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
@@ -19,7 +19,8 @@ pub mod hook;
 mod housekeeping;
 mod interrupt;
 mod launch;
-mod observer;
+mod notices;
+pub(crate) mod observer;
 mod order;
 mod place;
 mod recovery;
@@ -78,6 +79,7 @@ pub(crate) struct Engine {
     running: running::Running,
     queues: Vec<Arc<dispatch::Worker>>,
     observer: Option<observer::Observer>,
+    told: notices::Told,
     /// What a test has asked before bodies run.
     body_hook: Option<hook::BodyHook>,
     /// Nothing new is started or claimed.
@@ -87,13 +89,15 @@ pub(crate) struct Engine {
     tasks: Mutex<Vec<TaskHandle>>,
 }
 
-/// How often the engine looks for what no hint told it.
+/// How often the engine looks for what no hint told it, and what it tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// Between two looks at the queues, at awaited results, messages, events and at ownership.
     pub(crate) poll: Duration,
     /// Between two looks for workflows that dead executors left.
     pub(crate) recovery: Duration,
+    /// Whether a workflow that fails is a warning.
+    pub(crate) tell_failures: bool,
 }
 
 impl Default for Settings {
@@ -101,6 +105,7 @@ impl Default for Settings {
         Self {
             poll: Duration::from_secs(1),
             recovery: Duration::from_secs(5),
+            tell_failures: true,
         }
     }
 }

@@ -215,6 +215,10 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
                 execution: &execution.owner.token,
                 outcome: &outcome,
             });
+            if let Outcome::Failure(error) = &outcome {
+                engine.tell_failure(execution, error);
+            }
+            engine.tell_unused(execution);
             SlotState::Ended(Ended::Outcome(outcome))
         }
         Ok(Write::Lost(lost)) => interrupted(execution, Interruption::Lost(lost)),

@@ -13,6 +13,7 @@ mod faults;
 mod mailboxes;
 mod methods;
 mod misplaced;
+mod notices;
 mod numbering;
 mod outages;
 mod panics;

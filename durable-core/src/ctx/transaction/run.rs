@@ -225,8 +225,11 @@ where
         }
         let _running = execution.interrupt.body();
         execution.swap_outbox_trouble(None);
-        let body = InBody::new(execution, call.name, || self.plan.body.call(connection));
-        let ended = match self.plan.timeout {
+        let timeout = self.plan.timeout;
+        let body = InBody::new(execution, call.name, timeout, || {
+            self.plan.body.call(connection)
+        });
+        let ended = match timeout {
             None => body.await,
             Some(timeout) => {
                 let timer = execution.engine.runtime.sleep(timeout, Timer::Work);
