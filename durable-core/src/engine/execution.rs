@@ -12,6 +12,7 @@ use super::{
     order::Order,
     replay::Rehearsal,
     slot::ResultSlot,
+    witnesses::Unneeded,
 };
 use crate::{
     Error,
@@ -41,6 +42,8 @@ pub(crate) struct Execution {
     history: BTreeMap<i32, StepRecord>,
     /// Why an enqueue or a send in a transaction's closure failed last: the closure gives it as an error of its own.
     outbox_trouble: Mutex<Option<DbError>>,
+    /// Witnesses of steps that are recorded.
+    pub(super) unneeded: Unneeded,
 }
 
 /// What the code calls at an operation's place, to be compared with what is recorded there.
@@ -70,6 +73,7 @@ impl Execution {
             attempt: row.attempts,
             deadline: row.deadline,
             incarnation: incarnation(row),
+            unneeded: Unneeded::default(),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -319,7 +323,7 @@ fn begun_by(step: &StepRecord) -> Option<Timestamp> {
 }
 
 /// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
-fn incarnation(row: &WorkflowRow) -> String {
+pub(super) fn incarnation(row: &WorkflowRow) -> String {
     match &row.creator {
         Some(creator) => creator.to_string(),
         None => row.created_at.as_millis().to_string(),
