@@ -12,6 +12,7 @@ use super::{
     order::Order,
     replay::Rehearsal,
     slot::ResultSlot,
+    witnesses::Unneeded,
 };
 use crate::{
     Error,
@@ -44,6 +45,8 @@ pub(crate) struct Execution {
     outbox_trouble: Mutex<Option<DbError>>,
     /// The operation that gave an error last.
     failed: Mutex<Option<Failed>>,
+    /// Witnesses of steps that are recorded.
+    pub(super) unneeded: Unneeded,
 }
 
 /// An operation that gave an error: its number, its name, and the error.
@@ -76,6 +79,7 @@ impl Execution {
             attempt: row.attempts,
             deadline: row.deadline,
             incarnation: incarnation(row),
+            unneeded: Unneeded::default(),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -349,7 +353,7 @@ fn begun_by(step: &StepRecord) -> Option<Timestamp> {
 }
 
 /// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
-fn incarnation(row: &WorkflowRow) -> String {
+pub(super) fn incarnation(row: &WorkflowRow) -> String {
     match &row.creator {
         Some(creator) => creator.to_string(),
         None => row.created_at.as_millis().to_string(),

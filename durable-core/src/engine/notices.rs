@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn ten_a_minute_are_told_and_the_others_counted_when_it_is_over() {
         let quota = Quota::default();
-        let at = |seconds| Duration::from_secs(100 + seconds);
+        let at = |seconds: u64| Duration::from_secs(100 + seconds);
         let told = |seconds| (0..15).filter(|_| quota.allows(at(seconds))).count();
         assert_eq!(quota.withheld(at(0), false), None);
         assert_eq!(told(0), 10);

@@ -169,7 +169,14 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
                 message,
             },
         ),
-        Driven::Interrupted(reason) => return interrupted(execution, reason),
+        Driven::Interrupted(reason) => {
+            if let Interruption::Lost(lost) = &reason
+                && lost.status == Some(Status::Cancelled)
+            {
+                execution.forget_witnesses_of_cancelled().await;
+            }
+            return interrupted(execution, reason);
+        }
     };
     finish(execution, outcome).await
 }
@@ -208,6 +215,7 @@ pub(super) fn failure(execution: &Execution, error: &Error) -> Outcome {
 async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
     let engine = &execution.engine;
     engine.running.finishing(&execution.owner);
+    execution.forget_witnesses().await;
     match engine.db.finish_workflow(&execution.owner, &outcome).await {
         Ok(Write::Written) => {
             engine.observe(&Event::WorkflowFinished {

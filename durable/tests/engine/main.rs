@@ -8,6 +8,7 @@ mod cancellation;
 mod capture;
 mod children;
 mod deadlines;
+mod ended;
 mod errors;
 mod faults;
 mod mailboxes;
