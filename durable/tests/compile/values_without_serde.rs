@@ -20,12 +20,6 @@ async fn gives(_ctx: Ctx) -> Result<Receipt, AnyError> {
     Ok(Receipt)
 }
 
-#[durable::workflow]
-async fn takes(_ctx: Ctx, receipt: Receipt) -> Result<(), AnyError> {
-    drop(receipt);
-    Ok(())
-}
-
 #[durable::step]
 async fn gives_in_a_step() -> Result<Receipt, AnyError> {
     Ok(Receipt)
