@@ -269,6 +269,15 @@ pub enum Error {
     /// The application is shutting down.
     #[error("the application is shutting down; nothing new is started")]
     ShuttingDown,
+    /// The tokio runtime in which the application was launched has ended, and with it all that
+    /// serves its calls.
+    #[error(
+        "the tokio runtime in which this application was launched has ended, and with it what \
+        serves its calls; keep that runtime for as \
+         long as the application is used, and launch one in each runtime that uses one, as each \
+         `#[tokio::test]` is"
+    )]
+    RuntimeEnded,
     /// A setting or an argument that cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -310,6 +319,7 @@ impl Error {
             Self::Unfinished { cause, .. } => cause.code(),
             Self::Stopped { .. } => "DURABLE_STOPPED",
             Self::ShuttingDown => "DURABLE_SHUTTING_DOWN",
+            Self::RuntimeEnded => "DURABLE_RUNTIME_ENDED",
             Self::Invalid(_) => "DURABLE_INVALID",
             Self::Database { .. } => "DURABLE_DATABASE",
         }
