@@ -233,6 +233,16 @@ pub enum Error {
     /// The application is shutting down.
     #[error("the application is shutting down; nothing new is started")]
     ShuttingDown,
+    /// A name that cannot be used, refused before anything was done: of a step, an event, a topic, a queue, a workflow, …
+    #[error("{what} {name:?} cannot be used: {reason}")]
+    InvalidName {
+        /// What it is the name of.
+        what: String,
+        /// The name, or its beginning.
+        name: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// A setting or an argument that cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -272,6 +282,7 @@ impl Error {
             Self::MissingState { .. } => "DURABLE_MISSING_STATE",
             Self::Stopped { .. } => "DURABLE_STOPPED",
             Self::ShuttingDown => "DURABLE_SHUTTING_DOWN",
+            Self::InvalidName { .. } => "DURABLE_INVALID_NAME",
             Self::Invalid(_) => "DURABLE_INVALID",
             Self::Database { .. } => "DURABLE_DATABASE",
         }
@@ -295,6 +306,7 @@ impl From<DbError> for Error {
         let source = match error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
             DbError::Refused(_) => None,
+            DbError::InvalidArgument { .. } => return Self::Invalid(message),
         };
         Self::Database { message, source }
     }

@@ -215,6 +215,11 @@ impl DriverError {
         self.kind == Kind::Refused(None)
     }
 
+    /// Whether a value is what the server does not take.
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        self.code().is_some_and(is_about_a_value)
+    }
+
     /// Whether asking again may help.
     pub fn is_passing(&self) -> bool {
         match &self.kind {
@@ -252,6 +257,7 @@ impl DriverError {
             {
                 DbError::Refused(self.to_string())
             }
+            Some(code) if is_about_a_value(code) => DbError::invalid_argument(doing, self),
             _ => DbError::broken(doing, self),
         }
     }
@@ -283,6 +289,13 @@ fn is_passing(code: &str) -> bool {
         .contains(&code)
 }
 
+/// Whether a SQLSTATE tells of a value that the server does not take: a text that cannot be in its encoding or is too long (22), or
+/// is too long for an index or for any row (54). A division by zero is no value of a caller's.
+fn is_about_a_value(code: &str) -> bool {
+    const DIVISION_BY_ZERO: &str = "22012";
+    ["22", "54"].iter().any(|class| code.starts_with(class)) && code != DIVISION_BY_ZERO
+}
+
 /// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
@@ -307,6 +320,10 @@ impl Failure {
 
     pub(crate) fn is_unclear(&self) -> bool {
         matches!(self, Self::Driver(error) if error.is_unclear())
+    }
+
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_about_a_value())
     }
 
     pub(crate) fn into_error(self, doing: &'static str) -> DbError {
@@ -361,6 +378,16 @@ mod tests {
         }
         assert!(DriverError::lost("gone").into_error("look").is_retryable());
         assert!(!DriverError::unlike("odd").into_error("look").is_retryable());
+    }
+
+    #[test]
+    fn a_value_that_the_server_does_not_take_is_told_from_a_broken_promise() {
+        for code in ["22021", "22P05", "22001", "54000"] {
+            assert!(refused(code).is_about_arguments(), "{code}");
+        }
+        for code in ["22012", "23505", "53100", "XX000"] {
+            assert!(!refused(code).is_about_arguments(), "{code}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
     codec::decode_error,
     db::Resumed,
     ids::WorkflowId,
+    names::Name,
     payload::{Ended, Outcome},
     state::{Status, WorkflowRow},
     workflow::WorkflowDef,
@@ -121,6 +122,7 @@ impl Engine {
         id: &WorkflowId,
         slot: Option<&ResultSlot>,
     ) -> Result<Ended, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let waited = Box::pin(async {
             if let Some(slot) = slot {
                 match slot.wait().await {
@@ -144,7 +146,7 @@ impl Engine {
         loop {
             let refused = Box::pin(self.running.refused(id));
             match select(ended, refused).await {
-                Either::Left((ended, _)) => return Ok(ended),
+                Either::Left((ended, _)) => return ended,
                 Either::Right(((owner, error), rest)) => {
                     if self.row(id).await?.is_owned_by(&owner.token) {
                         return Err(error);
@@ -158,6 +160,7 @@ impl Engine {
 
     /// The row of a workflow. Errors: `NotFound`.
     pub(crate) async fn row(&self, id: &WorkflowId) -> Result<WorkflowRow, Error> {
+        Name::SoughtId.check(id.as_str())?;
         self.db.workflow(id).await?.ok_or_else(|| Error::NotFound {
             workflow: id.to_string(),
         })
@@ -165,6 +168,7 @@ impl Engine {
 
     /// Cancels a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn cancel(&self, id: &WorkflowId) -> Result<bool, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let cancelled = self.db.cancel(std::slice::from_ref(id)).await?;
         if cancelled.is_empty() {
             self.row(id).await?;
@@ -176,6 +180,7 @@ impl Engine {
 
     /// Resumes a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn resume(&self, id: &WorkflowId) -> Result<bool, Error> {
+        Name::SoughtId.check(id.as_str())?;
         match self.db.resume(id, None).await? {
             Resumed::Enqueued => {
                 self.wake_queues();

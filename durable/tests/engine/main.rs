@@ -13,6 +13,7 @@ mod faults;
 mod mailboxes;
 mod methods;
 mod misplaced;
+mod names;
 mod numbering;
 mod outages;
 mod queues;

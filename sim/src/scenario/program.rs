@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use durable::{DataSource, prelude::*};
-use durable_testkit::sim::{Chooser, Rows, here};
+use durable_testkit::sim::{Chooser, LACKED, Rows, here};
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{Either, join, join_all, join3, select, select_all},
@@ -54,10 +54,31 @@ pub(super) enum Op {
     Ordered,
     /// A step against a word from another branch, which gives it when its own step has ended.
     Linked,
+    /// Something with a name or a value that cannot be: with a NUL, or with a character that the database lacks.
+    Odd(Odd, bool),
     /// Cancels a workflow.
     Cancel(String),
     /// Resumes a workflow.
     Resume(String),
+}
+
+/// What is odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Odd {
+    /// The name of a step.
+    Step,
+    /// What a step gives.
+    Value,
+    /// The topic that is sent under.
+    Send,
+    /// The topic that is waited for.
+    Recv,
+    /// The key that is published under.
+    Publish,
+    /// Whose value is read.
+    Read,
+    /// The id of a child.
+    Child,
 }
 
 /// Where tables are.
@@ -176,6 +197,7 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         Op::Held(ms, way) => held(ctx, ms, way).await,
         Op::Ordered => ordered(ctx).await,
         Op::Linked => linked(ctx).await,
+        Op::Odd(what, nul) => odd(ctx, what, nul).await,
         Op::Cancel(of) => ctx
             .cancel(of)
             .await
@@ -185,6 +207,31 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
             .await
             .map_or_else(refused, |done| format!("resume {done}")),
     }
+}
+
+async fn odd(ctx: &Ctx, what: Odd, nul: bool) -> String {
+    let text = format!("odd{}", if nul { '\0' } else { LACKED });
+    let second = Duration::from_secs(1);
+    let me = ctx.workflow_id();
+    let gives = |text: String| {
+        move || {
+            let text = text.clone();
+            async move { Ok::<_, durable::Error>(text) }
+        }
+    };
+    let done = match what {
+        Odd::Step => ctx.step(text, gives(String::new())).await.map(drop),
+        Odd::Value => ctx.step("odd", gives(text)).await.map(drop),
+        Odd::Send => ctx.send(me, &text, &0).await,
+        Odd::Recv => ctx.recv::<u8>(&text, second).await.map(drop),
+        Odd::Publish => ctx.set_event(&text, &0).await,
+        Odd::Read => ctx
+            .get_event::<u8>(text.as_str(), "0", second)
+            .await
+            .map(drop),
+        Odd::Child => ctx.start(program, Vec::new()).id(text).await.map(drop),
+    };
+    done.map_or_else(refused, |()| "done".to_owned())
 }
 
 fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
@@ -384,6 +431,7 @@ fn numbers(op: &Op) -> i32 {
     match op {
         Op::Sleep(0) => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
+        Op::Odd(Odd::Recv | Odd::Read, _) => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
         Op::Linked | Op::Ordered => 3,
         Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
@@ -425,6 +473,10 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
         Op::Race(..) | Op::Held(..) | Op::Linked | Op::Ordered => {
             is((number + numbers(op) - 1).to_string())
         }
+        // JSON has a way to write it.
+        Op::Odd(Odd::Value, true) => is("done".to_owned()),
+        Op::Odd(_, true) => is("DURABLE_INVALID_NAME".to_owned()),
+        Op::Odd(_, false) => is("DURABLE_INVALID".to_owned()),
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
         Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
@@ -469,7 +521,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(25) {
+    match chooser.choose(27) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing,
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -499,6 +551,18 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
         ),
         23 => Op::Linked,
         24 => Op::Ordered,
+        25 | 26 => Op::Odd(
+            chooser.one_of(&[
+                Odd::Step,
+                Odd::Value,
+                Odd::Send,
+                Odd::Recv,
+                Odd::Publish,
+                Odd::Read,
+                Odd::Child,
+            ]),
+            chooser.choose(3) == 1,
+        ),
         21 => Op::Panicking,
         22 => Op::Hanging,
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),

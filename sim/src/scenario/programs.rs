@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use durable::{App, Handle, Queue, WorkflowDef, source::Layout};
 use durable_testkit::sim::{
-    Chooser, Plan, Scenario, Seat,
+    Chooser, LACKED, Plan, Scenario, Seat,
     fact::Fact,
     invariant::{FifoWithinPriority, Invariant, PlacesAreKept},
 };
@@ -20,6 +20,8 @@ const IDS: [&str; 4] = ["a", "b", "c", "d"];
 struct Load {
     flows: Vec<Flow>,
     actions: Vec<(Duration, Action)>,
+    /// Whether the client also waits for a workflow whose id cannot be.
+    odd_wait: bool,
 }
 
 /// A workflow of the load.
@@ -97,7 +99,11 @@ fn draw_load(chooser: &mut Chooser, plan: &Plan) -> Load {
         (Duration::from_millis(after), action)
     });
     let actions = actions.collect();
-    Load { flows, actions }
+    Load {
+        flows,
+        actions,
+        odd_wait: chooser.choose(4) == 1,
+    }
 }
 
 async fn executor(seat: Seat, load: Arc<Load>) {
@@ -127,7 +133,21 @@ async fn client(seat: Seat, load: Arc<Load>) {
         .iter()
         .filter(|flow| matches!(flow.start, How::Queue(..)));
     let ends = join_all(flows.map(|flow| see_through(&seat, &app, flow)));
-    futures_util::future::join(ends, act(&seat, &app, &load)).await;
+    let odd = async {
+        if load.odd_wait {
+            wait_for_what_cannot_be(&seat, &app).await;
+        }
+    };
+    futures_util::future::join3(ends, act(&seat, &app, &load), odd).await;
+}
+
+/// Waits for a workflow whose id the database does not take: an error for this waiter only.
+async fn wait_for_what_cannot_be(seat: &Seat, app: &App) {
+    let id = format!("odd{LACKED}");
+    match app.handle(program, id.as_str()).result().await {
+        Err(error) if error.to_string().contains("does not take") => {}
+        other => seat.fail("bad_values_are_errors", format!("{other:?}")),
+    }
 }
 
 /// Starts a workflow and waits for its end.

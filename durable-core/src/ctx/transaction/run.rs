@@ -8,7 +8,7 @@ use super::{
     super::{
         body::InBody,
         sleep::ended_at,
-        step::{encode, panicked, recorded_result},
+        step::{encode, panicked, record, recorded_result},
     },
     Plan,
 };
@@ -20,6 +20,7 @@ use crate::{
         Event,
         execution::{Call, Execution},
     },
+    names::Name,
     runtime::Timer,
     sabotage::Bug,
     source::{Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey},
@@ -103,6 +104,9 @@ where
     /// One transaction.
     async fn once(&mut self) -> Next<T, E> {
         self.execution.gate().await;
+        if let Err(error) = Name::Step.check(self.call.name) {
+            return self.fail(E::from_durable(error)).await;
+        }
         if let Some(before) = self.settled().await {
             return Next::Done(self.known(&before).await);
         }
@@ -242,10 +246,7 @@ where
     async fn commit(&mut self, tx: Box<dyn Opened<C>>, value: T, stored: StepResult) -> Next<T, E> {
         if self.plan.options.read_only || Bug::CommitsApart.is_planted() {
             return match tx.commit().await {
-                Ok(()) => {
-                    self.execution.record(&self.stamp, stored, None).await;
-                    Next::Done(Ok(value))
-                }
+                Ok(()) => self.record(Ok(value), stored).await,
                 Err(trouble) => self.trouble(trouble).await,
             };
         }
@@ -300,8 +301,7 @@ where
         let StepResult::Output(output) = &stored else {
             // Only a value comes here, and a value is stored as an output.
             tx.rollback().await;
-            self.execution.record(&self.stamp, stored, None).await;
-            return Next::Done(Ok(value));
+            return self.record(Ok(value), stored).await;
         };
         let witness = Witness {
             name: self.call.name.to_owned(),
@@ -322,8 +322,7 @@ where
         if let Err(trouble) = tx.commit().await {
             return self.trouble(trouble).await;
         }
-        self.execution.record(&self.stamp, stored, None).await;
-        Next::Done(Ok(value))
+        self.record(Ok(value), stored).await
     }
 
     /// Whether this execution has lost its workflow. Asked right before a commit in another database, where no lock can keep it so.
@@ -351,8 +350,7 @@ where
             return self.other(found).await;
         }
         let result = recorded_result(self.execution, &found).await;
-        self.execution.record(&self.stamp, found.result, None).await;
-        result
+        record(self.execution, self.call, &self.stamp, result, found.result).await
     }
 
     /// Takes the result that is recorded already.
@@ -370,9 +368,10 @@ where
     async fn other(&self, found: StepRecord) -> Result<T, E> {
         let conflict = Recorded::Conflict(Box::new(found));
         let none = StepResult::Nothing;
-        self.execution
-            .recorded(&self.stamp, &none, Ok(conflict))
-            .await;
+        let recorded = self.execution.recorded(&self.stamp, &none, Ok(conflict));
+        if let Err(error) = recorded.await {
+            return self.execution.refuse(error).await;
+        }
         std::future::pending().await
     }
 
@@ -394,6 +393,7 @@ where
     async fn failed(&mut self, error: E, condition: Condition) -> Next<T, E> {
         match self.hidden_in(&error, condition) {
             Some(Trouble::Away(away)) => self.away(&away).await,
+            Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
             None => self.fail(error).await,
@@ -434,7 +434,7 @@ where
     fn trouble_of(&self, error: DbError) -> Trouble {
         let cause = match &error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
-            DbError::Refused(_) => None,
+            DbError::Refused(_) | DbError::InvalidArgument { .. } => None,
         };
         match cause.and_then(|cause| self.trouble_in(cause)) {
             Some(trouble) => trouble,
@@ -473,6 +473,10 @@ where
                     message,
                 }))
                 .await
+            }
+            // Rolled back by now: it cannot be recorded as it is, and never will.
+            Trouble::Engine(error) if error.is_about_arguments() => {
+                self.fail(E::from_durable(error.into())).await
             }
             Trouble::Engine(error) => self.execution.refuse(error.into()).await,
         }
@@ -522,7 +526,11 @@ where
         self.stamp.completed_at = self.execution.now();
         let earlier = std::mem::take(&mut self.earlier);
         let (result, stored) = encode(self.execution, self.call, Err(error), earlier);
-        self.execution.record(&self.stamp, stored, None).await;
-        Next::Done(result)
+        self.record(result, stored).await
+    }
+
+    /// Records what the step came to.
+    async fn record(&mut self, result: Result<T, E>, stored: StepResult) -> Next<T, E> {
+        Next::Done(record(self.execution, self.call, &self.stamp, result, stored).await)
     }
 }
