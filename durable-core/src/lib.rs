@@ -8,6 +8,7 @@
 //! - [`runtime`]: what else the engine takes from the outside world
 
 mod any_error;
+mod behind;
 mod codec;
 mod ctx;
 pub mod db;
@@ -15,6 +16,7 @@ mod engine;
 mod error;
 pub mod ids;
 pub mod names;
+mod panics;
 pub mod payload;
 pub mod runtime;
 #[doc(hidden)]
@@ -27,7 +29,8 @@ mod workflow;
 pub use any_error::{AnyError, WorkflowError};
 pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{
-    ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
+    ChildCall, ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx,
+    Transaction,
 };
 #[doc(hidden)]
 pub use engine::hook;
@@ -48,8 +51,10 @@ pub mod __private {
     pub use std::{sync::Arc, time::Duration};
 
     pub use crate::{
-        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef, ctx::SLEEP,
-        engine::panic_message, state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        ctx::SLEEP,
+        panics::{caught, discard, panic_ended, panic_message},
+        state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
     };
 
     /// The two sides of a `Result`, also where it is written as an alias.

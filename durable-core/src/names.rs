@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::{
     Error,
-    db::{StepRecord, StepResult},
+    db::{DbError, StepRecord, StepResult},
     ids::WorkflowKey,
 };
 
@@ -58,6 +58,15 @@ impl Name {
                 name: shortened(name),
                 reason,
             }),
+        }
+    }
+
+    /// The error of a name that the database does not take.
+    pub(crate) fn refused_by(self, name: &str, error: &DbError) -> Error {
+        Error::InvalidName {
+            what: self.what().to_owned(),
+            name: shortened(name),
+            reason: error.to_string(),
         }
     }
 

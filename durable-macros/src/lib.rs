@@ -22,7 +22,7 @@ use proc_macro::TokenStream;
 /// `app.start(checkout, order)`; it takes up to four arguments after the context, which are stored.
 ///
 /// Options: `name = "…"` (by default the function's), `version = "…"` instead of the digest of its body,
-/// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race)` for what the determinism lint refuses, and
+/// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race, app)` for what the determinism lint refuses, and
 /// `crate = "::my_durable"` where the library has another name.
 #[proc_macro_attribute]
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -42,7 +42,7 @@ pub fn workflows(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// It takes references, and values that are `Clone` (cloned for an attempt only if another may follow). A parameter of type `StepCtx` is
 /// filled in and is no parameter of the generated function.
 ///
-/// Options: `name = "…"`, `retries = 5`, `backoff = "200ms..30s"`, `factor = 2.0`, `jitter = 0.2`, `timeout = "10s"`, `crate = "…"`.
+/// Options: `name = "…"`, `max_attempts = 5` (the first included), `backoff = "200ms..30s"`, `factor = 2.0`, `jitter = 0.2`, `timeout = "10s"`, `crate = "…"`.
 #[proc_macro_attribute]
 pub fn step(attribute: TokenStream, item: TokenStream) -> TokenStream {
     answer(step::expand(attribute.into(), item.into()))

@@ -1,5 +1,5 @@
 //! Finds what makes a workflow's body give something else on its replay: clocks, randomness, and whatever waits for or talks to
-//! the world outside a step.
+//! the world, or to the application, outside a step.
 //!
 //! It reads names, so it is advice and no proof: a helper that reads the clock goes unseen.
 
@@ -20,7 +20,16 @@ struct Category {
     advice: &'static str,
 }
 
-const CATEGORIES: [Category; 7] = [
+/// Calls of the application, which no path names.
+const APP: Category = Category {
+    word: "app",
+    paths: &[],
+    calls: &[],
+    macros: &[],
+    advice: "gives the application, whose calls are not recorded: use the operations of `ctx`, or ask for it in the body of a step",
+};
+
+const CATEGORIES: [Category; 8] = [
     Category {
         word: "clock",
         paths: &[
@@ -112,6 +121,7 @@ const CATEGORIES: [Category; 7] = [
         macros: &["select"],
         advice: "polls its branches in an order that no run repeats; write `select! { biased; … }` or `select_biased!`, which a replay decides as it was",
     },
+    APP,
 ];
 
 /// Methods whose arguments run outside the replay.
@@ -175,6 +185,13 @@ fn scan(tokens: TokenStream, found: &mut Vec<Finding>) {
                     {
                         index = call;
                     }
+                    if path[0] == "state" && names_app(&tokens[after..call]) {
+                        found.push(Finding {
+                            category: &APP,
+                            written: "ctx.state::<App>()".to_owned(),
+                            at: path[0].clone(),
+                        });
+                    }
                 } else {
                     found.extend(judge(&path, &tokens, call));
                 }
@@ -227,6 +244,21 @@ fn after_turbofish(tokens: &[TokenTree], index: usize) -> usize {
         }
     }
     index
+}
+
+/// Whether the application's type is named between these angle brackets, also within another type.
+fn names_app(turbofish: &[TokenTree]) -> bool {
+    let begins = |index: &usize| {
+        let joined = *index > 0 && is_punct(&turbofish[index - 1], ':');
+        matches!(turbofish[*index], TokenTree::Ident(_)) && !joined
+    };
+    let mut paths = (0..turbofish.len())
+        .filter(begins)
+        .map(|index| path(turbofish, index).0);
+    paths.any(|path| {
+        let names: Vec<_> = path.iter().map(Ident::to_string).collect();
+        names == ["App"] || names == ["durable", "App"]
+    })
 }
 
 fn call_group(tokens: &[TokenTree], index: usize) -> Option<&Group> {
@@ -313,6 +345,12 @@ mod tests {
             ("env", "{ std::env::var(\"X\") }", "`.state(…)`"),
             ("io", "{ tokio::fs::read(p).await }", "in a step"),
             ("io", "{ reqwest::get(u).await }", "in a step"),
+            ("app", "{ let app = ctx.state::<App>()?; }", "of `ctx`"),
+            (
+                "app",
+                "{ ctx.state::<OnceLock<durable::App>>()?.get() }",
+                "in the body of a step",
+            ),
             (
                 "race",
                 "{ tokio::select! { a = b => c } }",
@@ -340,6 +378,7 @@ mod tests {
         let code = r#"{
             let now = ctx.step("now", || async { Ok(Utc::now()) }).await?;
             let made = ctx.step::<_, u8, E>("make", || async { tokio::time::sleep(d).await; rand::random() }).await?;
+            ctx.step("tell", || async { ctx.state::<App>()?.send("id", "topic", &1).await }).await?;
             source.transaction(&ctx, "debit", async |tx| { Uuid::new_v4() }).await
         }"#;
         assert_eq!(findings(code, &[]), Vec::<String>::new());
@@ -347,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_alike_passes() {
-        let code = "{ ctx.sleep(d).await?; order.timeout(d); let now = order.now; let env = 1; spawned(); Timer::now_or_never(); step(Utc::today()) }";
+        let code = "{ ctx.sleep(d).await?; order.timeout(d); let now = order.now; let env = 1; spawned(); Timer::now_or_never(); step(Utc::today()); ctx.state::<AppConfig>()?; ctx.state::<my::App>()?; ctx.state::<App::Config>()?; machine.state(App) }";
         assert_eq!(findings(code, &[]), Vec::<String>::new());
     }
 

@@ -5,7 +5,7 @@ use durable_core::db::Hint;
 
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
-    core::{Borrowed, Core},
+    core::{Borrowed, Core, give_up},
 };
 
 /// What our statements rely on, also in a session that the application has set up.
@@ -94,7 +94,12 @@ impl<'a, D: Driver> Transaction<'a, D> {
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.core.text(statement);
         let asked = self.borrowed.connection.query(&text, parameters);
-        self.core.bounds.answer(asked).await
+        let answer = self.core.bounds.answer(asked).await;
+        if let Err(error) = &answer {
+            // Also where it is rolled back after that.
+            give_up(&mut self.borrowed.connection, error);
+        }
+        answer
     }
 
     /// Runs a statement that gives a row at most.

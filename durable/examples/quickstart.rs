@@ -82,7 +82,7 @@ async fn reserve(step: StepCtx, world: &World, order: &Order) -> Result<(), Shop
         .await
 }
 
-#[durable::step(name = "charge card", retries = 3, backoff = "200ms..2s")]
+#[durable::step(name = "charge card", max_attempts = 4, backoff = "200ms..2s")]
 async fn charge(step: StepCtx, world: &World, order: &Order) -> Result<String, ShopError> {
     world
         .act(

@@ -52,7 +52,7 @@ async fn book(leg: &str, fail: Option<&str>) -> Result<String, TripError> {
 }
 
 // Undoing must not give up: it is retried for about half an hour before a person has to look.
-#[durable::step(name = "give back", retries = 20, backoff = "200ms..2m")]
+#[durable::step(name = "give back", max_attempts = 20, backoff = "200ms..2m")]
 async fn give_back(booking: &str) -> Result<(), TripError> {
     println!("  {booking}: given back");
     Ok(())

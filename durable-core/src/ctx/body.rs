@@ -2,13 +2,13 @@
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
 
 use crate::{
-    engine::{execution::Execution, panic_message},
+    engine::execution::Execution,
+    panics::{caught, discard},
     runtime::BoxFuture,
 };
 
@@ -47,7 +47,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let _inside = this.execution.sequence.enter_body(this.step);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = caught(|| {
             if let Some(call) = this.call.take() {
                 this.future = Some(call());
             }
@@ -55,11 +55,11 @@ where
                 Some(future) => future.as_mut().poll(cx),
                 None => Poll::Pending,
             }
-        }));
+        });
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 }
@@ -67,7 +67,6 @@ where
 impl<F, T> Drop for InBody<'_, '_, F, T> {
     fn drop(&mut self) {
         // Dropping a body runs user code, which may panic; what the body came to is known by then.
-        let future = self.future.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        discard(self.future.take());
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{Ctx, Operation, mailbox::record_error, operation::Built, step::recorded_result};
 use crate::{
-    Error,
+    AnyError, Error,
     any_error::WorkflowError,
     codec::{encode_args, encode_error},
     db::{NewWorkflow, StepRecord, StepResult},
@@ -24,6 +24,7 @@ use crate::{
     ids::{WorkflowId, WorkflowKey},
     names::Name,
     payload::{Encoded, Ended, Outcome},
+    runtime::BoxFuture,
     state::Status,
     workflow::{MethodFn, Payload, WorkflowDef, WorkflowFn, key_of},
 };
@@ -70,6 +71,69 @@ impl Ctx {
     ) -> ChildStart<D> {
         let _ = method;
         self.child(Some(instance), &input, Location::caller())
+    }
+
+    /// Builds the call of a child workflow, its start and the wait for its result in one; options follow as methods, then `.await` gives
+    /// its result.
+    ///
+    /// It is recorded as [`start`](Self::start) and [`ChildHandle::result`] are, as two operations, whose numbers follow each other. Built
+    /// before a `join!`, several calls run at once. Errors: those of the two, in the child's error type.
+    ///
+    /// ```
+    /// use durable_core::{AnyError, Ctx};
+    /// # use durable_core::{Invocation, WorkflowDef};
+    /// # struct Charge;
+    /// # impl WorkflowDef for Charge {
+    /// #     const NAME: &'static str = "charge";
+    /// #     const CLASS: Option<&'static str> = None;
+    /// #     const PARAMS: &'static [&'static str] = &["cents"];
+    /// #     const BODY_HASH: u128 = 0;
+    /// #     const VERSION: Option<&'static str> = None;
+    /// #     const MAX_RECOVERY_ATTEMPTS: Option<u32> = None;
+    /// #     type Input = u32;
+    /// #     type Output = String;
+    /// #     type Error = AnyError;
+    /// # }
+    /// # fn charge(_: Ctx, _: u32) -> Invocation<Charge> {
+    /// #     Invocation::new(async { Ok(String::new()) })
+    /// # }
+    /// async fn pay(ctx: &Ctx, order: &str, cents: u32) -> Result<String, AnyError> {
+    ///     // `charge` is an `async fn(ctx: Ctx, cents: u32) -> Result<String, AnyError>` with `#[durable::workflow]` on it.
+    ///     ctx.call(charge, cents).id(format!("charge-{order}")).await
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn call<D: WorkflowDef, Args>(
+        &self,
+        workflow: impl WorkflowFn<D, Args>,
+        input: D::Input,
+    ) -> ChildCall<D> {
+        let _ = workflow;
+        self.called(None, &input, Location::caller())
+    }
+
+    /// As [`call`](Self::call), for a workflow that is a method, on the instance registered under `instance`.
+    #[track_caller]
+    pub fn call_on<T, D: WorkflowDef, Args>(
+        &self,
+        instance: &str,
+        method: impl MethodFn<T, D, Args>,
+        input: D::Input,
+    ) -> ChildCall<D> {
+        let _ = method;
+        self.called(Some(instance), &input, Location::caller())
+    }
+
+    fn called<D: WorkflowDef>(
+        &self,
+        config: Option<&str>,
+        input: &D::Input,
+        place: &'static Location<'static>,
+    ) -> ChildCall<D> {
+        ChildCall {
+            start: self.child(config, input, place),
+            result: self.build(GET_RESULT, 1, place),
+        }
     }
 
     fn child<D: WorkflowDef>(
@@ -163,7 +227,7 @@ impl<D: WorkflowDef> ChildStart<D> {
         self.option(|options| options.timeout = TimeoutChoice::Never)
     }
 
-    fn operation(self) -> Operation<'static, ChildHandle<D>> {
+    fn operation(self) -> Operation<'static, ChildHandle<D::Output, D::Error>> {
         let Self {
             ctx,
             built,
@@ -187,16 +251,17 @@ impl<D: WorkflowDef> ChildStart<D> {
             started.map(|(id, slot)| ChildHandle {
                 ctx,
                 id,
+                name: D::NAME,
                 slot,
-                definition: PhantomData,
+                result: PhantomData,
             })
         })
     }
 }
 
 impl<D: WorkflowDef> IntoFuture for ChildStart<D> {
-    type Output = Result<ChildHandle<D>, Error>;
-    type IntoFuture = Operation<'static, ChildHandle<D>>;
+    type Output = Result<ChildHandle<D::Output, D::Error>, Error>;
+    type IntoFuture = Operation<'static, ChildHandle<D::Output, D::Error>>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.operation()
@@ -206,6 +271,46 @@ impl<D: WorkflowDef> IntoFuture for ChildStart<D> {
 impl<D: WorkflowDef> fmt::Debug for ChildStart<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChildStart({})", self.key)
+    }
+}
+
+/// A child about to be called. It has its two numbers; await it to start the child and to wait for its result.
+#[must_use = "a child is called when this is awaited"]
+pub struct ChildCall<D: WorkflowDef> {
+    start: ChildStart<D>,
+    result: Built,
+}
+
+impl<D: WorkflowDef> ChildCall<D> {
+    fn option(mut self, set: impl FnOnce(&mut StartOptions)) -> Self {
+        set(&mut self.start.options);
+        self
+    }
+
+    start_options!(option);
+
+    /// Gives the child no deadline, also not its parent's.
+    pub fn no_timeout(self) -> Self {
+        self.option(|options| options.timeout = TimeoutChoice::Never)
+    }
+}
+
+impl<D: WorkflowDef> IntoFuture for ChildCall<D> {
+    type Output = Result<D::Output, D::Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { start, result } = self;
+        Box::pin(async move {
+            let child = start.await.map_err(D::Error::from_durable)?;
+            awaited(result, child.id, child.slot).await
+        })
+    }
+}
+
+impl<D: WorkflowDef> fmt::Debug for ChildCall<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildCall({})", self.start.key)
     }
 }
 
@@ -286,14 +391,18 @@ async fn start_child(
 }
 
 /// A child workflow, as its parent holds it. Cheap to clone; belongs to the parent's own task.
-pub struct ChildHandle<D: WorkflowDef> {
+///
+/// Its types are those of the child's `Result`, so that a struct can hold it: `ChildHandle<Receipt, ShopError>`.
+pub struct ChildHandle<T, E = AnyError> {
     ctx: Ctx,
     id: WorkflowId,
+    /// The name that the child is stored under.
+    name: &'static str,
     slot: Option<Arc<ResultSlot>>,
-    definition: PhantomData<fn() -> D>,
+    result: PhantomData<fn() -> (T, E)>,
 }
 
-impl<D: WorkflowDef> ChildHandle<D> {
+impl<T, E> ChildHandle<T, E> {
     /// The child's id.
     pub fn id(&self) -> &WorkflowId {
         &self.id
@@ -303,17 +412,13 @@ impl<D: WorkflowDef> ChildHandle<D> {
     ///
     /// Besides the child's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`.
     #[track_caller]
-    pub fn result(&self) -> Operation<'static, D::Output, D::Error> {
+    pub fn result(&self) -> Operation<'static, T, E>
+    where
+        T: Payload,
+        E: WorkflowError,
+    {
         let built = self.ctx.build(GET_RESULT, 1, Location::caller());
-        let (id, slot) = (self.id.clone(), self.slot.clone());
-        Operation::new(GET_RESULT, built, move |execution, call| async move {
-            let call = Call {
-                name: GET_RESULT,
-                child: true,
-                ..call
-            };
-            child_result::<D>(&execution, call, id, slot).await
-        })
+        awaited(built, self.id.clone(), self.slot.clone())
     }
 
     /// How the child stands now, recorded. Errors: `NotFound`.
@@ -329,32 +434,49 @@ impl<D: WorkflowDef> ChildHandle<D> {
     }
 }
 
-impl<D: WorkflowDef> Clone for ChildHandle<D> {
+/// The wait for a child's end, as the operation of this number.
+fn awaited<T: Payload, E: WorkflowError>(
+    built: Built,
+    child: WorkflowId,
+    slot: Option<Arc<ResultSlot>>,
+) -> Operation<'static, T, E> {
+    Operation::new(GET_RESULT, built, move |execution, call| async move {
+        let call = Call {
+            name: GET_RESULT,
+            child: true,
+            ..call
+        };
+        child_result(&execution, call, child, slot).await
+    })
+}
+
+impl<T, E> Clone for ChildHandle<T, E> {
     fn clone(&self) -> Self {
         Self {
             ctx: self.ctx.clone(),
             id: self.id.clone(),
+            name: self.name,
             slot: self.slot.clone(),
-            definition: PhantomData,
+            result: PhantomData,
         }
     }
 }
 
-impl<D: WorkflowDef> fmt::Debug for ChildHandle<D> {
+impl<T, E> fmt::Debug for ChildHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildHandle")
-            .field("workflow", &D::NAME)
+            .field("workflow", &self.name)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-async fn child_result<D: WorkflowDef>(
+async fn child_result<T: Payload, E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
     id: WorkflowId,
     slot: Option<Arc<ResultSlot>>,
-) -> Result<D::Output, D::Error> {
+) -> Result<T, E> {
     if let Some(record) = execution.replay(call).await {
         if record.child.as_ref() != Some(&id) {
             return other_child(execution, call, record, &id).await;
@@ -374,7 +496,7 @@ async fn child_result<D: WorkflowDef>(
         },
     };
     stamp.completed_at = execution.now();
-    let result = decode_end::<D>(&execution.engine, &id, &ended);
+    let result = decode_end(&execution.engine, &id, &ended);
     let stored = child_end(execution, ended, &result);
     match execution.record(&stamp, stored, Some(id)).await {
         Ok(()) => result,

@@ -16,7 +16,7 @@ mod transaction;
 
 use std::{fmt, panic::Location, sync::Arc};
 
-pub use child::{ChildHandle, ChildStart};
+pub use child::{ChildCall, ChildHandle, ChildStart};
 pub use operation::Operation;
 pub use step::{Step, StepBody, StepCtx};
 pub use transaction::{SendAsyncFn, Transaction};

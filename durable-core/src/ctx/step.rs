@@ -94,6 +94,7 @@ pub trait StepBody<'a, Args, T, E>: Send + 'a {
     fn call(&mut self, step: StepCtx) -> BoxFuture<'a, Result<T, E>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, F, Fut, T, E> StepBody<'a, (), T, E> for F
 where
     F: FnMut() -> Fut + Send + 'a,
@@ -104,6 +105,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, F, Fut, T, E> StepBody<'a, (StepCtx,), T, E> for F
 where
     F: FnMut(StepCtx) -> Fut + Send + 'a,
@@ -166,12 +168,16 @@ impl Ctx {
 }
 
 impl<'a, T, E> Step<'a, T, E> {
-    /// Retries a failed attempt up to `n` times, 1 s after the first and twice as long after each further one.
-    pub fn retries(self, n: u32) -> Self {
-        self.plan(|plan| plan.retry = plan.retry.max_attempts(n.saturating_add(1)))
+    /// Makes at most `n` attempts in all, the first included: the second 1 s after the first has failed, and each further one after twice
+    /// as long.
+    ///
+    /// The error of the last attempt is the step's. An [`AnyError`](crate::AnyError) then names the step and the number of attempts; an
+    /// error type of your own stays as it is, and a warning names them. What the attempts before said is recorded with it.
+    pub fn max_attempts(self, n: u32) -> Self {
+        self.plan(|plan| plan.retry = plan.retry.max_attempts(n))
     }
 
-    /// Retries by this policy. Attempts are counted in memory: a recovered workflow begins at the first again.
+    /// Makes attempts by this policy. Attempts are counted in memory: a recovered workflow begins at the first again.
     pub fn retry(self, policy: RetryPolicy) -> Self {
         self.plan(|plan| plan.retry = policy)
     }
@@ -292,7 +298,7 @@ pub(super) async fn recorded_result<T: Payload, E: WorkflowError>(
     }
 }
 
-/// The result as it is stored; one that cannot be stored becomes the error that says so.
+/// The result as a replay will read it, and as it is stored; one that cannot be stored becomes the error that says so.
 pub(super) fn encode<T: Payload, E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
@@ -307,8 +313,8 @@ pub(super) fn encode<T: Payload, E: WorkflowError>(
         execution.id().as_str(),
     );
     let result = match result {
-        Ok(value) => match codecs.encode(&what, &value) {
-            Ok(encoded) => return (Ok(value), StepResult::Output(encoded)),
+        Ok(value) => match codecs.store(&what, &value) {
+            Ok((read, stored)) => return (Ok(read), StepResult::Output(stored)),
             Err(error) => Err(E::from_durable(error)),
         },
         Err(error) => Err(error),
@@ -340,6 +346,7 @@ async fn attempts<T: Payload, E: WorkflowError>(
             wanted && plan.retry.allows_after(attempt)
         });
         let Some(error) = retried else {
+            let result = result.map_err(|error| gave_up(execution, call, attempt, error));
             return (result, earlier);
         };
         let message = error.message();
@@ -358,6 +365,27 @@ async fn attempts<T: Payload, E: WorkflowError>(
         runtime.sleep(wait, Timer::Work).await;
         attempt = attempt.saturating_add(1);
     }
+}
+
+/// The error of a step whose last attempt has failed. That there were several is said.
+pub(super) fn gave_up<E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    attempts: u32,
+    error: E,
+) -> E {
+    if attempts <= 1 {
+        return error;
+    }
+    tracing::warn!(
+        workflow = %execution.id(),
+        step = call.name,
+        number = call.number,
+        attempts,
+        error = error.message(),
+        "each attempt of a step has failed"
+    );
+    error.after_attempts(call.name, attempts)
 }
 
 async fn one_attempt<T: Payload, E: WorkflowError>(
@@ -390,12 +418,12 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     let Some(timeout) = plan.timeout else {
         return body
             .await
-            .unwrap_or_else(|panic| Err(panicked(execution, call, panic)));
+            .unwrap_or_else(|panic| Err(panicked(execution, call, attempt, panic)));
     };
     let timer = execution.engine.runtime.sleep(timeout, Timer::Work);
     match select(body, timer).await {
         Either::Left((result, _)) => {
-            result.unwrap_or_else(|panic| Err(panicked(execution, call, panic)))
+            result.unwrap_or_else(|panic| Err(panicked(execution, call, attempt, panic)))
         }
         Either::Right(((), body)) => {
             token.cancel();
@@ -405,6 +433,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
                 number: call.number,
                 step: call.name.to_owned(),
                 timeout,
+                attempt,
             }))
         }
     }
@@ -413,6 +442,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
 pub(super) fn panicked<E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
+    attempt: u32,
     message: String,
 ) -> E {
     E::from_durable(Error::StepPanicked {
@@ -420,5 +450,6 @@ pub(super) fn panicked<E: WorkflowError>(
         number: call.number,
         step: call.name.to_owned(),
         message,
+        attempt,
     })
 }

@@ -64,9 +64,9 @@ impl App {
         &self,
         workflow: impl WorkflowFn<D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = workflow;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// A handle on a workflow that is a method, by its id.
@@ -74,14 +74,16 @@ impl App {
         &self,
         method: impl MethodFn<T, D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = method;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// The row of a workflow: its status, its times, its place. Errors: `NotFound`.
     pub async fn workflow(&self, id: impl Into<WorkflowId>) -> Result<WorkflowRow, Error> {
-        self.engine.row(&id.into()).await
+        let (engine, id) = (&self.engine, id.into());
+        engine.check_outside("app.workflow(…)", None)?;
+        engine.row(&id).await
     }
 
     /// Why this process stopped a workflow and does not try it again, if it did: the error that its handle's `result` gives here.
@@ -96,6 +98,7 @@ impl App {
     /// The recorded operations of a workflow, in the order of their numbers; none for an unknown id.
     pub async fn steps(&self, id: impl Into<WorkflowId>) -> Result<Vec<StepRecord>, Error> {
         let id = id.into();
+        self.engine.check_outside("app.steps(…)", None)?;
         Name::SoughtId.check(id.as_str())?;
         let histories = self.engine.db.histories(&[id]).await?;
         Ok(histories
@@ -106,14 +109,18 @@ impl App {
 
     /// Cancels a workflow, unless it has ended; whether this call did. Its children go on. Errors: `NotFound`.
     pub async fn cancel(&self, id: impl Into<WorkflowId>) -> Result<bool, Error> {
-        self.engine.cancel(&id.into()).await
+        let (engine, id) = (&self.engine, id.into());
+        engine.check_outside("app.cancel(…)", Some("`ctx.cancel(…)`"))?;
+        engine.cancel(&id).await
     }
 
     /// Continues a cancelled or dead-lettered workflow from its last checkpoint; whether this call did. Errors: `NotFound`.
     ///
     /// Its deadline is gone; a timeout of its own starts anew.
     pub async fn resume(&self, id: impl Into<WorkflowId>) -> Result<bool, Error> {
-        self.engine.resume(&id.into()).await
+        let (engine, id) = (&self.engine, id.into());
+        engine.check_outside("app.resume(…)", Some("`ctx.resume(…)`"))?;
+        engine.resume(&id).await
     }
 
     /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`, `InvalidName`.
@@ -137,6 +144,8 @@ impl App {
         message: &T,
         idempotency_key: &str,
     ) -> Result<(), Error> {
+        self.engine
+            .check_outside("app.send(…)", Some("`ctx.send(…)`"))?;
         let destination = destination.into();
         let message = self
             .engine
@@ -160,6 +169,7 @@ impl App {
         Name::SoughtId.check(workflow.as_str())?;
         Name::EventKey.check(key)?;
         let engine = &self.engine;
+        engine.check_outside("app.get_event(…)", Some("`ctx.get_event(…)`"))?;
         let waiting = engine.waiters.event(&workflow, key);
         let mut timer = engine.runtime.sleep(timeout, Timer::Work);
         let mut expired = false;

@@ -1,7 +1,6 @@
 //! Polls a workflow's future, and lets its operations begin and end when it is at rest.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering, fence},
@@ -13,13 +12,13 @@ use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{
-    execution::Execution,
-    interrupt::Interruption,
-    order::Next,
-    run::{Driven, panic_message},
-    turns::Turns,
+    execution::Execution, interrupt::Interruption, order::Next, place, run::Driven, turns::Turns,
 };
-use crate::{payload::Outcome, runtime::BoxFuture};
+use crate::{
+    panics::{caught, discard},
+    payload::Outcome,
+    runtime::BoxFuture,
+};
 
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
 const RESTLESS: u32 = 64;
@@ -64,7 +63,7 @@ impl Driver {
     }
 
     /// Polls the workflow until it ends, is interrupted, or waits for something outside of it.
-    pub(super) fn poll(&mut self, execution: &Execution, cx: &Context<'_>) -> Poll<Driven> {
+    pub(super) fn poll(&mut self, execution: &Arc<Execution>, cx: &Context<'_>) -> Poll<Driven> {
         execution.interrupt.register(cx);
         self.task.register(cx.waker());
         self.is_asked = self.bell.hears() | std::mem::take(&mut self.moves);
@@ -146,16 +145,16 @@ impl Driver {
             && (execution.order.restless(&self.waker)).is_some_and(|kept| holders > 2 + kept)
     }
 
-    fn poll_once(&mut self, execution: &Execution) -> Poll<Driven> {
+    fn poll_once(&mut self, execution: &Arc<Execution>) -> Poll<Driven> {
         let Some(running) = self.future.as_mut() else {
             return Poll::Pending;
         };
         self.bell.listens();
         let polled = {
-            let _polling = execution.sequence.enter();
+            let _polling = (execution.sequence.enter(), place::enter(execution));
             execution.order.polls();
             let mut cx = Context::from_waker(&self.waker);
-            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut cx)))
+            caught(|| running.as_mut().poll(&mut cx))
         };
         // An operation may have met the reason to stop in this very poll.
         let reason = execution.interrupt.stop_now();
@@ -165,14 +164,14 @@ impl Driver {
                 Poll::Ready(Driven::Interrupted(reason))
             }
             (Ok(Poll::Ready(outcome)), _) => Poll::Ready(Driven::Returned(outcome)),
-            (Err(panic), _) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
+            (Err(panic), _) => Poll::Ready(Driven::Panicked(panic)),
             (Ok(Poll::Pending), None) => Poll::Pending,
         }
     }
 
     /// Drops the future, which runs user code, which may panic.
     pub(super) fn end(self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.future)));
+        discard(self.future);
     }
 }
 

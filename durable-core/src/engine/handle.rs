@@ -9,32 +9,52 @@ use super::{
     slot::{ResultSlot, SlotState},
 };
 use crate::{
-    Error, WorkflowError,
+    AnyError, Error, WorkflowError,
     codec::decode_error,
     db::Resumed,
     ids::WorkflowId,
     names::Name,
     payload::{Ended, Outcome},
     state::{Status, WorkflowRow},
-    workflow::WorkflowDef,
+    workflow::{Payload, WorkflowDef},
 };
 
 /// A workflow that was started: its id, and its result once it has one. Cheap to clone.
-pub struct Handle<D: WorkflowDef> {
+///
+/// Its types are those of the workflow's `Result`, so that a struct can hold it:
+///
+/// ```
+/// # use durable_core::AnyError;
+/// struct Pending {
+///     order: u64,
+///     receipt: durable_core::Handle<String, AnyError>,
+/// }
+///
+/// async fn receipt(pending: Pending) -> Result<String, AnyError> {
+///     pending.receipt.result().await
+/// }
+/// ```
+pub struct Handle<T, E = AnyError> {
     engine: Arc<Engine>,
     id: WorkflowId,
+    /// The name that the workflow is stored under.
+    name: &'static str,
     /// Where its execution in this process leaves the outcome, if it runs here.
     slot: Option<Arc<ResultSlot>>,
-    definition: PhantomData<fn() -> D>,
+    result: PhantomData<fn() -> (T, E)>,
 }
 
-impl<D: WorkflowDef> Handle<D> {
-    pub(crate) fn new(engine: Arc<Engine>, id: WorkflowId, slot: Option<Arc<ResultSlot>>) -> Self {
+impl<T, E> Handle<T, E> {
+    pub(crate) fn new<D>(engine: Arc<Engine>, id: WorkflowId, slot: Option<Arc<ResultSlot>>) -> Self
+    where
+        D: WorkflowDef<Output = T, Error = E>,
+    {
         Self {
             engine,
             id,
+            name: D::NAME,
             slot,
-            definition: PhantomData,
+            result: PhantomData,
         }
     }
 
@@ -45,18 +65,28 @@ impl<D: WorkflowDef> Handle<D> {
 
     /// Waits for the workflow's end and gives its result; wherever it runs, and as often as it is asked.
     ///
-    /// Besides the workflow's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`; `Stopped` when the
-    /// execution in this process was stopped and the workflow goes on later; `UnexpectedStep` or another report when the code does not fit the
-    /// history. A dropped wait does not touch the workflow.
-    pub async fn result(&self) -> Result<D::Output, D::Error> {
+    /// Besides the workflow's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`, `Decode`. And
+    /// `Unfinished` when the workflow has not ended and goes on later: the application shuts down, its set-up misses something, the code
+    /// does not fit the history. [`Error::is_outcome`] tells that from an end. A dropped wait does not touch the workflow.
+    pub async fn result(&self) -> Result<T, E>
+    where
+        T: Payload,
+        E: WorkflowError,
+    {
+        let recorded = "`result()` of the handle that `ctx.start(…)` gives";
+        if let Err(misplaced) = (self.engine).check_outside("handle.result()", Some(recorded)) {
+            return Err(E::from_durable(misplaced));
+        }
         match self.engine.end_of(&self.id, self.slot.as_deref()).await {
-            Ok(ended) => decode_end::<D>(&self.engine, &self.id, &ended),
-            Err(error) => Err(D::Error::from_durable(error)),
+            Ok(ended) => decode_end(&self.engine, &self.id, &ended),
+            Err(error) => Err(E::from_durable(error.ends_wait_for(&self.id))),
         }
     }
 
     /// How the workflow stands. Errors: `NotFound`.
     pub async fn status(&self) -> Result<Status, Error> {
+        let recorded = Some("`ctx.status(…)`");
+        self.engine.check_outside("handle.status()", recorded)?;
         Ok(self.engine.row(&self.id).await?.status)
     }
 
@@ -65,36 +95,46 @@ impl<D: WorkflowDef> Handle<D> {
     /// A sleeping or waiting workflow stops at once; one that runs a step when the step's body returns, which can see it by
     /// its [`StepCtx`](crate::StepCtx).
     pub async fn cancel(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.cancel(…)`");
+        self.engine.check_outside("handle.cancel()", recorded)?;
         self.engine.cancel(&self.id).await
     }
 
     /// Continues a cancelled or dead-lettered workflow from its last checkpoint. Whether this call did.
     pub async fn resume(&self) -> Result<bool, Error> {
+        let recorded = Some("`ctx.resume(…)`");
+        self.engine.check_outside("handle.resume()", recorded)?;
         self.engine.resume(&self.id).await
     }
 }
 
-impl<D: WorkflowDef> Clone for Handle<D> {
+impl<T, E> Clone for Handle<T, E> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.engine), self.id.clone(), self.slot.clone())
+        Self {
+            engine: Arc::clone(&self.engine),
+            id: self.id.clone(),
+            name: self.name,
+            slot: self.slot.clone(),
+            result: PhantomData,
+        }
     }
 }
 
-impl<D: WorkflowDef> fmt::Debug for Handle<D> {
+impl<T, E> fmt::Debug for Handle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("workflow", &D::NAME)
+            .field("workflow", &self.name)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
 /// A workflow's end as its types.
-pub(crate) fn decode_end<D: WorkflowDef>(
+pub(crate) fn decode_end<T: Payload, E: WorkflowError>(
     engine: &Engine,
     id: &WorkflowId,
     ended: &Ended,
-) -> Result<D::Output, D::Error> {
+) -> Result<T, E> {
     let workflow = id.to_string();
     let result = match ended {
         Ended::Outcome(Outcome::Success(value)) => {
@@ -112,7 +152,7 @@ pub(crate) fn decode_end<D: WorkflowDef>(
         Ended::DeadLettered => Err(Error::DeadLettered { workflow }),
         Ended::Missing => Err(Error::NotFound { workflow }),
     };
-    result.map_err(D::Error::from_durable)
+    result.map_err(E::from_durable)
 }
 
 impl Engine {

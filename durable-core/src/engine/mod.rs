@@ -3,6 +3,7 @@
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
 //! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
+//! [`place`] refuses calls of the application inside a workflow, where they would not be recorded.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
@@ -20,6 +21,7 @@ mod interrupt;
 mod launch;
 mod observer;
 mod order;
+mod place;
 mod recovery;
 mod registry;
 pub mod replay;
@@ -51,7 +53,6 @@ pub use start::Start;
 pub(crate) use handle::decode_end;
 pub(crate) use interrupt::Interruption;
 pub(crate) use registry::unencodable;
-pub use run::panic_message;
 
 use crate::{
     codec::Codecs,

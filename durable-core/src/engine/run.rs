@@ -1,12 +1,6 @@
 //! Drives one execution from its dispatch to its end.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use tracing::Instrument as _;
 
@@ -27,6 +21,7 @@ use crate::{
     ctx::Ctx,
     db::{Claimed, StepRecord, Write, outage},
     ids::Owner,
+    panics::caught,
     payload::{Encoded, Ended, Outcome},
     runtime::{BoxFuture, TaskHandle, Timer},
     sabotage::Bug,
@@ -185,25 +180,15 @@ pub(super) fn call(
     input: Option<&Encoded>,
 ) -> Result<Result<BoxFuture<'static, Outcome>, Error>, String> {
     let ctx = Ctx::new(Arc::clone(execution));
-    catch_unwind(AssertUnwindSafe(|| registered.call(ctx, input)))
-        .map_err(|panic| panic_message(panic.as_ref()))
+    caught(|| registered.call(ctx, input))
 }
 
 /// Polls the workflow until it returns, panics or is interrupted; then it is dropped.
-async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Driven {
+async fn drive(execution: &Arc<Execution>, future: BoxFuture<'static, Outcome>) -> Driven {
     let mut driver = Driver::new(future);
     let driven = poll_fn(|cx| driver.poll(execution, cx)).await;
     driver.end();
     driven
-}
-
-/// What a panic says, if it says it in words.
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// An error of the library as a workflow's outcome.

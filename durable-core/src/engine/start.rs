@@ -169,11 +169,12 @@ impl<D: WorkflowDef> Start<D> {
 
     start_options!(option);
 
-    async fn send(self) -> Result<Handle<D>, Error> {
+    async fn send(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
         call.check_key()?;
         let engine = self.engine;
+        engine.check_start("app.start(…)", call.options.id.is_some())?;
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),
@@ -189,7 +190,7 @@ impl<D: WorkflowDef> Start<D> {
             // Only a child has a parent whose token can be lost.
             Insertion::Lost(_) => None,
         };
-        Ok(Handle::new(engine, id, slot))
+        Ok(Handle::new::<D>(engine, id, slot))
     }
 }
 
@@ -216,7 +217,7 @@ impl StartCall {
 }
 
 impl<D: WorkflowDef> IntoFuture for Start<D> {
-    type Output = Result<Handle<D>, Error>;
+    type Output = Result<Handle<D::Output, D::Error>, Error>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

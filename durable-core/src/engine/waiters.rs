@@ -16,6 +16,7 @@ use crate::{
     Error,
     db::{DbError, Waits, Wakes},
     ids::{Owner, WorkflowId},
+    names::Name,
     payload::Ended,
     sabotage::Bug,
 };
@@ -110,7 +111,8 @@ impl Waiters {
     /// itself, and meets the same.
     fn refuse(&self, waits: &Waits, error: &DbError) {
         for workflow in &waits.results {
-            self.answer(workflow, &Err(error.clone().into()));
+            let id = workflow.as_str();
+            self.answer(workflow, &Err(Name::SoughtId.refused_by(id, error)));
         }
         for place in &waits.messages {
             self.signal(Kind::Message, place);

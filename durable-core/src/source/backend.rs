@@ -107,6 +107,9 @@ pub enum Checkpoint {
 pub enum Trouble {
     /// The database is away, or the connection is.
     Away(DbError),
+    /// What the connection had prepared is of no use any more, as tables have changed or the session was reset. Nothing happened; on
+    /// another connection it may be run again at once.
+    Stale(DbError),
     /// Another transaction was in the way: a serialization failure or a deadlock.
     Contended(String),
     /// The database refuses what the closure did: a deferred constraint, or a transaction that an ignored error has broken off.

@@ -130,6 +130,7 @@ impl<C: Send + 'static> DataSource<C> {
         let destination = destination.into();
         let key = engine.runtime.new_id(IdKind::Message);
         let message = engine.message(&destination, Some(topic), message, &key);
+        engine.check_outside("source.send(…)", Some("`ctx.send(…)`"))?;
         self.check_layout("a message is sent")?;
         let sent = self.backend().send(conn, &message?).await;
         match parts.ok(sent)? {
@@ -166,7 +167,7 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
         self.option(|options| options.timeout = TimeoutChoice::Never)
     }
 
-    async fn insert(self) -> Result<Handle<D>, Error> {
+    async fn insert(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
         call.check_key()?;
@@ -178,6 +179,7 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
             ));
         }
         let engine = &self.parts.engine;
+        engine.check_outside("source.enqueue(…)", Some("`ctx.start(…)`"))?;
         let id = match &call.options.id {
             Some(id) => WorkflowId::from(id.as_str()),
             None => WorkflowId::from(engine.runtime.new_id(IdKind::Workflow)),
@@ -190,12 +192,12 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
             Inserted::Created { .. } => {}
             Inserted::Exists(existing) => call.check_existing(&id, &existing)?,
         }
-        Ok(Handle::new(Arc::clone(engine), id, None))
+        Ok(Handle::new::<D>(Arc::clone(engine), id, None))
     }
 }
 
 impl<'a, C: Send + 'static, D: WorkflowDef> IntoFuture for Enqueue<'a, C, D> {
-    type Output = Result<Handle<D>, Error>;
+    type Output = Result<Handle<D::Output, D::Error>, Error>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -213,6 +215,6 @@ impl<C, D: WorkflowDef> fmt::Debug for Enqueue<'_, C, D> {
 #[allow(dead_code)]
 fn is_send<C: Send + 'static, D: WorkflowDef>(
     enqueue: Enqueue<'_, C, D>,
-) -> impl Future<Output = Result<Handle<D>, Error>> + Send {
+) -> impl Future<Output = Result<Handle<D::Output, D::Error>, Error>> + Send {
     enqueue.into_future()
 }

@@ -4,7 +4,10 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,7 @@ impl<C: Connect> OwnPool<C> {
         let maker = Maker {
             servers,
             script: format!("{MUST_WRITE}{}", settings.prepare).into(),
+            generation: Arc::default(),
             driver: PhantomData,
         };
         let pool = bb8::Pool::builder()
@@ -69,7 +73,10 @@ impl<C: Connect> OwnPool<C> {
                 self.settings.size, self.settings.acquire_timeout
             )),
         })?;
-        let mut checkout = Checkout(taken);
+        let mut checkout = Checkout {
+            taken,
+            generation: Arc::clone(&self.maker.generation),
+        };
         checkout.session()?;
         Ok(checkout)
     }
@@ -119,12 +126,15 @@ impl<C: Connect> fmt::Debug for OwnPool<C> {
 }
 
 /// A session of the pool, for as long as it is borrowed.
-pub struct Checkout<C: Connect>(bb8::PooledConnection<'static, Maker<C>>);
+pub struct Checkout<C: Connect> {
+    taken: bb8::PooledConnection<'static, Maker<C>>,
+    generation: Arc<AtomicU64>,
+}
 
 impl<C: Connect> Checkout<C> {
     /// The session. Errors: none, as it was there when it was taken out.
     pub fn session(&mut self) -> Result<&mut C::Session, DriverError> {
-        match &mut self.0.session {
+        match &mut self.taken.session {
             Ok(session) => Ok(session),
             Err(error) => Err(error.clone()),
         }
@@ -132,13 +142,25 @@ impl<C: Connect> Checkout<C> {
 
     /// Says that the session's state is unknown: it does not go back.
     pub fn discard(&mut self) {
-        self.0.broken = true;
+        self.taken.broken = true;
+    }
+
+    /// Says the same of all sessions that the pool has: what they have prepared is of tables that have changed.
+    pub fn discard_all(&mut self) {
+        self.discard();
+        // If it was made before the last time, others have said so already.
+        let made = self.taken.generation;
+        let _ = self
+            .generation
+            .compare_exchange(made, made.wrapping_add(1), Relaxed, Relaxed);
     }
 }
 
 struct Maker<C> {
     servers: Servers,
     script: Arc<str>,
+    /// Sessions that were made in an earlier one are not used again.
+    generation: Arc<AtomicU64>,
     driver: PhantomData<fn() -> C>,
 }
 
@@ -147,6 +169,7 @@ impl<C> Clone for Maker<C> {
         Self {
             servers: self.servers.clone(),
             script: self.script.clone(),
+            generation: Arc::clone(&self.generation),
             driver: PhantomData,
         }
     }
@@ -168,6 +191,7 @@ struct Member<S> {
     session: Result<S, DriverError>,
     broken: bool,
     used: Instant,
+    generation: u64,
 }
 
 /// What cannot be.
@@ -179,8 +203,10 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
     type Error = Never;
 
     async fn connect(&self) -> Result<Self::Connection, Never> {
+        let generation = self.generation.load(Relaxed);
         let session = session::<C>(&self.servers, &self.script).await;
         Ok(Member {
+            generation,
             broken: session.is_err(),
             session,
             used: Instant::now(),
@@ -191,6 +217,11 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
         let Ok(session) = &mut member.session else {
             return Ok(());
         };
+        if member.generation != self.generation.load(Relaxed) {
+            member.broken = true;
+            *member = self.connect().await?;
+            return Ok(());
+        }
         if member.used.elapsed() <= FRESH {
             return Ok(());
         }

@@ -299,7 +299,10 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             // A lock that the closure did not want to wait for, and a statement that ran too long, are its own business, and so is a write where it asked for none; where it
             // did not, the server has become a standby.
             Some(code::LOCK_NOT_AVAILABLE | code::QUERY_CANCELED) => None,
+            // An earlier statement of its own failed, and the closure went on.
+            Some(code::ABORTED) => None,
             Some(code::READ_ONLY) if options.read_only => None,
+            _ if said.is_stale() => Some(Trouble::Stale(said.into_error(CLOSURE))),
             _ if said.is_passing() => Some(Trouble::Away(said.into_error(CLOSURE))),
             _ => None,
         }
@@ -311,6 +314,12 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             return Some(Trouble::Contended(message.to_owned()));
         }
         let away = || durable_core::db::DbError::unavailable(CLOSURE, message.to_owned());
+        if STALE
+            .iter()
+            .any(|words| words.iter().all(|word| message.contains(word)))
+        {
+            return Some(Trouble::Stale(away()));
+        }
         let standby = !options.read_only && says(&["in a read-only transaction"]);
         (standby || says(&AWAY)).then(|| Trouble::Away(away()))
     }
@@ -328,6 +337,12 @@ const CLOSURE: &str = "run the closure of a transactional step";
 
 /// How the server words a serialization failure and a deadlock, in English, for errors that kept nothing but their text.
 const CONTENDED: [&str; 2] = ["could not serialize access", "deadlock detected"];
+
+/// How it words that what the session has prepared cannot be used. All words of a line must be there.
+const STALE: [&[&str]; 2] = [
+    &["cached plan must not change result type"],
+    &["prepared statement", "does not exist"],
+];
 
 /// How it words what ends a session or fills a disk.
 const AWAY: [&str; 3] = [

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
+    core::give_up,
     error::{Failure, code},
     lane::{self, Recording},
     transaction::Ask,
@@ -74,9 +75,12 @@ pub(super) async fn begin<D: Driver>(
 }
 
 /// What an error means where nothing of the closure's can be its cause.
-fn away_or_engine(error: DriverError, doing: &'static str) -> Trouble {
+pub(super) fn away_or_engine(error: DriverError, doing: &'static str) -> Trouble {
+    let stale = error.is_stale();
     let error = error.into_error(doing);
-    if error.is_retryable() {
+    if stale {
+        Trouble::Stale(error)
+    } else if error.is_retryable() {
         Trouble::Away(error)
     } else {
         Trouble::Engine(error)
@@ -118,7 +122,11 @@ impl<D: Driver> Ask for PgOpened<D> {
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.tables.texts.get(statement);
         let asked = self.connection.query(&text, parameters);
-        self.tables.answer(asked).await
+        let answer = self.tables.answer(asked).await;
+        if let Err(error) = &answer {
+            give_up(&mut self.connection, error);
+        }
+        answer
     }
 
     fn hint(&mut self, _hint: Hint) {}

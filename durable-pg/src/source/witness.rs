@@ -11,7 +11,7 @@ use crate::{
     text::{SchemaName, quote, tag_beside},
 };
 
-use super::Tables;
+use super::{Tables, open::away_or_engine};
 
 /// By the primary key.
 pub(crate) const WITNESS: &str = "
@@ -118,12 +118,7 @@ pub(super) fn trouble(error: DriverError, schema: &SchemaName) -> Trouble {
     if let Some(code::SERIALIZATION | code::DEADLOCK) = error.code() {
         return Trouble::Contended(error.to_string());
     }
-    let error = error.into_error("read a witness");
-    if error.is_retryable() {
-        Trouble::Away(error)
-    } else {
-        Trouble::Engine(error)
-    }
+    away_or_engine(error, "read a witness")
 }
 
 #[cfg(test)]

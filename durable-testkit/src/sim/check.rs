@@ -4,14 +4,12 @@ use std::{
     any::Any,
     collections::BTreeMap,
     fmt,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::Location,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use durable_core::{
-    __private::panic_message, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn,
-};
+use durable_core::{__private::caught, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn};
 
 use super::{
     choice::Chooser,
@@ -501,8 +499,7 @@ fn repeats(first: &Ran, second: &Ran) -> &'static str {
 
 /// What a judge says; a panic says it, too.
 fn verdict(judge: &Judge, ended: &Ended<'_>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| judge(ended)))
-        .unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
+    caught(|| judge(ended)).unwrap_or_else(Err)
 }
 
 /// How often each service was sent each call without a key.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_message, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
+    __private::panic_ended, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
     runtime::Runtime, source::Layout,
 };
 
@@ -190,7 +190,7 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
     let told = catch_unwind(AssertUnwindSafe(|| world.tell(process, fact)));
     let mut state = world.lock();
     if let Err(panic) = told {
-        let words = panic_message(panic.as_ref());
+        let words = panic_ended(panic);
         state
             .record
             .fail("no_task_panics", format!("an invariant panicked: {words}"));

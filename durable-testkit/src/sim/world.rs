@@ -12,7 +12,7 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_message,
+    __private::{discard, panic_ended},
     runtime::{BoxFuture, Timer},
     source::Layout,
     time::Timestamp,
@@ -389,7 +389,7 @@ impl World {
                 drop_future(Some(task));
             }
             Err(panic) => {
-                let words = panic_message(panic.as_ref());
+                let words = panic_ended(panic);
                 let mut state = self.lock();
                 state.tasks.remove(id);
                 state
@@ -586,5 +586,5 @@ fn drop_task(task: Option<Task>) {
 }
 
 fn drop_future(future: Option<BoxFuture<'static, ()>>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    discard(future);
 }

@@ -9,12 +9,13 @@ async fn checkout(ctx: Ctx) -> Result<(), AnyError> {
     tokio::select! {
         done = ctx.sleep(Duration::from_secs(1)) => done?,
     }
+    ctx.state::<App>()?.cancel("other").await?;
     Ok(())
 }
 
-#[durable::workflow(allow(random, env, io, spawn, race))]
+#[durable::workflow(allow(random, env, io, spawn, race, app))]
 async fn allowed(ctx: Ctx) -> Result<(), AnyError> {
-    let _ = (ctx, std::env::var("KEY"), std::fs::read_to_string("key"));
+    let _ = (ctx.state::<App>()?, std::env::var("KEY"), std::fs::read_to_string("key"));
     Ok(())
 }
 

@@ -1,5 +1,10 @@
 //! Operations that are where they must not be, and code that does not fit its history.
 
+use std::{
+    future::{Future, IntoFuture as _},
+    sync::{Arc, OnceLock},
+};
+
 use durable::{Error, prelude::*, state::Status};
 
 use crate::support::{Tally, crash, on_every_backend, outline, until_recorded};
@@ -113,7 +118,132 @@ mod after {
     }
 }
 
+/// How the application comes into its own workflows.
+type Slot = Arc<OnceLock<App>>;
+
+/// The application, as a workflow finds it.
+fn app_of(ctx: &Ctx) -> Result<App, Error> {
+    let slot = ctx.state::<Slot>()?;
+    Ok(slot.get().expect("it is put there at once").clone())
+}
+
+/// Waits for something with code and text of its refusal.
+async fn refusal<T>(call: impl Future<Output = Result<T, Error>>) -> String {
+    let error = call.await.err().expect("it is refused");
+    format!("{} {error}", error.code())
+}
+
+/// All that an application can be asked, in a workflow's body.
+#[durable::workflow]
+async fn unrecorded(ctx: Ctx) -> Result<Vec<String>, Error> {
+    let app = app_of(&ctx)?;
+    let handle = app.handle(idle, "other");
+    Ok(vec![
+        refusal(app.start(idle, ()).id("other").into_future()).await,
+        refusal(app.cancel("other")).await,
+        refusal(app.resume("other")).await,
+        refusal(app.send("other", "topic", "text")).await,
+        refusal(app.send_once("other", "topic", "text", "key")).await,
+        refusal(app.get_event::<u8>("other", "key", Duration::ZERO)).await,
+        refusal(app.workflow("other")).await,
+        refusal(app.steps("other")).await,
+        refusal(handle.result()).await,
+        refusal(handle.status()).await,
+        refusal(handle.cancel()).await,
+        refusal(handle.resume()).await,
+    ])
+}
+
+/// The operation that each refusal above names.
+const RECORDED: [&str; 12] = [
+    "use `ctx.start(…)`",
+    "use `ctx.cancel(…)`",
+    "use `ctx.resume(…)`",
+    "use `ctx.send(…)`",
+    "use `ctx.send(…)`",
+    "use `ctx.get_event(…)`",
+    "in the body of a step",
+    "in the body of a step",
+    "use `result()` of the handle that `ctx.start(…)` gives",
+    "use `ctx.status(…)`",
+    "use `ctx.cancel(…)`",
+    "use `ctx.resume(…)`",
+];
+
+#[durable::workflow]
+async fn idle(_ctx: Ctx) -> Result<(), Error> {
+    Ok(())
+}
+
+/// The same in a step's body, where it is made again if the body is.
+#[durable::workflow]
+async fn in_a_step(ctx: Ctx) -> Result<String, Error> {
+    ctx.step("outer", || async {
+        let app = app_of(&ctx)?;
+        let without_id = refusal(app.start(idle, ()).into_future()).await;
+        app.start(idle, ()).id("named").await?.result().await?;
+        app.send("named", "topic", "text").await?;
+        app.workflow("named").await?;
+        app.cancel("named").await?;
+        app.get_event::<u8>("named", "key", Duration::ZERO).await?;
+        Ok::<_, Error>(without_id)
+    })
+    .await
+}
+
+/// A task of a workflow's making, which is not its body.
+#[durable::workflow(allow(spawn))]
+async fn in_a_task(ctx: Ctx) -> Result<(), Error> {
+    let app = app_of(&ctx)?;
+    let task = tokio::spawn(async move { app.start(idle, ()).await?.result().await });
+    // Both poll on one thread, one after the other.
+    task.await.expect("the task ends")
+}
+
+/// An application of a workflow that is not its own.
+#[durable::workflow]
+async fn of_another(ctx: Ctx) -> Result<String, Error> {
+    Ok(refusal(app_of(&ctx)?.cancel("other")).await)
+}
+
 on_every_backend! {
+    async fn calls_of_the_application_in_a_workflows_body_are_refused(world) {
+        let slot = Slot::default();
+        let builder = world.builder().await.state(Arc::clone(&slot));
+        let app = builder.workflow(unrecorded).workflow(idle).launch().await.unwrap();
+        slot.set(app.clone()).unwrap();
+        let refusals = app.start(unrecorded, ()).id("u").await.unwrap().result().await.unwrap();
+        assert_eq!(refusals.len(), RECORDED.len());
+        for (text, recorded) in refusals.iter().zip(RECORDED) {
+            assert!(text.starts_with("DURABLE_INSIDE_WORKFLOW `"), "{text}");
+            assert!(text.contains(r#"in the body of workflow "u" is refused"#), "{text}");
+            assert!(text.contains(recorded), "{text} and not {recorded}");
+        }
+        let error = app.workflow("other").await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_NOT_FOUND", "nothing was started: {error}");
+    }
+
+    async fn calls_of_the_application_in_a_steps_body_are_allowed_but_for_a_start_without_an_id(world) {
+        let slot = Slot::default();
+        let builder = world.builder().await.state(Arc::clone(&slot));
+        let app = builder.workflow(in_a_step).workflow(in_a_task).workflow(idle).launch().await.unwrap();
+        slot.set(app.clone()).unwrap();
+        let text = app.start(in_a_step, ()).id("s").await.unwrap().result().await.unwrap();
+        assert!(text.starts_with("DURABLE_INSIDE_WORKFLOW `app.start(…)` without an id"), "{text}");
+        assert!(text.contains(r#"step "outer" of workflow "s""#) && text.contains("`.id(…)`"), "{text}");
+        assert_eq!(app.workflow("named").await.unwrap().status, Status::Success);
+        // Outside of workflows nothing is refused, whatever ran on this thread.
+        app.start(in_a_task, ()).await.unwrap().result().await.unwrap();
+    }
+
+    async fn a_call_of_another_application_in_a_workflows_body_belongs_into_a_step(world) {
+        let other = world.builder().await.workflow(idle).launch().await.unwrap();
+        let slot = Slot::new(OnceLock::from(other.clone()));
+        let app = world.builder().await.state(slot).workflow(of_another).launch().await.unwrap();
+        let text = app.start(of_another, ()).await.unwrap().result().await.unwrap();
+        assert!(text.contains("make it in the body of a step") && !text.contains("ctx.cancel"), "{text}");
+    }
+
     async fn a_step_inside_a_steps_body_is_refused(world) {
         let app = world.builder().await.workflow(nested).launch().await.unwrap();
         let text = app.start(nested, ()).id("n").await.unwrap().result().await.unwrap();

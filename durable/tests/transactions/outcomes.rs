@@ -55,7 +55,7 @@ on_every_bank! {
             panic!("as it was")
         }));
         let error = outcome(&place, &acts).await.unwrap_err();
-        let expected = Error::StepPanicked { workflow: "w".into(), number: 1, step: "act".into(), message: "as it was".into() };
+        let expected = Error::StepPanicked { workflow: "w".into(), number: 1, step: "act".into(), message: "as it was".into(), attempt: 1 };
         assert_eq!(error, BankError::Durable(expected));
         assert_eq!(place.entries().await, 0);
         // The connection is as good as new.

@@ -159,7 +159,12 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         }
         Op::Hanging => {
             let hanging = ctx.step("hanging", std::future::pending::<Result<i32, AnyError>>);
-            text(hanging.timeout(Duration::from_secs(2)).retries(1).await)
+            text(
+                hanging
+                    .timeout(Duration::from_secs(2))
+                    .max_attempts(2)
+                    .await,
+            )
         }
         Op::Sleep(ms) => text(ctx.sleep(Duration::from_millis(ms)).await.map(|()| 0)),
         Op::Send(to, topic) => {
@@ -243,7 +248,7 @@ fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
             Err(AnyError::msg("not yet"))
         }
     };
-    ctx.step("retried", body).retries(failures)
+    ctx.step("retried", body).max_attempts(failures + 1)
 }
 
 /// Adds to a number of its own, which nobody else adds to, and to one that all share.
@@ -462,7 +467,7 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
             "step \"panicking\" (number {number} of workflow {id:?}) panicked: on purpose"
         )),
         Op::Hanging => is(format!(
-            "step \"hanging\" (number {number} of workflow {id:?}) did not end within 2s; give it more with `.timeout(…)`"
+            "step \"hanging\" (number {number} of workflow {id:?}) did not end within 2s in attempt 2; give it more with `.timeout(…)` (step \"hanging\" failed in each of 2 attempts)"
         )),
         Op::Sleep(_) | Op::Publish(_) => is("0".to_owned()),
         Op::Join(n) => {

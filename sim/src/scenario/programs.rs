@@ -171,10 +171,7 @@ async fn see_through(seat: &Seat, app: &App, flow: &Flow) {
     }
 }
 
-async fn tell_end<D>(seat: &Seat, handle: &Handle<D>, flow: &Flow)
-where
-    D: WorkflowDef<Output = Vec<String>, Error = durable::AnyError>,
-{
+async fn tell_end(seat: &Seat, handle: &Handle<Vec<String>>, flow: &Flow) {
     let end = match handle.result().await {
         Ok(results) => {
             if let Err(wrong) = program::check(flow.id, &flow.ops, &results) {

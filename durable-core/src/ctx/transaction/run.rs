@@ -8,7 +8,7 @@ use super::{
     super::{
         body::InBody,
         sleep::ended_at,
-        step::{encode, panicked, record, recorded_result},
+        step::{encode, gave_up, panicked, record, recorded_result},
     },
     Plan,
 };
@@ -55,6 +55,7 @@ where
         attempt: 1,
         earlier: Vec::new(),
         outages: 0,
+        renewals: 0,
         unsure: false,
     };
     loop {
@@ -63,6 +64,9 @@ where
         }
     }
 }
+
+/// How often a transaction is run again at once on another connection: a pool may hold as many that are of no use any more.
+const RENEWALS: u32 = 30;
 
 /// A transactional step on its way.
 struct Run<'r, 'a, C, T, E> {
@@ -77,6 +81,8 @@ struct Run<'r, 'a, C, T, E> {
     earlier: Vec<String>,
     /// How often the database was away.
     outages: u32,
+    /// How often another connection was needed.
+    renewals: u32,
     /// Whether a commit may have happened whose answer was lost.
     unsure: bool,
 }
@@ -154,8 +160,14 @@ where
             }
             Ran::Failed(error) => {
                 let condition = tx.condition().await;
-                tx.rollback().await;
-                self.failed(error, condition).await
+                let hidden = self.hidden_in(&error, condition);
+                if let Some(Trouble::Stale(_)) = hidden {
+                    // Its connection is not used again.
+                    drop(tx);
+                } else {
+                    tx.rollback().await;
+                }
+                self.failed(error, hidden).await
             }
         }
     }
@@ -230,6 +242,7 @@ where
                             number: call.number,
                             step: call.name.to_owned(),
                             timeout,
+                            attempt: self.attempt,
                         }));
                     }
                 }
@@ -238,7 +251,7 @@ where
         match ended {
             Ok(Ok(value)) => Ran::Value(value),
             Ok(Err(error)) => Ran::Failed(error),
-            Err(panic) => Ran::Broken(panicked(execution, call, panic)),
+            Err(panic) => Ran::Broken(panicked(execution, call, self.attempt, panic)),
         }
     }
 
@@ -390,10 +403,11 @@ where
     }
 
     /// What becomes of the closure's error.
-    async fn failed(&mut self, error: E, condition: Condition) -> Next<T, E> {
-        match self.hidden_in(&error, condition) {
+    async fn failed(&mut self, error: E, hidden: Option<Trouble>) -> Next<T, E> {
+        match hidden {
             Some(Trouble::Away(away)) => self.away(&away).await,
             Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
+            Some(Trouble::Stale(stale)) => self.stale(&stale).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
             None => self.fail(error).await,
@@ -454,6 +468,7 @@ where
         let step = self.call.name.to_owned();
         match trouble {
             Trouble::Away(error) => self.away(&error).await,
+            Trouble::Stale(error) => self.stale(&error).await,
             Trouble::Contended(message) => {
                 let attempts = self.attempt;
                 self.contended(E::from_durable(Error::TransactionConflict {
@@ -494,12 +509,25 @@ where
         Next::Again
     }
 
+    /// The connection could not be used any more: at once on another one. Where that goes on, nothing is won by haste.
+    async fn stale(&mut self, error: &DbError) -> Next<T, E> {
+        // Nothing is committed.
+        self.execution.order.unsettle(self.call.number);
+        self.renewals = self.renewals.saturating_add(1);
+        if self.renewals > RENEWALS {
+            return self.away(error).await;
+        }
+        tracing::debug!(%error, workflow = %self.execution.id(), step = self.call.name, "a transaction is run again on another connection");
+        Next::Again
+    }
+
     /// Others were in the way: again, unless that has been enough.
     async fn contended(&mut self, error: E) -> Next<T, E> {
         // Nothing is committed.
         self.execution.order.unsettle(self.call.number);
         let attempt = self.attempt;
         if !self.plan.retry.allows_after(attempt) {
+            let error = gave_up(self.execution, self.call, attempt, error);
             return self.fail(error).await;
         }
         let message = error.message();

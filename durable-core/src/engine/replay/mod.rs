@@ -7,13 +7,7 @@ mod launched;
 mod rehearsal;
 mod sealed;
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, panic::Location, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::future::{Either, select};
 
@@ -31,6 +25,7 @@ use crate::{
     Error,
     db::{Joined, Retrying, StepRecord},
     ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
+    panics::caught,
     payload::{Encoded, Outcome},
     runtime::{BoxFuture, Timer},
     state::WorkflowRow,
@@ -161,11 +156,11 @@ impl Replayer {
             workflow: key.to_string(),
         })?;
         // Reading runs user code, which may panic.
-        let read = AssertUnwindSafe(|| registered.read(&self.engine.codecs, outcome));
-        catch_unwind(read).unwrap_or_else(|panic| {
+        let read = caught(|| registered.read(&self.engine.codecs, outcome));
+        read.unwrap_or_else(|message| {
             Err(Error::WorkflowPanicked {
                 workflow: key.to_string(),
-                message: super::panic_message(panic.as_ref()),
+                message,
             })
         })
     }
@@ -235,7 +230,7 @@ async fn run(execution: &Arc<Execution>, input: Option<&Encoded>) -> End {
 }
 
 /// Polls the workflow until it ends, or until only operations without a record are left to wait for (`None`).
-async fn drive(execution: &Execution, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
+async fn drive(execution: &Arc<Execution>, future: BoxFuture<'static, Outcome>) -> Option<Driven> {
     let mut driver = Driver::new(future);
     let mut turns = driver.turns();
     let driven = poll_fn(|cx| {
