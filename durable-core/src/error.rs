@@ -279,6 +279,15 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// The tokio runtime in which the application was launched has ended, and with it all that
+    /// serves its calls.
+    #[error(
+        "the tokio runtime in which this application was launched has ended, and with it what \
+        serves its calls; keep that runtime for as \
+         long as the application is used, and launch one in each runtime that uses one, as each \
+         `#[tokio::test]` is"
+    )]
+    RuntimeEnded,
     /// A setting or an argument that cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -321,6 +330,7 @@ impl Error {
             Self::Stopped { .. } => "DURABLE_STOPPED",
             Self::ShuttingDown => "DURABLE_SHUTTING_DOWN",
             Self::InvalidName { .. } => "DURABLE_INVALID_NAME",
+            Self::RuntimeEnded => "DURABLE_RUNTIME_ENDED",
             Self::Invalid(_) => "DURABLE_INVALID",
             Self::Database { .. } => "DURABLE_DATABASE",
         }

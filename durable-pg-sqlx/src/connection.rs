@@ -79,7 +79,8 @@ impl Connection for SqlxConnection {
             Ok(rows) => rows,
             Err(error) => {
                 if error.is_stale() {
-                    // A connection that is not ours cannot be given up, but what it has prepared can.
+                    // A connection that is not ours cannot be given up, but what it has prepared
+                    // can.
                     let _ = raw.clear_cached_statements().await;
                 }
                 return Err(error);

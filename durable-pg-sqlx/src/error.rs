@@ -29,9 +29,11 @@ fn of_ref(error: &sqlx::Error) -> DriverError {
         sqlx::Error::Configuration(why) => DriverError::settings(why.to_string()),
         sqlx::Error::InvalidArgument(why) => DriverError::settings(why.clone()),
         sqlx::Error::PoolClosed => DriverError::closed(
-            "the application has closed the pool that this database was opened with; close it after `App::shutdown`",
+            "the application has closed the pool that this database was opened with; close it \
+            after `App::shutdown`",
         ),
-        // Of whatever kind: another connection may do better, and that there is none at first is told where it is asked for.
+        // Of whatever kind: another connection may do better, and that there is none at first is
+        // told where it is asked for.
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)

@@ -23,8 +23,8 @@ const BORROWED: usize = 3;
 const ATTEMPTS: u32 = 3;
 const WAIT: Duration = Duration::from_millis(20);
 
-/// How often something is tried at once on another connection, where what the one before had prepared was of no use: an application's
-/// pool may hold as many connections that are as old.
+/// How often something is tried at once on another connection, where what the one before had
+/// prepared was of no use: an application's pool may hold as many connections that are as old.
 const RENEWALS: u32 = 30;
 
 /// Counts the tries of one call.
@@ -103,6 +103,14 @@ impl<D: Driver> Core<D> {
         self.texts.schema()
     }
 
+    /// Refuses what nobody serves any more: connections end with the runtime that they were made in.
+    fn check_open(&self) -> Result<(), Failure> {
+        if self.session.is_closed() {
+            return Err(Failure::closed());
+        }
+        Ok(())
+    }
+
     /// A connection of the pool; of an application's pool, only a few at the same time.
     pub(crate) async fn borrow(&self) -> Result<Borrowed<'_, D>, DriverError> {
         let permit = if self.driver.owns_pool() {
@@ -138,6 +146,7 @@ impl<D: Driver> Core<D> {
         statement: &'static str,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, Failure> {
+        self.check_open()?;
         if self.driver.owns_pool() {
             let mut borrowed = self.borrow().await?;
             let text = self.text(statement);
@@ -201,6 +210,7 @@ impl<D: Driver> Core<D> {
         A: Sync,
         F: Operation<D, A, T>,
     {
+        self.check_open()?;
         let mut transaction = Transaction::begin(self).await?;
         if careful {
             transaction = transaction.carefully();
@@ -241,7 +251,8 @@ impl<D: Driver> Core<D> {
     }
 }
 
-/// Gives a connection up, if this error says that it cannot be used any more. One whose error is unclear may be such a one.
+/// Gives a connection up, if this error says that it cannot be used any more. One whose error is
+/// unclear may be such a one.
 pub(crate) fn give_up(connection: &mut impl Connection, error: &DriverError) {
     if error.is_stale() {
         connection.discard_all();

@@ -7,23 +7,26 @@ pub(crate) enum Course {
     Passes,
     /// Asking again does not help: it is reported at once.
     Lasts,
-    /// The session has ended, or is on a server that takes no writes: its connection is given up, and the call made again once there
-    /// is another. Whether the call happened is not known.
+    /// The session has ended, or is on a server that takes no writes: its connection is given up,
+    /// and the call made again once there is another. Whether the call happened is not known.
     Gone,
-    /// The session does not have what its driver believes it has prepared, or is in a transaction that somebody left behind: the
-    /// connection is given up, and the call made again at once. It has not happened.
+    /// The session does not have what its driver believes it has prepared, or is in a transaction
+    /// that somebody left behind: the connection is given up, and the call made again at once. It
+    /// has not happened.
     Stale,
 }
 
 use Course::{Gone, Lasts, Passes, Stale};
 
-/// By SQLSTATE, or by the first characters of it: the longest that fits counts. What is not here lasts.
-const BY_CODE: [(&str, Course); 27] = [
+/// By SQLSTATE, or by the first characters of it: the longest that fits counts. What is not here
+/// lasts.
+const BY_CODE: [(&str, Course); 26] = [
     // No connection, or none any more; a protocol that the two ends do not speak alike.
     ("08", Gone),
     // "Feature not supported", but for one that is not: see `BY_CODE_AND_WORDS`.
     ("0A", Lasts),
-    // Data that cannot be, constraints, names and types that are not there, rights, limits of the program, a trigger's own error.
+    // Data that cannot be, constraints, names and types that are not there, rights, limits of the
+    // program, a trigger's own error.
     ("22", Lasts),
     ("23", Lasts),
     ("28", Lasts),
@@ -37,14 +40,15 @@ const BY_CODE: [(&str, Course); 27] = [
     ("25006", Gone),
     // The pool gave a session whose transaction somebody left open after an error.
     ("25P02", Stale),
-    // The session was ended because it was idle in its transaction, or the transaction took too long.
+    // The session was ended because it was idle in its transaction, or the transaction took too
+    // long.
     ("25P03", Gone),
     ("25P04", Gone),
-    // A prepared statement or a portal that is not there, or a statement that is there already: `DISCARD ALL`, or a pooler.
+    // A prepared statement that is not there, or is there already: `DISCARD ALL`, or a pooler.
     ("26", Stale),
-    ("34", Stale),
     ("42P05", Stale),
-    // Serialization failures, deadlocks, a lock that could not be had, a statement that took longer than its timeout.
+    // Serialization failures, deadlocks, a lock that could not be had, a statement that took longer
+    // than its timeout.
     ("40001", Passes),
     ("40003", Gone),
     ("40P01", Passes),
@@ -106,7 +110,7 @@ mod tests {
         ("25P03", "25P03", "idle-in-transaction timeout", Gone),
         ("25P04", "25P04", "transaction timeout", Gone),
         ("26", "26000", "prepared statement does not exist", Stale),
-        ("34", "34000", "portal does not exist", Stale),
+        ("", "34000", "cursor does not exist", Lasts),
         ("42P05", "42P05", "prepared statement exists", Stale),
         ("40001", "40001", "could not serialize access", Passes),
         ("40003", "40003", "completion unknown", Gone),

@@ -69,7 +69,8 @@ impl DriverError {
         Self::of(Kind::Refused(code.map(str::to_owned)), message)
     }
 
-    /// The server refused as a prepared statement gives another type now; known otherwise than by its words.
+    /// The server refused as a prepared statement gives another type now; known otherwise than by
+    /// its words.
     pub fn stale(message: impl Into<String>) -> Self {
         Self::of(Kind::Stale, message)
     }
@@ -84,7 +85,8 @@ impl DriverError {
         Self::of(Kind::Unlike, message)
     }
 
-    /// The pool was closed by the application, or the runtime that serves it has ended: no call through it will be answered.
+    /// The pool was closed by the application, or the runtime that serves it has ended: no call
+    /// through it will be answered.
     pub fn closed(message: impl Into<String>) -> Self {
         Self::of(Kind::Closed, message)
     }
@@ -249,7 +251,8 @@ impl DriverError {
         matches!(self.course(), Course::Gone | Course::Stale)
     }
 
-    /// Whether it failed for what this session has prepared, or was left in: on a new connection the call may be made again at once.
+    /// Whether it failed for what this session has prepared, or was left in: on a new connection
+    /// the call may be made again at once.
     pub fn is_stale(&self) -> bool {
         self.course() == Course::Stale
     }
@@ -309,6 +312,7 @@ pub(crate) mod code {
     pub(crate) const SERIALIZATION: &str = "40001";
     pub(crate) const READ_ONLY: &str = "25006";
     pub(crate) const ABORTED: &str = "25P02";
+    pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const QUERY_CANCELED: &str = "57014";
 }
 
@@ -338,7 +342,8 @@ impl Failure {
     /// The handle's tasks have ended: nobody will answer any more.
     pub(crate) fn closed() -> Self {
         DriverError::closed(
-            "the database handle is closed: the tokio runtime in which it was opened has ended; open it in the runtime that uses it",
+            "the database handle is closed: the tokio runtime in which it was opened has ended; \
+            open it in the runtime that uses it",
         )
         .into()
     }

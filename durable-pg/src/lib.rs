@@ -3,7 +3,8 @@
 //! A driver crate implements [`Driver`] and gives users its own [`PgSystemDb`]. Every statement, its parameters and its rows are here;
 //! what a workflow does is decided in `durable_core::state`. Where things are:
 //!
-//! - `driver`, `value`, `error`: what crosses a driver, and what it may say; `course`: which errors last, and which pass
+//! - `driver`, `value`, `error`: what crosses a driver, and what it may say; `course`: which errors
+//!   last, and which pass
 //! - `connect`: the URL, its servers, our own pool, and the check of a pooler's mode
 //! - `options`, `system_db`, `core`: opening a database, the handle, and what all operations work with
 //! - `text`: statements, for the schema in use

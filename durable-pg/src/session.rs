@@ -110,6 +110,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether its task has ended, as it does with the runtime that the handle was opened in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.wishes.is_closed()
+    }
+
     /// Whether the executor lives here.
     pub(crate) fn holds(&self, id: &ExecutorId) -> bool {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +266,8 @@ impl<D: Driver> Holder<D> {
         let Ok(mut connection) = self.connected().await else {
             return;
         };
-        // Prepared: a session that was reset (`DISCARD ALL`) has no locks any more, and does not know the statement either.
+        // Prepared: a session that was reset (`DISCARD ALL`) has no locks any more, and does not
+        // know the statement either.
         let alive = Arc::from(ALIVE);
         let answer = self.bounds.answer(connection.query(&alive, &[])).await;
         let lost = answer.is_err();

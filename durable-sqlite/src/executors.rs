@@ -1,6 +1,6 @@
 //! Who lives, and what the dead left.
 
-use std::{collections::HashMap, io};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use durable_core::{
@@ -40,7 +40,7 @@ impl Executors for Sqlite {
                 n => ExecutorId::from(format!("{}-{n}", wanted.id)),
             };
             let taken = self.lives().take(&id).await;
-            if let Some(taken) = taken.map_err(|error| unreadable(JOINING, error))? {
+            if let Some(taken) = taken.map_err(|trouble| trouble.into_error(JOINING))? {
                 return self.begin_life(&id, taken, &wanted.application).await;
             }
         }
@@ -134,17 +134,13 @@ impl Sqlite {
                 && self
                     .lives()
                     .is_alive(&id)
-                    .map_err(|error| unreadable(LOOKING, error))?;
+                    .map_err(|trouble| trouble.into_error(LOOKING))?;
             if !lives {
                 dead.push(id);
             }
         }
         Ok(dead)
     }
-}
-
-fn unreadable(doing: &'static str, error: io::Error) -> DbError {
-    DbError::unavailable(doing, error)
 }
 
 fn in_use(wanted: &WantedExecutor) -> String {

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor},
 };
 
-/// Some JSON that was read and is not kept. Unlike [`IgnoredAny`], which skips text, it is parsed like a value of a type.
+/// Some JSON that was read and is not kept. Unlike `serde::de::IgnoredAny`, which skips text, it is parsed like a value of a type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Readable;
 
@@ -59,6 +59,8 @@ impl<'de> Visitor<'de> for Reader {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IgnoredAny;
+
     use super::*;
 
     /// Whether it is read as every other type would be.

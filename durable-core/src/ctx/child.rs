@@ -25,6 +25,7 @@ use crate::{
     names::Name,
     payload::{Encoded, Ended, Outcome},
     runtime::BoxFuture,
+    sabotage::Bug,
     state::Status,
     workflow::{MethodFn, Payload, WorkflowDef, WorkflowFn, key_of},
 };
@@ -333,7 +334,10 @@ fn prepare(
             id.into()
         }
     };
-    let parent = Some((execution.id(), execution.deadline));
+    let deadline = execution
+        .deadline
+        .filter(|_| !Bug::ChildWithoutDeadline.is_planted());
+    let parent = Some((execution.id(), deadline));
     let new = execution.engine.new_workflow(id, &start, parent)?;
     Ok((start, new))
 }
@@ -497,6 +501,9 @@ async fn child_result<T: Payload, E: WorkflowError>(
     };
     stamp.completed_at = execution.now();
     let result = decode_end(&execution.engine, &id, &ended);
+    if result.is_err() && Bug::ForgetsChildErrors.is_planted() {
+        return result;
+    }
     let stored = child_end(execution, ended, &result);
     match execution.record(&stamp, stored, Some(id)).await {
         Ok(()) => result,
@@ -514,6 +521,7 @@ fn child_end<T, E: WorkflowError>(
     match (ended, result) {
         (Ended::Outcome(Outcome::Success(value)), Ok(_)) => StepResult::Output(value),
         (Ended::Outcome(Outcome::Failure(error)), Err(_)) => StepResult::Error(error),
+        (Ended::Cancelled, _) if Bug::RecordsCancelAsNothing.is_planted() => StepResult::Nothing,
         (_, Err(error)) => {
             let codecs = &execution.engine.codecs;
             let stored = encode_error(codecs, &"a child's error", error, Vec::new());

@@ -107,16 +107,20 @@ async fn send(
         Ok(payload) => {
             let message = crate::db::Message {
                 // The same at every attempt, so that a send whose answer was lost is not doubled.
-                id: format!("{}-{}::{destination}", execution.owner.token, call.number),
+                id: if Bug::MessageIdWithoutNumber.is_planted() {
+                    format!("{}::{destination}", execution.owner.token)
+                } else {
+                    format!("{}-{}::{destination}", execution.owner.token, call.number)
+                },
                 destination: destination.clone(),
                 topic,
                 payload,
             };
-            let sent = execution
-                .engine
-                .db
-                .send(&message, Some((&execution.owner, &stamp)))
-                .await;
+            let db = &execution.engine.db;
+            if Bug::SendsApart.is_planted() {
+                execution.ok(db.send(&message, None).await).await;
+            }
+            let sent = db.send(&message, Some((&execution.owner, &stamp))).await;
             match execution.valid(sent).await {
                 Ok(Sent::Delivered) => {
                     execution.observe_recorded(&stamp, true);
@@ -187,7 +191,12 @@ async fn receive_new(
     };
     let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
     execution.observe_waits(call.number, Awaited::Message(topic));
-    let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
+    let mut timer = Box::pin(async {
+        if Bug::WaitsForEver.is_planted() {
+            std::future::pending::<()>().await;
+        }
+        sleep::sleep_until(execution, deadline).await;
+    });
     loop {
         let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
         // At the end one last look: a message that came late but before this is delivered.

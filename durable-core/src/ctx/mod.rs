@@ -16,6 +16,7 @@ mod transaction;
 
 use std::{fmt, panic::Location, sync::Arc};
 
+pub(crate) use body::OVERDUE;
 pub use child::{ChildCall, ChildHandle, ChildStart};
 pub use operation::Operation;
 pub use step::{Step, StepBody, StepCtx};

@@ -56,6 +56,11 @@ impl Sequence {
         Ok(first)
     }
 
+    /// The last number that was given.
+    pub(crate) fn last(&self) -> i32 {
+        self.lock().last
+    }
+
     /// Says that an operation is polled for the first time.
     pub(crate) fn begin(&self, number: i32) -> Result<(), Misplaced> {
         let mut state = self.lock();

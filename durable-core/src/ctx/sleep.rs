@@ -95,6 +95,9 @@ pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
         if execution.now() >= wake {
             return;
         }
+        if Bug::SleepsByWallClock.is_planted() && engine.runtime.now() >= wake {
+            return;
+        }
         let timer = engine.runtime.sleep(engine.clock.until(wake), Timer::Work);
         select(timer, jumps).await;
     }

@@ -32,6 +32,7 @@ use crate::{
     names::Name,
     payload::Encoded,
     runtime::{BoxFuture, Timer},
+    sabotage::Bug,
     state::retry::RetryPolicy,
     workflow::Payload,
 };
@@ -244,6 +245,7 @@ async fn run<T: Payload, E: WorkflowError>(
         return recorded_result(&execution, record).await;
     }
     let mut stamp = execution.stamp(call.number, call.name);
+    let timed = plan.timeout.is_some();
     let (result, earlier) = match Name::Step.check(call.name) {
         Ok(()) => attempts(&execution, call, plan).await,
         Err(error) => {
@@ -251,6 +253,14 @@ async fn run<T: Payload, E: WorkflowError>(
             (Err(E::from_durable(error)), Vec::new())
         }
     };
+    let forgotten = match &result {
+        Err(_) if timed => Bug::ForgetsTimeouts.is_planted(),
+        Err(error) => Bug::ForgetsPanics.is_planted() && error.message().contains("panicked"),
+        Ok(_) => false,
+    };
+    if forgotten {
+        return result;
+    }
     stamp.completed_at = execution.now();
     let (result, stored) = encode(&execution, call, result, earlier);
     record(&execution, call, &stamp, result, stored).await
@@ -343,7 +353,9 @@ async fn attempts<T: Payload, E: WorkflowError>(
         execution.gate().await;
         let retried = result.as_ref().err().filter(|error| {
             let wanted = plan.retry_if.as_ref().is_none_or(|wanted| wanted(error));
-            wanted && plan.retry.allows_after(attempt)
+            let wanted = wanted || Bug::RetriesAnyError.is_planted();
+            let more = u32::from(Bug::RetriesTooOften.is_planted());
+            wanted && plan.retry.allows_after(attempt.saturating_sub(more))
         });
         let Some(error) = retried else {
             let result = result.map_err(|error| gave_up(execution, call, attempt, error));
@@ -362,7 +374,9 @@ async fn attempts<T: Payload, E: WorkflowError>(
             wait,
         });
         earlier.push(message);
-        runtime.sleep(wait, Timer::Work).await;
+        if !Bug::RetriesAtOnce.is_planted() {
+            runtime.sleep(wait, Timer::Work).await;
+        }
         attempt = attempt.saturating_add(1);
     }
 }
@@ -414,7 +428,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     };
     let _running = execution.interrupt.body();
     let body = &mut plan.body;
-    let body = InBody::new(execution, call.name, move || body(step));
+    let body = InBody::new(execution, call.name, plan.timeout, move || body(step));
     let Some(timeout) = plan.timeout else {
         return body
             .await

@@ -100,7 +100,9 @@ impl App {
         let id = id.into();
         self.engine.check_outside("app.steps(…)", None)?;
         Name::SoughtId.check(id.as_str())?;
-        let histories = self.engine.db.histories(&[id]).await?;
+        let id = [id];
+        let asked = async { Ok(self.engine.db.histories(&id).await?) };
+        let histories = self.engine.served(asked).await?;
         Ok(histories
             .into_iter()
             .flat_map(|history| history.steps)
@@ -150,7 +152,8 @@ impl App {
         let message = self
             .engine
             .message(&destination, Some(topic), message, idempotency_key)?;
-        match self.engine.db.send(&message, None).await? {
+        let asked = async { Ok(self.engine.db.send(&message, None).await?) };
+        match self.engine.served(asked).await? {
             Sent::Delivered => Ok(()),
             Sent::NoDestination | Sent::Lost(_) => Err(Error::NotFound {
                 workflow: destination.to_string(),
@@ -174,7 +177,8 @@ impl App {
         let mut timer = engine.runtime.sleep(timeout, Timer::Work);
         let mut expired = false;
         loop {
-            if let Some(value) = engine.db.event(&workflow, key).await? {
+            let asked = async { Ok(engine.db.event(&workflow, key).await?) };
+            if let Some(value) = engine.served(asked).await? {
                 let what = format_args!("event {key:?} of workflow {:?}", workflow.as_str());
                 return engine.codecs.decode(&what, &value).map(Some);
             }
@@ -185,7 +189,7 @@ impl App {
             let stopped = Box::pin(engine.stopped.cancelled());
             match select(select(signalled, stopped), timer).await {
                 Either::Left((Either::Left(_), rest)) => timer = rest,
-                Either::Left((Either::Right(_), _)) => return Err(Error::ShuttingDown),
+                Either::Left((Either::Right(_), _)) => return Err(engine.why_stopped()),
                 // At the end one last look: an event whose hint was lost counts.
                 Either::Right(((), _)) => {
                     expired = true;
@@ -224,6 +228,12 @@ impl App {
     /// most 10 s after `grace`, also while the database is away.
     pub async fn shutdown(&self, grace: Duration) {
         let engine = &self.engine;
+        if engine.ended.is_cancelled() {
+            // Nothing is left to be stopped.
+            let left = async { drop(engine.db.leave(engine.executor()).await) };
+            engine.within(SETTLE, left).await;
+            return;
+        }
         engine.stopping.cancel();
         if !engine.within(grace, engine.running.idle()).await {
             tracing::warn!(
@@ -243,6 +253,7 @@ impl App {
             }
         };
         engine.within(SETTLE, left).await;
+        engine.tell_withheld(true);
         engine.stopped.cancel();
     }
 }

@@ -218,6 +218,14 @@ impl AppBuilder {
         self
     }
 
+    /// Whether a workflow that fails is a warning in the log: its id and name, what it failed with, and the step if that is known. At most
+    /// ten a minute, then how many more there were. On unless turned off. Cancelled ones are no failures. The warnings are events of
+    /// `tracing`: without a subscriber nobody sees them.
+    pub fn warn_of_failures(mut self, warn: bool) -> Self {
+        self.settings.tell_failures = warn;
+        self
+    }
+
     /// Takes time, randomness and tasks from `runtime` instead of tokio: for simulations.
     pub fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.runtime = Some(runtime);

@@ -12,12 +12,15 @@ use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{
-    execution::Execution, interrupt::Interruption, order::Next, place, run::Driven, turns::Turns,
+    execution::Execution, interrupt::Interruption, observer::notice, order::Next, place,
+    run::Driven, turns::Turns,
 };
 use crate::{
+    ctx::OVERDUE,
     panics::{caught, discard},
     payload::Outcome,
     runtime::BoxFuture,
+    time::Timestamp,
 };
 
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
@@ -150,12 +153,16 @@ impl Driver {
             return Poll::Pending;
         };
         self.bell.listens();
+        let begun = execution.deadline.map(|_| execution.engine.clock.now());
         let polled = {
             let _polling = (execution.sequence.enter(), place::enter(execution));
             execution.order.polls();
             let mut cx = Context::from_waker(&self.waker);
             caught(|| running.as_mut().poll(&mut cx))
         };
+        if let (Some(begun), Some(deadline)) = (begun, execution.deadline) {
+            check_poll(execution, begun, deadline);
+        }
         // An operation may have met the reason to stop in this very poll.
         let reason = execution.interrupt.stop_now();
         match (polled, reason) {
@@ -172,6 +179,19 @@ impl Driver {
     /// Drops the future, which runs user code, which may panic.
     pub(super) fn end(self) {
         discard(self.future);
+    }
+}
+
+/// Tells of one poll, begun at this moment, that went on far beyond the workflow's deadline: nothing could end it.
+fn check_poll(execution: &Execution, begun: Timestamp, deadline: Timestamp) {
+    let past = execution.engine.clock.now().since(deadline);
+    if begun <= deadline && past >= OVERDUE && execution.rehearsal.is_none() {
+        notice(&format!(
+            "workflow {:?} ({}) ran {past:.1?} past its deadline without yielding, so nothing could end it: what blocks its thread \
+             belongs into a step, and there into `tokio::task::spawn_blocking`",
+            execution.id().as_str(),
+            execution.key,
+        ));
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     order::Order,
     replay::Rehearsal,
     slot::ResultSlot,
+    witnesses::Unneeded,
 };
 use crate::{
     Error,
@@ -19,6 +20,7 @@ use crate::{
     db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
     names,
+    payload::Encoded,
     sabotage::Bug,
     state::WorkflowRow,
     time::Timestamp,
@@ -42,7 +44,14 @@ pub(crate) struct Execution {
     history: BTreeMap<i32, StepRecord>,
     /// Why an enqueue or a send in a transaction's closure failed last: the closure gives it as an error of its own.
     outbox_trouble: Mutex<Option<DbError>>,
+    /// The operation that gave an error last.
+    failed: Mutex<Option<Failed>>,
+    /// Witnesses of steps that are recorded.
+    pub(super) unneeded: Unneeded,
 }
+
+/// An operation that gave an error: its number, its name, and the error.
+type Failed = (i32, String, Encoded);
 
 /// What the code calls at an operation's place, to be compared with what is recorded there.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +80,7 @@ impl Execution {
             attempt: row.attempts,
             deadline: row.deadline,
             incarnation: incarnation(row),
+            unneeded: Unneeded::default(),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -81,6 +91,7 @@ impl Execution {
                 .map(|step| (step.number, step))
                 .collect(),
             outbox_trouble: Mutex::default(),
+            failed: Mutex::default(),
         }
     }
 
@@ -113,6 +124,27 @@ impl Execution {
         !self.history.is_empty()
     }
 
+    /// Keeps that an operation gave an error, if it did.
+    fn keep_failed(&self, number: i32, name: &str, result: &StepResult) {
+        if let StepResult::Error(error) = result {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            *failed = Some((number, name.to_owned(), error.clone()));
+        }
+    }
+
+    /// The operation that gave an error last, in this execution.
+    pub(super) fn failed_operation(&self) -> Option<Failed> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone()
+    }
+
+    /// What is recorded under numbers that the code has not come to. What it has built and dropped is not among it: it may have lost a
+    /// race, as it did when it was recorded.
+    pub(super) fn unused(&self) -> impl Iterator<Item = &StepRecord> {
+        let next = self.sequence.last().saturating_add(1);
+        self.history.range(next..).map(|(_, step)| step)
+    }
+
     /// The record of an operation, if it has one. A record of something else stops the execution. Does not return without a record
     /// where nothing new must be done.
     pub(crate) async fn replay(&self, call: Call<'_>) -> Option<&StepRecord> {
@@ -128,6 +160,7 @@ impl Execution {
         if !names::is_record_of(call.name, record) || !fits {
             return self.refuse(self.unexpected(record, call)).await;
         }
+        self.keep_failed(record.number, &record.name, &record.result);
         self.engine.observe(&Event::StepReplayed {
             workflow: self.id(),
             execution: &self.owner.token,
@@ -220,6 +253,7 @@ impl Execution {
                 self.observe_recorded(stamp, true);
             }
             Recorded::Written => {
+                self.keep_failed(stamp.number, &stamp.name, result);
                 self.observe_recorded(stamp, !matches!(result, StepResult::Error(_)));
             }
             Recorded::Lost(lost) => self.lost::<()>(lost).await,
@@ -346,7 +380,7 @@ fn begun_by(step: &StepRecord) -> Option<Timestamp> {
 }
 
 /// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
-fn incarnation(row: &WorkflowRow) -> String {
+pub(super) fn incarnation(row: &WorkflowRow) -> String {
     match &row.creator {
         Some(creator) => creator.to_string(),
         None => row.created_at.as_millis().to_string(),

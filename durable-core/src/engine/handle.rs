@@ -177,7 +177,7 @@ impl Engine {
         let stopped = Box::pin(self.stopped.cancelled());
         match select(waited, stopped).await {
             Either::Left((end, _)) => end,
-            Either::Right(_) => Err(Error::ShuttingDown),
+            Either::Right(_) => Err(self.why_stopped()),
         }
     }
 
@@ -201,7 +201,8 @@ impl Engine {
     /// The row of a workflow. Errors: `NotFound`.
     pub(crate) async fn row(&self, id: &WorkflowId) -> Result<WorkflowRow, Error> {
         Name::SoughtId.check(id.as_str())?;
-        self.db.workflow(id).await?.ok_or_else(|| Error::NotFound {
+        let asked = async { Ok(self.db.workflow(id).await?) };
+        self.served(asked).await?.ok_or_else(|| Error::NotFound {
             workflow: id.to_string(),
         })
     }
@@ -209,7 +210,8 @@ impl Engine {
     /// Cancels a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn cancel(&self, id: &WorkflowId) -> Result<bool, Error> {
         Name::SoughtId.check(id.as_str())?;
-        let cancelled = self.db.cancel(std::slice::from_ref(id)).await?;
+        let asked = async { Ok(self.db.cancel(std::slice::from_ref(id)).await?) };
+        let cancelled = self.served(asked).await?;
         if cancelled.is_empty() {
             self.row(id).await?;
             return Ok(false);
@@ -221,7 +223,8 @@ impl Engine {
     /// Resumes a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn resume(&self, id: &WorkflowId) -> Result<bool, Error> {
         Name::SoughtId.check(id.as_str())?;
-        match self.db.resume(id, None).await? {
+        let asked = async { Ok(self.db.resume(id, None).await?) };
+        match self.served(asked).await? {
             Resumed::Enqueued => {
                 self.wake_queues();
                 Ok(true)

@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Engine;
-use crate::{Error, db::outage::Sight, ids::WorkflowId, time::millis};
+use crate::{Error, db::outage::Sight, ids::WorkflowId, source::writer::LONG, time::millis};
 
 /// How an application is: [`App::health`](crate::App::health).
 ///
 /// As JSON: `{"database":{"state":"up"},"running":3,"parked":{"count":0,"first":[]},"shutting_down":false}`, or with
-/// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` for the database.
+/// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` or
+/// `{"state":"held","for_ms":7000,"workflow":"…","step":"…"}` for the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
@@ -72,6 +73,18 @@ const TOLD: usize = 20;
 pub enum DatabaseHealth {
     /// It answers.
     Up,
+    /// It answers, but a transactional step's closure has had its only writer for more than 5 s:
+    /// nothing is written until that ends.
+    #[non_exhaustive]
+    Held {
+        /// How long it has had it.
+        #[serde(rename = "for_ms", serialize_with = "as_millis")]
+        lasting: Duration,
+        /// The workflow.
+        workflow: String,
+        /// The step.
+        step: String,
+    },
     /// It does not.
     #[non_exhaustive]
     Away {
@@ -105,14 +118,25 @@ impl Engine {
 
     /// How this process is.
     pub(super) fn health(&self) -> Health {
-        let database = match self.outage.sight() {
-            Sight::Up => DatabaseHealth::Up,
-            Sight::Away {
-                since,
-                error,
-                waiting,
-            } => DatabaseHealth::Away {
-                lasting: self.runtime.elapsed().saturating_sub(since),
+        let now = self.runtime.elapsed();
+        let held = self.holders.oldest();
+        let held = held.filter(|holder| now.saturating_sub(holder.since) >= LONG);
+        let database = match (self.outage.sight(), held) {
+            (Sight::Up, None) => DatabaseHealth::Up,
+            (Sight::Up, Some(holder)) => DatabaseHealth::Held {
+                lasting: now.saturating_sub(holder.since),
+                workflow: holder.workflow,
+                step: holder.step,
+            },
+            (
+                Sight::Away {
+                    since,
+                    error,
+                    waiting,
+                },
+                _,
+            ) => DatabaseHealth::Away {
+                lasting: now.saturating_sub(since),
                 error,
                 waiting,
             },

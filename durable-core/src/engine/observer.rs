@@ -213,8 +213,9 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
     }
 }
 
-/// Says something that must be heard: to `tracing`, or to standard error in a program that has no subscriber.
-pub(super) fn notice(text: &str) {
+/// Says something that must be heard: to `tracing`, or to standard error in a program that has no subscriber. What happens in the best of
+/// programs, as that a workflow fails, is for `tracing` only.
+pub(crate) fn notice(text: &str) {
     tracing::warn!("{text}");
     if !tracing::dispatcher::has_been_set() {
         eprintln!("durable: {text}");

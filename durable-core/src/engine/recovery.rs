@@ -101,7 +101,7 @@ impl Engine {
         };
         let count = adopted.len();
         for claimed in &adopted {
-            tracing::info!(workflow = %claimed.row.id, attempts = claimed.row.attempts, "workflow recovered");
+            tracing::debug!(workflow = %claimed.row.id, attempts = claimed.row.attempts, "workflow recovered");
         }
         self.run_claimed(adopted, None).await?;
         drop(reserved);

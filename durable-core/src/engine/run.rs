@@ -93,6 +93,13 @@ pub(super) async fn run(dispatched: Dispatched) {
         attempt = execution.attempt,
     );
     let end = execute(&execution, input.as_ref()).instrument(span).await;
+    let leaks = !matches!(end, SlotState::Ended(Ended::Outcome(_)));
+    let place = if leaks && Bug::LeaksPlaces.is_planted() {
+        std::mem::forget(place);
+        None
+    } else {
+        place
+    };
     // The place and the registration are free before anyone hears of the end.
     drop((registration, place));
     let waiters = &execution.engine.waiters;
@@ -162,7 +169,14 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
                 message,
             },
         ),
-        Driven::Interrupted(reason) => return interrupted(execution, reason),
+        Driven::Interrupted(reason) => {
+            if let Interruption::Lost(lost) = &reason
+                && lost.status == Some(Status::Cancelled)
+            {
+                execution.forget_witnesses_of_cancelled().await;
+            }
+            return interrupted(execution, reason);
+        }
     };
     finish(execution, outcome).await
 }
@@ -201,6 +215,7 @@ pub(super) fn failure(execution: &Execution, error: &Error) -> Outcome {
 async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
     let engine = &execution.engine;
     engine.running.finishing(&execution.owner);
+    execution.forget_witnesses().await;
     let mut outcome = outcome;
     let mut written = engine.db.finish_workflow(&execution.owner, &outcome).await;
     if let Err(error) = &written
@@ -217,6 +232,10 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
                 execution: &execution.owner.token,
                 outcome: &outcome,
             });
+            if let Outcome::Failure(error) = &outcome {
+                engine.tell_failure(execution, error);
+            }
+            engine.tell_unused(execution);
             SlotState::Ended(Ended::Outcome(outcome))
         }
         Ok(Write::Lost(lost)) => interrupted(execution, Interruption::Lost(lost)),
@@ -267,7 +286,8 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
 
 /// The execution cannot go on: its workflow is unfinished, and not tried again by this process.
 fn refused(execution: &Execution, error: Error) -> SlotState {
-    notice(&format!("{error} [{}]", error.code()));
+    let said = error.clone().ends_wait_for(execution.id());
+    notice(&format!("{said} [{}]", said.code()));
     execution.engine.running.park(&execution.owner, &error);
     stopped(execution, error)
 }

@@ -13,6 +13,7 @@ use crate::{
     Error,
     db::Lost,
     ids::{Owner, OwnerToken, WorkflowId},
+    sabotage::Bug,
 };
 
 /// Who runs here. A token is known from before it is sent to the database until its execution has ended, so that whatever holds this
@@ -89,7 +90,7 @@ impl Running {
             workflow: workflow.clone(),
             token: token.clone(),
         };
-        state.reserved.contains(token)
+        state.reserved.contains(token) && !Bug::ForgetsReserved.is_planted()
             || state.executions.contains_key(&owner)
             || state.parked.contains_key(&owner)
     }

@@ -17,6 +17,8 @@ use crate::{
     names::{self, Name},
     payload::Encoded,
     runtime::{BoxFuture, IdKind},
+    sabotage::Bug,
+    source::writer::{Held, holding},
     state::WorkflowRow,
     time::{Timestamp, millis},
     workflow::WorkflowDef,
@@ -78,7 +80,11 @@ impl StartOptions {
             None => Placement::Here,
             Some(name) => Placement::Queue {
                 name: name.clone(),
-                priority: self.priority,
+                priority: if Bug::StartForgetsPriority.is_planted() {
+                    0
+                } else {
+                    self.priority
+                },
             },
         }
     }
@@ -306,14 +312,14 @@ impl Engine {
         let reserved = self.running.reserve(self, vec![new.creator.clone()]);
         // What runs may go on starting children while a shutdown waits for it.
         if parent.is_none() && self.is_stopping() {
-            return Err(Error::ShuttingDown);
+            return Err(self.why_stopped());
         }
         let (answer, answered) = oneshot::channel();
-        let task = insert_and_run(reserved, new, parent, answer);
+        let task = insert_and_run(reserved, new, parent, Held::here(), answer);
         self.runtime.spawn("start", Box::pin(task)).detach();
         match select(answered, Box::pin(self.stopped.cancelled())).await {
             Either::Left((Ok(inserted), _)) => Ok(inserted?),
-            Either::Left((Err(_), _)) | Either::Right(_) => Err(Error::ShuttingDown),
+            Either::Left((Err(_), _)) | Either::Right(_) => Err(self.why_stopped()),
         }
     }
 }
@@ -322,16 +328,16 @@ async fn insert_and_run(
     reserved: Reserved,
     new: NewWorkflow,
     parent: Option<ParentStep>,
+    held: Option<Held>,
     answer: oneshot::Sender<Result<Insertion, DbError>>,
 ) {
     let engine = Arc::clone(reserved.engine());
+    // The caller's closure waits for this one too.
     let inserted = match &parent {
-        None => engine
-            .db
-            .insert_workflow(&new)
+        None => holding(held, engine.db.insert_workflow(&new))
             .await
             .map(ChildInserted::Done),
-        Some((owner, step)) => engine.db.insert_child(&new, owner, step).await,
+        Some((owner, step)) => holding(held, engine.db.insert_child(&new, owner, step)).await,
     };
     let deadline = match inserted {
         Ok(ChildInserted::Done(Inserted::Created { deadline })) => deadline,
@@ -352,7 +358,7 @@ async fn insert_and_run(
     };
     let input = Some(new.input.clone());
     let row = WorkflowRow {
-        deadline,
+        deadline: deadline.filter(|_| !Bug::StartForgetsDeadline.is_planted()),
         ..new.into_row(engine.clock.now())
     };
     let claimed = Claimed { row, input };

@@ -160,6 +160,9 @@ impl Waiters {
         if let Some(waiting) = self.lock().of(kind).get(place) {
             for signal in waiting.values() {
                 signal.notify_one();
+                if Bug::WakesOneWaiter.is_planted() {
+                    break;
+                }
             }
         }
     }
@@ -183,6 +186,9 @@ impl Waiters {
         }
         if tick && Bug::MessageWithoutPoll.is_planted() {
             waits.messages.clear();
+        }
+        if tick && Bug::EventWithoutPoll.is_planted() {
+            waits.events.clear();
         }
         (waits, true)
     }
@@ -284,7 +290,7 @@ pub(super) async fn multiplex(engine: Arc<Engine>) {
             }
         };
         let (mut waits, everything) = engine.waiters.due(ticked);
-        if everything {
+        if everything && !Bug::OwnersWithoutPoll.is_planted() {
             waits.owners.extend(engine.running.owners_since(last_tick));
         }
         if ticked {

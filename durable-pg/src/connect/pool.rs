@@ -145,7 +145,8 @@ impl<C: Connect> Checkout<C> {
         self.taken.broken = true;
     }
 
-    /// Says the same of all sessions that the pool has: what they have prepared is of tables that have changed.
+    /// Says the same of all sessions that the pool has: what they have prepared is of tables that
+    /// have changed.
     pub fn discard_all(&mut self) {
         self.discard();
         // If it was made before the last time, others have said so already.

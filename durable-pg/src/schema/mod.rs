@@ -9,6 +9,7 @@
 //! - `lock`, `run`: doing it, once
 //! - `migration`: all that together, as the library gives it
 //! - `check`: what is missing, in words; `hint`: and what to do about it
+//! - `older`: whether somebody still writes as older SDKs do
 //! - `verify`: the look at each launch, which changes nothing
 
 mod alter;
@@ -18,6 +19,7 @@ mod grants;
 pub(crate) mod hint;
 mod lock;
 mod migration;
+mod older;
 mod plan;
 mod refuse;
 mod run;

@@ -87,7 +87,8 @@ pub(super) async fn enqueue<D: Driver>(
 fn in_theirs(failure: Failure, doing: &'static str) -> DbError {
     match failure {
         Failure::Driver(error) if error.code() == Some(code::ABORTED) => DbError::Refused(format!(
-            "cannot {doing}: an earlier statement in it failed, which ended it; return that error, or put the statement into a transaction \
+            "cannot {doing}: an earlier statement in it failed, which ended it; return that \
+            error, or put the statement into a transaction \
              within, which is a savepoint"
         )),
         failure => failure.into_error(doing),

@@ -70,7 +70,7 @@ fn script(schema: &SchemaName, role: Option<&str>) -> String {
         let role = quote(role);
         format!(
             "GRANT USAGE ON SCHEMA {name} TO {role};
-            GRANT SELECT, INSERT ON {name}.durable_transactions TO {role};"
+            GRANT SELECT, INSERT, DELETE ON {name}.durable_transactions TO {role};"
         )
     });
     let literal = schema.as_str().replace('\'', "''");

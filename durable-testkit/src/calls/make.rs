@@ -62,7 +62,8 @@ impl Maker<'_> {
             | Call::Cancel(_)
             | Call::Resume(..)
             | Call::Sweep(_)
-            | Call::Delete(_) => self.change(call).await,
+            | Call::Delete(_)
+            | Call::LeaveToken(..) => self.change(call).await,
             Call::Record(by, number, given) => {
                 let step = step(number, given);
                 said(db.record_step(&self.owner(by), &step).await)
@@ -119,6 +120,13 @@ impl Maker<'_> {
                 Ok(()) => "deleted".to_owned(),
                 Err(error) => format!("error: {error}"),
             },
+            Call::LeaveToken(id, token) => {
+                let token = scene.name(token);
+                match self.side.leave_token(&scene.id(id), &token).await {
+                    Ok(()) => "left".to_owned(),
+                    Err(error) => format!("error: {error}"),
+                }
+            }
             other => unreachable!("{other:?} changes no workflow"),
         }
     }

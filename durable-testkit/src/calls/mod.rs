@@ -76,6 +76,8 @@ pub(crate) enum Call {
     Poll(Few<&'static str>),
     /// Deletes a workflow as another SDK does.
     Delete(&'static str),
+    /// Leaves a token in a workflow's row as other SDKs do, whatever its status is: it means something only while the workflow runs.
+    LeaveToken(&'static str, &'static str),
 }
 
 impl Call {

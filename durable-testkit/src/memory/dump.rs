@@ -59,6 +59,15 @@ impl Memory {
         });
     }
 
+    /// Leaves a token in a workflow's row, as other SDKs do whatever its status is.
+    pub fn leave_owner(&self, id: &WorkflowId, token: &str) {
+        self.commit(|store, _| {
+            if let Some(stored) = store.workflows.get_mut(id) {
+                stored.row.owner = Some(token.into());
+            }
+        });
+    }
+
     /// Deletes a workflow with all that belongs to it.
     pub fn delete_workflow(&self, id: &WorkflowId) {
         self.delete_workflow_row_only(id);

@@ -5,6 +5,7 @@ use durable_core::{
     db::{Events, Hint, Recorded, Result, StepResult, StepStamp},
     ids::{Owner, WorkflowId},
     payload::Encoded,
+    sabotage::Bug,
 };
 
 use super::{Memory, store::Store};
@@ -44,7 +45,11 @@ fn set(store: &mut Store, owner: &Owner, key: &str, value: &Encoded, step: &Step
         .entry(place.clone())
         .or_default()
         .insert(step.number, value.clone());
-    store.events.insert(place, value.clone());
+    if Bug::KeepsFirstEvent.is_planted() {
+        store.events.entry(place).or_insert_with(|| value.clone());
+    } else {
+        store.events.insert(place, value.clone());
+    }
     store.hint(Hint::Event(owner.workflow.clone(), key.to_owned()));
     recorded
 }

@@ -103,9 +103,11 @@ fn receive(
             _ => Err(other_step("receive a message", owner, step, &recorded.name)),
         };
     }
+    let blind = otherwise.is_some() && Bug::EndsWithoutLooking.is_planted();
     let mail = store
         .mailboxes
         .get_mut(&owner.workflow)
+        .filter(|_| !blind)
         .and_then(|mailbox| mailbox.iter_mut().find(|mail| mail.waits_in(topic)));
     let (value, answer) = match (mail, otherwise) {
         (Some(mail), _) => {
@@ -157,6 +159,7 @@ fn other_step(doing: &'static str, owner: &Owner, step: &StepStamp, name: &str) 
 
 impl Mail {
     pub(super) fn waits_in(&self, topic: &str) -> bool {
-        self.consumed_by.is_none() && self.topic == topic
+        let fits = self.topic == topic || Bug::TakesAnyTopic.is_planted();
+        self.consumed_by.is_none() && fits
     }
 }

@@ -11,7 +11,7 @@ use durable_core::{
     sabotage::Bug,
     state::{
         INTERNAL_QUEUE, Status, WorkflowRow,
-        transition::{Event, Refusal},
+        transition::{Event, Refusal, is_due},
     },
     time::Timestamp,
 };
@@ -92,7 +92,7 @@ impl Workflows for Memory {
                 .filter(|row| row.application.as_deref().is_none_or(|a| a == application))
                 .filter(|row| !row.status.is_terminal())
                 .filter_map(|row| Some((row.deadline?, row.id.clone())))
-                .filter(|(deadline, _)| *deadline <= now)
+                .filter(|(deadline, _)| is_due(*deadline, now))
                 .collect();
             due.sort();
             due.truncate(limit);

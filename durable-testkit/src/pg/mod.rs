@@ -4,8 +4,9 @@
 //!   removed afterwards
 //! - [`local`]: servers of a test's own, for what may not happen to the one that all share
 //! - [`Proxy`]: stands between a program and a server, and cuts, delays, refuses and swallows
-//! - [`PgFactory`]: the conformance suite on Postgres; [`interleave`], [`leases`], [`plans`], [`prepares`], [`refusals`],
-//!   [`stale`], [`values`]: what each driver of this workspace must pass
+//! - [`PgFactory`]: the conformance suite on Postgres; [`interleave`], [`leases`], [`plans`],
+//!   [`prepares`], [`refusals`], [`stale`], [`values`]: what each driver of
+//!   this workspace must pass
 
 use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
 

@@ -1,4 +1,5 @@
-//! Connections whose prepared statements are of no use any more: they are given up, and no caller hears of it.
+//! Connections whose prepared statements are of no use any more: they are given up, and no caller
+//! hears of it.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ pub enum Change {
     Reset,
 }
 
-/// A process goes on after each kind of change as if nothing had been. Panics at the first call that fails.
+/// A process goes on after each kind of change as if nothing had been. Panics at the first call
+/// that fails.
 pub async fn no_call_fails_for_what_was_prepared_before<D: Driver>(
     from: From<'_, D>,
     change: Change,
@@ -59,7 +61,10 @@ pub async fn no_call_fails_for_what_was_prepared_before<D: Driver>(
             start(&*system, "reset").await;
             let sends = (0..POOL).map(|n| send(&*system, "reset", n));
             join_all(sends).await;
-            bare.batch("DROP TRIGGER resets ON dbos.workflow_status; DROP TRIGGER resets ON dbos.notifications").await;
+            for table in ["workflow_status", "notifications"] {
+                bare.batch(&format!("DROP TRIGGER resets ON dbos.{table}"))
+                    .await;
+            }
         }
     }
     lives(&system, "after").await;
@@ -83,7 +88,8 @@ const OTHER_TYPES: &str = "
     ALTER TABLE dbos.workflow_status ALTER COLUMN owner_xid TYPE varchar;
     ALTER TABLE dbos.durable_executors ALTER COLUMN executor_id TYPE varchar";
 
-/// What is written about `reset` deallocates whatever the writing session has prepared, and takes a moment to.
+/// What is written about `reset` deallocates whatever the writing session has prepared, and takes a
+/// moment to.
 const RESETS: &str = "
     CREATE FUNCTION dbos.resets() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

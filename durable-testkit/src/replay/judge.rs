@@ -33,6 +33,9 @@ pub enum Verdict {
     },
     /// The code does something else than what is recorded: production would stop such a workflow, or take another way.
     Differs(Difference),
+    /// The code comes to the recorded outcome, or returns before there is one, without operations that are recorded: production ends such a
+    /// workflow with a warning, and what they did stays done.
+    LeavesOut(LeftOut),
     /// A stored value is not of the type that the code asks for.
     CannotDecode {
         /// Which value, which type, and why not.
@@ -68,6 +71,7 @@ impl Verdict {
                 }
                 None => format!("{number:?}"),
             },
+            Self::LeavesOut(left_out) => format!("leaves out {:?}", left_out.operations),
             Self::CannotDecode { error, place } => match error {
                 Error::Decode { type_name, .. } => format!("{place:?} {type_name}"),
                 Error::UnknownFormat { format, .. } => format!("{place:?} as {format}"),
@@ -81,6 +85,19 @@ impl Verdict {
     pub fn is_safe(&self) -> bool {
         matches!(self, Self::Safe | Self::SafeSoFar { .. })
     }
+}
+
+/// Recorded operations that the code does not make, after all that it makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Number and name of each.
+    pub operations: Vec<(i32, String)>,
+    /// What the code does instead.
+    pub called: String,
+    /// At most two calls before them, with their lines.
+    pub before: Vec<String>,
+    /// What may have led there: a value from outside that could not be read.
+    pub note: Option<String>,
 }
 
 /// Where code and history part.
@@ -98,6 +115,31 @@ pub struct Difference {
     pub before: Vec<String>,
     /// What may have led there: a value from outside that could not be read.
     pub note: Option<String>,
+}
+
+/// How many operations that are left out are shown.
+const OPERATIONS: usize = 10;
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.operations.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, "leaves out {count} recorded operation{plural}")?;
+        for call in &self.before {
+            write!(f, "\n      {call}")?;
+        }
+        for (number, name) in self.operations.iter().take(OPERATIONS) {
+            write!(f, "\n    - recorded: {name:?} as operation {number}")?;
+        }
+        if count > OPERATIONS {
+            write!(f, "\n    - and {} more", count - OPERATIONS)?;
+        }
+        write!(f, "\n    + the code: {}", self.called)?;
+        match &self.note {
+            Some(note) => write!(f, "\n    note: {note}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Difference {
@@ -136,6 +178,7 @@ impl fmt::Display for Verdict {
                 )
             }
             Self::Differs(difference) => difference.fmt(f),
+            Self::LeavesOut(left_out) => left_out.fmt(f),
             Self::CannotDecode { error, place } => {
                 write!(f, "cannot be decoded\n    {error}")?;
                 match place {
@@ -227,7 +270,7 @@ impl Trial<'_> {
             return misnamed;
         }
         let next: Vec<String> = missed.iter().map(described).collect();
-        let recorded = match self.unasked() {
+        let recorded = match self.unasked().next() {
             Some(step) => format!(
                 "no operation of this number, and {} after it",
                 numbered(step)
@@ -258,16 +301,21 @@ impl Trial<'_> {
         if let Some(misnamed) = self.misnamed() {
             return misnamed;
         }
-        if let Some(step) = self.unasked() {
+        if let Some(step) = self.unasked().next() {
+            let called = format!(
+                "{} after {}; {} recorded",
+                self.shown(outcome),
+                counted(self.calls.len()),
+                self.history.steps.len()
+            );
+            let recorded = self.history.outcome.as_ref();
+            if !panicked && recorded.is_none_or(|recorded| self.agree(recorded, outcome)) {
+                return self.leaves_out(called);
+            }
             return self.differs(Difference {
                 number: Some(step.number),
                 recorded: numbered(step),
-                called: format!(
-                    "{} after {}; {} recorded",
-                    self.shown(outcome),
-                    counted(self.calls.len()),
-                    self.history.steps.len()
-                ),
+                called,
                 place: None,
                 before: self.before(i32::MAX),
                 note: None,
@@ -303,6 +351,18 @@ impl Trial<'_> {
         })
     }
 
+    fn leaves_out(&self, called: String) -> Verdict {
+        let operations = self.unasked();
+        Verdict::LeavesOut(LeftOut {
+            operations: operations
+                .map(|step| (step.number, step.name.clone()))
+                .collect(),
+            called,
+            before: self.before(i32::MAX),
+            note: self.unreadable.map(|(_, error)| error.to_string()),
+        })
+    }
+
     fn differs(&self, mut difference: Difference) -> Verdict {
         difference.note = self.unreadable.map(|(_, error)| error.to_string());
         Verdict::Differs(difference)
@@ -334,13 +394,14 @@ impl Trial<'_> {
         self.history.steps.iter().find(|step| step.number == number)
     }
 
-    /// The first recorded operation whose number the code has not come to.
-    fn unasked(&self) -> Option<&StepRecord> {
+    /// The recorded operations whose numbers the code has not come to.
+    fn unasked(&self) -> impl Iterator<Item = &StepRecord> {
         let last = self
             .calls
             .last()
             .map_or(0, |call| call.number + call.count - 1);
-        self.history.steps.iter().find(|step| step.number > last)
+        let steps = self.history.steps.iter();
+        steps.filter(move |step| step.number > last)
     }
 
     /// At most two calls before this number.

@@ -38,7 +38,7 @@ use durable_core::{
 
 pub use export::{ExportError, Pages, export, load};
 pub use file::{Lines, ReadError, Wrong, read};
-pub use judge::{Difference, Verdict};
+pub use judge::{Difference, LeftOut, Verdict};
 pub use report::{Counts, Finding, Report};
 
 /// A workflow's history: all that a replay needs of it.

@@ -28,6 +28,8 @@ pub struct Counts {
     pub safe_so_far: u64,
     /// [`Verdict::Differs`].
     pub differ: u64,
+    /// [`Verdict::LeavesOut`].
+    pub leave_out: u64,
     /// [`Verdict::CannotDecode`].
     pub cannot_decode: u64,
     /// [`Verdict::NotRegistered`].
@@ -57,6 +59,7 @@ impl Report {
             Verdict::Safe => &mut counts.safe,
             Verdict::SafeSoFar { .. } => &mut counts.safe_so_far,
             Verdict::Differs(_) => &mut counts.differ,
+            Verdict::LeavesOut(_) => &mut counts.leave_out,
             Verdict::CannotDecode { .. } => &mut counts.cannot_decode,
             Verdict::NotRegistered => &mut counts.not_registered,
             Verdict::CannotRun(_) => &mut counts.cannot_run,
@@ -79,6 +82,7 @@ impl Report {
             total.safe += counts.safe;
             total.safe_so_far += counts.safe_so_far;
             total.differ += counts.differ;
+            total.leave_out += counts.leave_out;
             total.cannot_decode += counts.cannot_decode;
             total.not_registered += counts.not_registered;
             total.cannot_run += counts.cannot_run;
@@ -127,6 +131,7 @@ impl Counts {
         self.safe
             + self.safe_so_far
             + self.differ
+            + self.leave_out
             + self.cannot_decode
             + self.not_registered
             + self.cannot_run
@@ -138,6 +143,7 @@ impl fmt::Display for Counts {
         write!(f, "{} safe, {} safe so far", self.safe, self.safe_so_far)?;
         let troubles = [
             (self.differ, "differ"),
+            (self.leave_out, "leave out what is recorded"),
             (self.cannot_decode, "cannot be decoded"),
             (self.not_registered, "not registered"),
             (self.cannot_run, "cannot be replayed"),

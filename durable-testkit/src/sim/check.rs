@@ -19,7 +19,7 @@ use super::{
     run::{Outcome, Scenario, Strays},
     seat::Seat,
     service::{self, Service},
-    shrink::{dense, shrink, sparse},
+    shrink::{Effort, Progress, dense, shrink, sparse},
     world::Main,
 };
 use crate::Memory;
@@ -37,7 +37,10 @@ const SEEDS: u64 = 2_000;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// How many runs a failing one is shrunk with.
-const SHRINKING: usize = 2_000;
+const SHRINKING: Effort = Effort {
+    runs: 2_000,
+    time: Duration::from_secs(30),
+};
 
 /// One run's world outside of the executors.
 #[derive(Default)]
@@ -411,7 +414,7 @@ impl Check {
         let Some(violation) = first.violation else {
             return Ok(());
         };
-        let shrunk = shrink(&first.outcome.choices, SHRINKING, |candidate| {
+        let shrunk = shrink(&first.outcome.choices, SHRINKING, tell, |candidate| {
             let again = run(Chooser::listed(candidate.to_vec()), false);
             let same =
                 again.violation.as_ref().map(|found| found.invariant) == Some(violation.invariant);
@@ -485,6 +488,11 @@ impl Check {
             error: told.and_then(|(end, _)| end.err()),
         }
     }
+}
+
+/// Says how far shrinking is.
+fn tell(progress: &Progress) {
+    eprintln!("{progress}");
 }
 
 /// Says so where the same run made twice was not the same.

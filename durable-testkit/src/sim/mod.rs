@@ -32,7 +32,7 @@ pub use check::{Check, Checked, Ended, Failure, check};
 pub use choice::Chooser;
 pub use plan::Plan;
 pub use run::{Outcome, Scenario, Strays};
-pub use seat::Seat;
 pub(crate) use seat::Waiting;
+pub use seat::{Asking, Seat};
 pub use service::{Call, Service};
 pub use tables::Rows;

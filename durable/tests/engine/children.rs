@@ -1,7 +1,5 @@
 //! Child workflows.
 
-use std::future::IntoFuture as _;
-
 use durable::{Error, prelude::*, state::Status};
 use futures_util::future::try_join_all;
 
@@ -48,8 +46,13 @@ mod by_call {
 
     #[durable::workflow(name = "doubling")]
     pub async fn doubling(ctx: Ctx) -> Result<u64, Error> {
-        let doubled = ctx.call(double, 1).id("d").timeout(super::HOUR).await?;
-        super::gate(&ctx, &*ctx.state::<Tally>()?).await?;
+        let doubled = ctx
+            .call(double, 1)
+            .id(super::child_of(&ctx))
+            .timeout(super::HOUR)
+            .await?;
+        let tally = ctx.state::<Tally>()?;
+        super::gate(&ctx, &tally).await?;
         Ok(doubled)
     }
 }
@@ -59,14 +62,23 @@ mod by_start {
 
     #[durable::workflow(name = "doubling")]
     pub async fn doubling(ctx: Ctx) -> Result<u64, Error> {
-        let child = ctx.start(double, 1).id("d").timeout(super::HOUR).await?;
+        let child = ctx
+            .start(double, 1)
+            .id(super::child_of(&ctx))
+            .timeout(super::HOUR)
+            .await?;
         let doubled = child.result().await?;
-        super::gate(&ctx, &*ctx.state::<Tally>()?).await?;
+        let tally = ctx.state::<Tally>()?;
+        super::gate(&ctx, &tally).await?;
         Ok(doubled)
     }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+fn child_of(ctx: &Ctx) -> String {
+    format!("{}-doubled", ctx.workflow_id())
+}
 
 #[durable::step]
 async fn gate(tally: &Tally) -> Result<(), Error> {
@@ -210,9 +222,10 @@ on_every_backend! {
                 app.start(by_start::doubling, ()).id(&id).await.unwrap();
             }
             tally.reached("gate").await;
-            let steps = app.steps(&id).await.unwrap();
+            let steps = app.steps(&*id).await.unwrap();
             assert_eq!(outline(&steps), [(1, "double"), (2, "DBOS.getResult")]);
-            assert!(steps.iter().all(|step| step.child.as_ref().is_some_and(|child| child.as_str() == "d")), "{steps:?}");
+            let child = format!("{id}-doubled");
+            assert!(steps.iter().all(|step| step.child.as_ref().is_some_and(|recorded| recorded.as_str() == child)), "{steps:?}");
             crash(app).await;
             tally.open("gate");
             let builder = world.builder().await.state(tally.clone()).workflow(double);
@@ -220,7 +233,7 @@ on_every_backend! {
             let app = builder.launch().await.unwrap();
             assert_eq!(app.handle(by_call::doubling, &*id).result().await.unwrap(), 2);
             assert_eq!(tally.count("double 1"), 1);
-            assert!(app.workflow("d").await.unwrap().deadline.is_some());
+            assert!(app.workflow(child).await.unwrap().deadline.is_some());
             app.shutdown(Duration::ZERO).await;
         }
     }

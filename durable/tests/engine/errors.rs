@@ -223,7 +223,7 @@ on_every_backend! {
         assert_eq!(error.code(), Some("DURABLE_MISSING_STATE"));
         assert!(!error.is_outcome());
         assert!(error.to_string().starts_with(r#"workflow "b" is unfinished and goes on when"#), "{error}");
-        // A step that waited for another workflow failed with the end of that wait: here it is the outcome.
+        // What is recorded is an outcome, whatever it says.
         let error = app.start(fails_any, ()).id("f").await.unwrap().result().await.unwrap_err();
         assert_eq!(error.code(), Some("DURABLE_SHUTTING_DOWN"));
         assert!(error.is_outcome());
@@ -238,7 +238,7 @@ on_every_backend! {
         let app = world.builder().await.workflow(reads_size).launch().await.unwrap();
         let of = |text: &str| {
             let start = app.start(reads_size, text.to_owned()).id(text);
-            async { start.await.unwrap().result().await.unwrap_err() }
+            async move { start.await.unwrap().result().await.unwrap_err() }
         };
         let error = of("x").await;
         assert_eq!(error.to_string(), "reading the size");

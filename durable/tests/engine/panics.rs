@@ -66,7 +66,7 @@ on_every_backend! {
             let id = format!("b-{with_words}");
             let error = app.start(in_its_body, with_words).id(&id).await.unwrap().result().await.unwrap_err();
             assert_eq!(error, Error::WorkflowPanicked { workflow: id.clone(), message: words.to_owned() });
-            assert_eq!(app.workflow(&id).await.unwrap().status, Status::Error);
+            assert_eq!(app.workflow(&*id).await.unwrap().status, Status::Error);
         }
     }
 

@@ -190,10 +190,12 @@ async fn operations_that_are_never_asked_for_are_told() {
     has(
         &report,
         &[
-            "differs at operation 5",
+            "leave out what is recorded",
+            "leaves out 2 recorded operations",
             r#"3 "charge" (at"#,
             r#"4 "ship" (at"#,
-            r#"recorded: "DBOS.getResult" of child "order-1-4" as operation 5"#,
+            r#"recorded: "DBOS.getResult" as operation 5"#,
+            r#"recorded: "DBOS.setEvent" as operation 6"#,
             r#"the code: returns "paid 8" after 4 operations; 6 recorded"#,
         ],
     );

@@ -7,7 +7,7 @@ mod steps;
 
 use durable_testkit::sim::{
     Chooser, Plan, Scenario,
-    invariant::{self, Invariant},
+    invariant::{self, AttemptsAreCounted, Invariant},
 };
 
 /// A scenario of the batch.
@@ -16,7 +16,7 @@ pub(crate) struct Named {
     /// Its share in the seeds of a whole batch, in percent.
     pub(crate) share: u64,
     draw: fn(&mut Chooser, &Plan) -> Scenario,
-    invariants: fn() -> Vec<Box<dyn Invariant>>,
+    invariants: fn(&Plan) -> Vec<Box<dyn Invariant>>,
 }
 
 impl Named {
@@ -26,9 +26,10 @@ impl Named {
     }
 
     /// What must hold in it: what always must, and what is the scenario's own.
-    pub(crate) fn invariants(&self) -> Vec<Box<dyn Invariant>> {
+    pub(crate) fn invariants(&self, plan: &Plan) -> Vec<Box<dyn Invariant>> {
         let mut invariants = invariant::all();
-        invariants.extend((self.invariants)());
+        invariants.extend(invariant::of_engine(plan));
+        invariants.extend((self.invariants)(plan));
         invariants
     }
 }
@@ -39,19 +40,25 @@ pub(crate) const ALL: &[Named] = &[
         name: "steps",
         share: 50,
         draw: steps::draw,
-        invariants: Vec::new,
+        invariants: |_| vec![Box::new(AttemptsAreCounted::default())],
     },
     Named {
         name: "programs",
-        share: 40,
+        share: 30,
         draw: programs::draw,
-        invariants: programs::invariants,
+        invariants: |_| programs::invariants(),
+    },
+    Named {
+        name: "signals",
+        share: 10,
+        draw: programs::draw_signals,
+        invariants: |_| programs::invariants(),
     },
     Named {
         name: "poison",
         share: 10,
         draw: poison::draw,
-        invariants: Vec::new,
+        invariants: |_| poison::invariants(),
     },
 ];
 

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use durable::prelude::*;
-use durable_testkit::sim::{Chooser, Plan, Scenario, Seat, fact::Fact, here};
+use durable_testkit::sim::{
+    Chooser, Plan, Scenario, Seat,
+    fact::Fact,
+    here,
+    invariant::{AttemptsAreCounted, Invariant},
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How long a process is down that was killed.
@@ -48,26 +53,60 @@ async fn harmless(ctx: Ctx) -> Result<u32, AnyError> {
     ctx.step("one", || async { Ok::<_, AnyError>(1) }).await
 }
 
+/// How often it is tried again.
+const RECOVERIES: u32 = 2;
+
+/// What must hold besides what always must.
+pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
+    vec![Box::new(AttemptsAreCounted::with_limits([(
+        "bad", RECOVERIES,
+    )]))]
+}
+
 /// The scenario.
 pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
     let in_decoding = chooser.choose(2) == 1;
-    Scenario::new(|seat: Seat| async move {
-        seat.launch("poison", |builder| {
-            builder.workflow(poison).workflow(harmless).queue("q")
-        })
-        .await;
+    let venom = Venom { in_decoding };
+    // By an executor, which runs it at once, or by the client, on a queue.
+    let direct = chooser.choose(3) == 2;
+    Scenario::new(move |seat: Seat| async move {
+        let app = seat
+            .launch("poison", |builder| {
+                builder.workflow(poison).workflow(harmless).queue("q")
+            })
+            .await;
+        if direct && seat.process() == 1 {
+            match app.start(poison, venom).id("bad").await {
+                Ok(_) => seat.tell(Fact::Started("bad".into())),
+                Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+            }
+        }
     })
-    .client(move |seat| client(seat, Venom { in_decoding }))
+    .client(move |seat| client(seat, venom, direct))
 }
 
-async fn client(seat: Seat, venom: Venom) {
+/// A handle on the one that is started elsewhere, once it is there.
+async fn there(seat: &Seat, handle: Handle<()>) -> Handle<()> {
+    while handle.status().await.is_err() {
+        seat.sleep(Duration::from_millis(200)).await;
+    }
+    handle
+}
+
+async fn client(seat: Seat, venom: Venom, direct: bool) {
     let app = seat.launch("poison", |builder| builder).await;
-    let bad = app.start(poison, venom).id("bad").queue("q").await;
+    let bad = if direct {
+        Ok(there(&seat, app.handle(poison, "bad")).await)
+    } else {
+        app.start(poison, venom).id("bad").queue("q").await
+    };
     let good = app.start(harmless, ()).id("good").queue("q").await;
     let (Ok(bad), Ok(good)) = (bad, good) else {
         return seat.fail("trouble_is_no_outcome", "a start failed");
     };
-    seat.tell(Fact::Started("bad".into()));
+    if !direct {
+        seat.tell(Fact::Started("bad".into()));
+    }
     seat.tell(Fact::Started("good".into()));
     match good.result().await {
         Ok(value) => seat.tell(Fact::Told {

@@ -1,6 +1,6 @@
 //! A transactional step from its first poll to its result.
 
-use std::{borrow::Cow, error::Error as StdError, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, future::Future, sync::Arc};
 
 use futures_util::future::{Either, select};
 
@@ -23,7 +23,10 @@ use crate::{
     names::Name,
     runtime::Timer,
     sabotage::Bug,
-    source::{Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey},
+    source::{
+        Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey,
+        writer::{Held, Holder, LONG, holding},
+    },
     state::Status,
     workflow::Payload,
 };
@@ -44,6 +47,10 @@ where
         ..call
     };
     if let Some(record) = execution.replay(call).await {
+        if plan.source.backend().layout() == Layout::Other && !plan.options.read_only {
+            // The execution that recorded it may not have come to this.
+            execution.witness_unneeded(plan.source.backend(), call.number);
+        }
         return recorded_result(&execution, record).await;
     }
     let mut run = Run {
@@ -65,13 +72,14 @@ where
     }
 }
 
-/// How often a transaction is run again at once on another connection: a pool may hold as many that are of no use any more.
+/// How often a transaction is run again at once on another connection: a pool may hold as many that
+/// are of no use any more.
 const RENEWALS: u32 = 30;
 
 /// A transactional step on its way.
 struct Run<'r, 'a, C, T, E> {
     execution: &'r Execution,
-    backend: &'r dyn Backend<C>,
+    backend: &'r Arc<dyn Backend<C>>,
     call: Call<'r>,
     plan: &'r Plan<'a, C, T, E>,
     stamp: StepStamp,
@@ -120,6 +128,15 @@ where
             Ok(tx) => tx,
             Err(trouble) => return self.trouble(trouble).await,
         };
+        let held = tx.holds().map(|key| Held::new(key, self.call.name));
+        let execution = self.execution;
+        let _holder = held.as_ref().map(|_| {
+            execution.engine.holders.add(Holder {
+                since: execution.engine.runtime.elapsed(),
+                workflow: execution.id().to_string(),
+                step: self.call.name.to_owned(),
+            })
+        });
         match self.witness(&mut *tx).await {
             Ok(None) => {}
             Ok(Some(witness)) => {
@@ -132,7 +149,7 @@ where
             }
         }
         let ran = match tx.connection() {
-            Ok(connection) => self.body(connection).await,
+            Ok(connection) => self.body(connection, held).await,
             Err(trouble) => return self.trouble(trouble).await,
         };
         if self.execution.interrupt.is_signalled() {
@@ -214,8 +231,8 @@ where
         tx.witness(&self.key()).await
     }
 
-    /// Calls the closure.
-    async fn body(&self, connection: &mut C) -> Ran<T, E> {
+    /// Calls the closure, which may have the database's only writer.
+    async fn body(&self, connection: &mut C, held: Option<Held>) -> Ran<T, E> {
         let (execution, call) = (self.execution, self.call);
         execution.engine.observe(&Event::StepStarted {
             workflow: execution.id(),
@@ -229,8 +246,12 @@ where
         }
         let _running = execution.interrupt.body();
         execution.swap_outbox_trouble(None);
-        let body = InBody::new(execution, call.name, || self.plan.body.call(connection));
-        let ended = match self.plan.timeout {
+        let timeout = self.plan.timeout;
+        let body = InBody::new(execution, call.name, timeout, || {
+            self.plan.body.call(connection)
+        });
+        let body = Box::pin(self.watched(held, body));
+        let ended = match timeout {
             None => body.await,
             Some(timeout) => {
                 let timer = execution.engine.runtime.sleep(timeout, Timer::Work);
@@ -252,6 +273,28 @@ where
             Ok(Ok(value)) => Ran::Value(value),
             Ok(Err(error)) => Ran::Failed(error),
             Err(panic) => Ran::Broken(panicked(execution, call, self.attempt, panic)),
+        }
+    }
+
+    /// Says it when a closure that has the database's only writer takes long.
+    async fn watched<R>(&self, held: Option<Held>, body: impl Future<Output = R> + Unpin) -> R {
+        if held.is_none() {
+            return body.await;
+        }
+        let body = Box::pin(holding(held, body));
+        let timer = self.execution.engine.runtime.sleep(LONG, Timer::Work);
+        match select(body, timer).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), body)) => {
+                tracing::warn!(
+                    workflow = %self.execution.id(),
+                    step = self.call.name,
+                    "the closure of a transactional step has had the database's only writer for \
+                     {LONG:?}: nothing else of this process is written until it ends; if it waits \
+                     for something that writes, both wait for ever"
+                );
+                body.await
+            }
         }
     }
 
@@ -335,7 +378,15 @@ where
         if let Err(trouble) = tx.commit().await {
             return self.trouble(trouble).await;
         }
-        self.record(Ok(value), stored).await
+        let next = self.record(Ok(value), stored).await;
+        self.recorded();
+        next
+    }
+
+    /// The checkpoint of what a witness tells is written.
+    fn recorded(&self) {
+        self.execution
+            .witness_unneeded(self.backend, self.call.number);
     }
 
     /// Whether this execution has lost its workflow. Asked right before a commit in another database, where no lock can keep it so.
@@ -363,7 +414,9 @@ where
             return self.other(found).await;
         }
         let result = recorded_result(self.execution, &found).await;
-        record(self.execution, self.call, &self.stamp, result, found.result).await
+        let result = record(self.execution, self.call, &self.stamp, result, found.result).await;
+        self.recorded();
+        result
     }
 
     /// Takes the result that is recorded already.
@@ -407,7 +460,9 @@ where
         match hidden {
             Some(Trouble::Away(away)) => self.away(&away).await,
             Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
-            Some(Trouble::Stale(stale)) => self.stale(&stale).await,
+            Some(Trouble::Stale(stale)) if self.renewals < RENEWALS => self.stale(&stale).await,
+            // The closure prepares statements itself, and this is of its own making.
+            Some(Trouble::Stale(_)) => self.fail(error).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
             None => self.fail(error).await,
@@ -509,7 +564,8 @@ where
         Next::Again
     }
 
-    /// The connection could not be used any more: at once on another one. Where that goes on, nothing is won by haste.
+    /// The connection could not be used any more: at once on another one. Where that goes on,
+    /// nothing is won by haste.
     async fn stale(&mut self, error: &DbError) -> Next<T, E> {
         // Nothing is committed.
         self.execution.order.unsettle(self.call.number);
@@ -517,7 +573,12 @@ where
         if self.renewals > RENEWALS {
             return self.away(error).await;
         }
-        tracing::debug!(%error, workflow = %self.execution.id(), step = self.call.name, "a transaction is run again on another connection");
+        tracing::debug!(
+            %error,
+            workflow = %self.execution.id(),
+            step = self.call.name,
+            "a transaction is run again on another connection"
+        );
         Next::Again
     }
 

@@ -103,6 +103,7 @@ impl Invariant for TimersFireInTime {
 #[cfg(test)]
 mod tests {
     use super::{super::history::*, *};
+    use crate::sim::fact::Ends;
 
     /// In the second second.
     fn slept(lasting_ms: i64) -> [Fact; 3] {
@@ -111,6 +112,7 @@ mod tests {
             name: "DBOS.sleep".to_owned(),
             child: None,
             until: Some(EPOCH.as_millis() + 1000 + lasting_ms),
+            result: Ends::Value,
         };
         let woke = Fact::Woke {
             owner: owner("a", "1"),

@@ -1,6 +1,6 @@
 //! What an application meets behind PgBouncer: a workflow in session mode, and an error that says what to change in every other.
 //!
-//!     DATABASE_URL=$(cargo xtask pg up) cargo run --example pooler --features pg-sqlx
+//!     DATABASE_URL=$(cargo xtask pg up) cargo run -p examples --features pooler --bin pooler
 //!
 //! Starts PgBouncer (Debian: `apt-get install pgbouncer`) in front of that server once in each mode, and opens the database through it.
 

@@ -1,12 +1,13 @@
 //! Work on a queue, from any number of processes on one file: kill any of them, and the others finish its work.
 //!
-//!     cargo run --example queue -- enqueue 100       # puts work on the queue; nothing runs yet
-//!     cargo run --example queue -- work              # in one terminal, or in several
-//!     cargo run --example queue -- status
+//!     cargo run -p examples --bin queue -- enqueue 100       # puts work on the queue; nothing runs yet
+//!     cargo run -p examples --bin queue -- work              # in one terminal, or in several
+//!     cargo run -p examples --bin queue -- status
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use durable::{Event, prelude::*, sqlite::Sqlite, state::Status};
+use examples::screen::words;
 
 /// Resizes a picture: two steps, so that a crash between them repeats only the second.
 #[durable::workflow]
@@ -55,6 +56,10 @@ fn parse() -> Option<(PathBuf, Command)> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, AnyError> {
+    if std::env::args().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some((db, command)) = parse() else {
         eprintln!("{USAGE}");
         return Ok(ExitCode::from(2));
@@ -109,7 +114,7 @@ async fn work(builder: durable::AppBuilder, places: usize) -> Result<(), AnyErro
             println!("{id} failed: {error}");
         }
     }
-    println!("nothing is left after {} ms", begin.elapsed().as_millis());
+    println!("nothing is left after {}", words(begin.elapsed()));
     app.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

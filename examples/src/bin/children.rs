@@ -1,6 +1,6 @@
 //! Fan-out and join: a report of many regions, one child workflow for each, all at once.
 //!
-//!     cargo run --example children
+//!     cargo run -p examples --bin children
 //!
 //! The children are started in a fixed order and joined; each is a workflow of its own, with its own checkpoints, and survives its
 //! parent's crash.

@@ -162,6 +162,13 @@ async fn it_crashes_after_each_step_on_request_and_goes_on() {
     assert!(printed.contains("order order-1 is fulfilled"), "{printed}");
     assert_eq!(ran(&printed), Vec::<&str>::new());
     assert_eq!(files.effects().len(), STEPS.len());
+    assert!(
+        printed.contains("run it again: nothing is repeated"),
+        "{printed}"
+    );
+    let done = finish(files.start("order-1", &[]), PATIENCE);
+    assert!(done.contains("order order-1 is fulfilled"), "{done}");
+    assert!(done.contains("done before, so nothing ran now"), "{done}");
 }
 
 fn kill_after(files: &Files, step: &str) -> String {
@@ -338,6 +345,10 @@ async fn wrong_arguments_are_told_with_the_right_ones() {
         ),
         (&["--speed", "1"], "--speed is unknown"),
         (&["--order"], "--order needs a value"),
+        (
+            &["--crash-after", "lunch"],
+            "no step \"lunch\"; there is \"reserve stock\", \"charge card\"",
+        ),
     ] {
         let output = start("quickstart", args)
             .wait_with_output()

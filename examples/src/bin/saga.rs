@@ -1,9 +1,11 @@
 //! A saga: book a trip leg by leg, and undo what was booked, in reverse, when a leg fails.
 //!
-//!     cargo run --example saga                    # all goes well
-//!     cargo run --example saga -- --fail car      # no car: hotel and flight are given back
+//!     cargo run -p examples --bin saga                    # all goes well
+//!     cargo run -p examples --bin saga -- --fail car      # no car: hotel and flight are given back
 //!
 //! Undoing is made of steps like doing: a crash in the middle of it goes on with the undoing.
+
+use std::process::ExitCode;
 
 use durable::{prelude::*, sqlite::Sqlite};
 use serde::{Deserialize, Serialize};
@@ -16,10 +18,13 @@ enum TripError {
     Durable(#[from] durable::Error),
 }
 
+/// What is booked, in this order.
+const LEGS: [&str; 3] = ["flight", "hotel", "car"];
+
 #[durable::workflow]
 async fn book_trip(ctx: Ctx, fail: Option<String>) -> Result<Vec<String>, TripError> {
     let mut booked = Vec::new();
-    for leg in ["flight", "hotel", "car"] {
+    for leg in LEGS {
         match book(&ctx, leg, fail.as_deref()).await {
             Ok(booking) => booked.push(booking),
             Err(error) => {
@@ -58,13 +63,44 @@ async fn give_back(booking: &str) -> Result<(), TripError> {
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), AnyError> {
+const USAGE: &str = "\
+saga [--fail LEG]: books a trip
+
+    --fail LEG    that leg is sold out: one of flight, hotel, car
+    --help        this text";
+
+/// The leg that fails; `Err` holds what is wrong with the call, empty for `--help`.
+fn parse() -> Result<Option<String>, String> {
     let mut args = std::env::args().skip(1);
-    let fail = match (args.next().as_deref(), args.next()) {
-        (None, _) => None,
-        (Some("--fail"), Some(leg)) => Some(leg),
-        _ => return Err(AnyError::msg("usage: saga [--fail flight|hotel|car]")),
+    let mut fail = None;
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--help" | "-h" => return Err(String::new()),
+            "--fail" => {
+                let leg = args.next().ok_or("--fail needs a value")?;
+                if !LEGS.contains(&&*leg) {
+                    return Err(format!("there is no leg {leg:?}"));
+                }
+                fail = Some(leg);
+            }
+            _ => return Err(format!("{arg} is unknown")),
+        }
+    }
+    Ok(fail)
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, AnyError> {
+    let fail = match parse() {
+        Ok(fail) => fail,
+        Err(wrong) if wrong.is_empty() => {
+            println!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(wrong) => {
+            eprintln!("saga: {wrong}\n\n{USAGE}");
+            return Ok(ExitCode::from(2));
+        }
     };
     let app = App::builder("saga")
         .backend(Sqlite::in_memory().await?)
@@ -80,5 +116,5 @@ async fn main() -> Result<(), AnyError> {
         println!("  recorded {}: {}", step.number, step.name);
     }
     app.shutdown(Duration::from_secs(5)).await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

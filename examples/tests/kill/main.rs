@@ -5,10 +5,12 @@
 
 #[cfg(all(unix, feature = "pg-sqlx"))]
 mod pause;
-#[cfg(all(unix, feature = "pg-sqlx"))]
+#[cfg(all(unix, feature = "pooler"))]
 mod pooler;
 mod process;
 mod queue;
 mod quickstart;
+#[path = "../../../durable/tests/outage/random.rs"]
 mod random;
+mod saga;
 mod transfer;

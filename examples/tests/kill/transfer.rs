@@ -191,3 +191,31 @@ async fn every_transfer_is_made_once_on_diesel() {
 async fn every_transfer_is_made_once_on_diesel_with_the_accounts_in_another_database() {
     on_postgres::<durable::pg_diesel::DieselDriver>("diesel, two databases", "diesel", true).await;
 }
+
+#[test]
+fn what_it_says_about_starting_over_works() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let args = vec!["--db".to_owned(), path("my system.db")];
+    let args = [args, vec!["--bank".to_owned(), path("bank.db")]].concat();
+    let bank = Bank { args };
+    let first = finish(bank.run(&[]), PATIENCE);
+    assert!(
+        first.contains("run it again: nothing is repeated"),
+        "{first}"
+    );
+    let again = finish(bank.run(&[]), PATIENCE);
+    assert!(again.contains("nothing ran now"), "{again}");
+
+    let (_, command) = again.split_once("To start over: ").expect("the hint");
+    let removed = std::process::Command::new("sh")
+        .args(["-c", command])
+        .status();
+    assert!(removed.expect("a shell").success(), "{command}");
+    let left = std::fs::read_dir(dir.path())
+        .expect("the directory")
+        .count();
+    assert_eq!(left, 0, "{command}");
+    let anew = finish(bank.run(&[]), PATIENCE);
+    assert!(anew.contains("run it again: nothing is repeated"), "{anew}");
+}

@@ -1,19 +1,23 @@
 //! Money between accounts, exactly once: kill it between any two statements, run it again, and see that the sum holds.
 //!
-//!     cargo run --example transfer                          # 10 transfers in transfer.db
-//!     cargo run --example transfer -- --crash-after 7       # dies right after the 7th thing it does; run it again
-//!     cargo run --example transfer -- --bank bank.db        # the accounts in another database than the workflows
-//!     cargo run --example transfer -- --help
+//!     cargo run -p examples --bin transfer                          # 10 transfers in transfer.db
+//!     cargo run -p examples --bin transfer -- --crash-after 7       # dies right after the 7th thing it does; run it again
+//!     cargo run -p examples --bin transfer -- --bank bank.db        # the accounts in another database than the workflows
+//!     cargo run -p examples --bin transfer -- --help
 //!
 //! With `--features pg-sqlx` or `pg-diesel`, `--db` and `--bank` also take the URL of a Postgres database.
 
 use std::{
-    io::IsTerminal as _,
+    path::Path,
     process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use durable::{AppBuilder, Event, prelude::*, sqlite::Sqlite};
+use examples::{
+    database,
+    screen::{Screen, Tone, words},
+};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "pg-diesel")]
@@ -172,7 +176,7 @@ impl Args {
         };
         let mut given = std::env::args().skip(1);
         while let Some(name) = given.next() {
-            if name == "--help" {
+            if name == "--help" || name == "-h" {
                 return Err(String::new());
             }
             let value = given
@@ -215,7 +219,7 @@ async fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
-            eprintln!("{wrong}\n\n{USAGE}");
+            eprintln!("transfer: {wrong}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -276,14 +280,16 @@ async fn run(args: &Args) -> Result<ExitCode, AnyError> {
         .observe(|event| match event {
             Event::StepRecorded { .. } | Event::WorkflowFinished { .. } => done(),
             Event::StepRetried { workflow, wait, .. } => {
-                println!("  {workflow}: met another transfer, again in {wait:?}");
+                let wait = words(*wait);
+                println!("  {workflow}: met another transfer, again in {wait}");
             }
             _ => {}
         })
         .launch()
         .await?;
+    let screen = Screen::stdout();
     let report = app.report().to_string();
-    println!("{}", dim(report.lines().next().unwrap_or_default()));
+    screen.line(Tone::Dim, report.lines().next().unwrap_or_default());
 
     // The accounts, once.
     let make = "
@@ -316,15 +322,41 @@ async fn run(args: &Args) -> Result<ExitCode, AnyError> {
     println!("at the end:   {sums}");
     app.shutdown(Duration::from_secs(5)).await;
     if sums.cents == ACCOUNTS * CENTS_EACH && sums.transfers == sums.entries {
-        println!("every transfer was made once, and the sum is what it was");
-        println!(
-            "{}",
-            dim("run it again: nothing is repeated. From scratch: rm transfer.db*")
+        screen.line(
+            Tone::Green,
+            "every transfer was made once, and the sum is what it was",
         );
+        let hint = if DONE.load(Ordering::SeqCst) == 0 {
+            "all of them were made before, so nothing ran now."
+        } else {
+            "run it again: nothing is repeated."
+        };
+        let over = how_to_start_over(args);
+        screen.line(Tone::Dim, format!("{hint} To start over: {over}"));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("this must not be: money was lost or moved twice");
+    screen.line(Tone::Red, "this must not be: money was lost or moved twice");
     Ok(ExitCode::FAILURE)
+}
+
+/// What removes all that this program has made.
+fn how_to_start_over(args: &Args) -> String {
+    if is_postgres(&args.db) {
+        let place = match args.bank {
+            None => "in the database",
+            Some(_) => "in both databases",
+        };
+        return format!(
+            "{place}, DROP SCHEMA IF EXISTS dbos CASCADE; DROP TABLE IF EXISTS accounts, ledger"
+        );
+    }
+    let files = [Some(&args.db), args.bank.as_ref()];
+    // Beside each file stand those of SQLite, and a directory with the locks of the processes.
+    let all = files
+        .into_iter()
+        .flatten()
+        .map(|file| format!("{}*", database::quoted(Path::new(file))));
+    format!("rm -r {}", all.collect::<Vec<_>>().join(" "))
 }
 
 /// What the bank holds.
@@ -420,13 +452,5 @@ impl Outside {
             entries: self.number(SUMS[1]).await?,
             transfers: self.number(SUMS[2]).await?,
         })
-    }
-}
-
-fn dim(text: &str) -> String {
-    if std::io::stdout().is_terminal() {
-        format!("\u{1b}[2m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
     }
 }

@@ -1,6 +1,6 @@
 //! Two processes on one Postgres database: pause one in the middle of its work, and the other goes on with it.
 //!
-//!     cargo run --features pg-sqlx --example pause -- postgres://localhost/shop     # in two terminals
+//!     cargo run -p examples --features pg-sqlx --bin pause -- postgres://localhost/shop     # in two terminals
 //!
 //! Type an order's name into one of them, and press Ctrl-Z while a step runs: its process stands still, and keeps its connections. When
 //! its lease has ended, 3 s after its last heartbeat, the other one adopts the order. Go on with the first by `fg`: it finds that the

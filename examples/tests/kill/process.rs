@@ -1,22 +1,23 @@
 //! Starting and killing the examples.
 
 use std::{
-    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-/// The built example of this name, beside this test.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this program has a path");
-    let target = test.parent().and_then(Path::parent).expect("target/debug");
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing; `cargo test` builds it, or `cargo build --examples`",
-        path.display()
-    );
-    path
+/// The example of this name: cargo has built it before this test.
+fn example(name: &str) -> &'static str {
+    match name {
+        "queue" => env!("CARGO_BIN_EXE_queue"),
+        "quickstart" => env!("CARGO_BIN_EXE_quickstart"),
+        "saga" => env!("CARGO_BIN_EXE_saga"),
+        "transfer" => env!("CARGO_BIN_EXE_transfer"),
+        #[cfg(feature = "pg-sqlx")]
+        "pause" => env!("CARGO_BIN_EXE_pause"),
+        #[cfg(feature = "pooler")]
+        "pooler" => env!("CARGO_BIN_EXE_pooler"),
+        _ => panic!("there is no example {name}, or this is built without it"),
+    }
 }
 
 /// An example with these arguments, its output kept; it reads what is written to it. The environment names no database.
