@@ -55,6 +55,10 @@ bugs! {
     ForgetsHistory,
     /// A write that was refused counts as made.
     TakesLostForWritten,
+    /// A value that the database does not take stops the execution that gave it.
+    StopsAtBadValues,
+    /// A poll that the database refuses because of one waiter's value is not asked in parts.
+    PollsAllOrNothing,
     /// The model: a write's token is not compared with the row's.
     SkipsOwnerCheck,
     /// The model: an earlier life of an executor may claim.

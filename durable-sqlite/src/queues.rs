@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{ClaimRequest, Claimed, Queues, Result},
+    db::{ClaimRequest, Claimed, Queues, Result, texts},
     ids::{Format, OwnerToken, WorkflowKey},
     state::{claim::Claimant, transition::Event},
 };
@@ -20,6 +20,7 @@ use crate::{
 #[async_trait]
 impl Queues for Sqlite {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        texts::check("claim workflows", &[&request])?;
         const DOING: &str = "claim workflows";
         // An idle queue is empty, and then nobody need wait for the writer.
         let any = self

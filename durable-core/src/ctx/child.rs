@@ -22,6 +22,7 @@ use crate::{
         unencodable,
     },
     ids::{WorkflowId, WorkflowKey},
+    names::Name,
     payload::{Encoded, Ended, Outcome},
     runtime::BoxFuture,
     sabotage::Bug,
@@ -49,7 +50,7 @@ impl Ctx {
     /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
     ///
     /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
-    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`. A child that is not
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`, `InvalidName`. A child that is not
     /// registered stops the execution instead; the workflow goes on in a process that knows it.
     #[track_caller]
     pub fn start<D: WorkflowDef, Args>(
@@ -206,8 +207,10 @@ impl Ctx {
                 Err(error) => encode_error(codecs, &name, error, Vec::new()).map(StepResult::Error),
             };
             let stored = stored.unwrap_or_else(|error| StepResult::Error(unencodable(&error)));
-            execution.record(&stamp, stored, None).await;
-            result
+            match execution.record(&stamp, stored, None).await {
+                Ok(()) => result,
+                Err(error) => record_error(&execution, call, error).await,
+            }
         })
     }
 }
@@ -322,9 +325,14 @@ fn prepare(
 ) -> Result<(StartCall, NewWorkflow), Error> {
     let start = start?;
     start.options.check()?;
+    start.check_key()?;
     let id = match &start.options.id {
         Some(id) => WorkflowId::from(id.as_str()),
-        None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
+        None => {
+            let id = format!("{}-{}", execution.id(), call.number);
+            Name::ChildId.check(&id)?;
+            id.into()
+        }
     };
     let deadline = execution
         .deadline
@@ -379,6 +387,8 @@ async fn start_child(
             Ok((id, None))
         }
         Ok(Insertion::Lost(lost)) => execution.lost(lost).await,
+        // One of its values cannot be stored, and never will.
+        Err(error @ Error::Invalid(_)) => record_error(execution, call, error).await,
         // The database's trouble, or the shutdown's, is no outcome of this workflow.
         Err(error) => execution.refuse(error).await,
     }
@@ -483,7 +493,11 @@ async fn child_result<T: Payload, E: WorkflowError>(
     let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
         Ok(ended) => ended,
         // The child's execution here was stopped; the child goes on, and so does the wait for it.
-        Err(_) => execution.engine.waiters.result(&id).await,
+        Err(_) => match execution.engine.waiters.result(&id).await {
+            Ok(ended) => ended,
+            // Its id came from the database, which now does not take it.
+            Err(error) => return execution.refuse(error).await,
+        },
     };
     stamp.completed_at = execution.now();
     let result = decode_end(&execution.engine, &id, &ended);
@@ -491,8 +505,11 @@ async fn child_result<T: Payload, E: WorkflowError>(
         return result;
     }
     let stored = child_end(execution, ended, &result);
-    execution.record(&stamp, stored, Some(id)).await;
-    result
+    match execution.record(&stamp, stored, Some(id)).await {
+        Ok(()) => result,
+        // What the child's row holds, this one must hold too.
+        Err(error) => execution.refuse(error).await,
+    }
 }
 
 /// A child's end as its parent records it: its own words where it has some.

@@ -71,8 +71,11 @@ pub(super) async fn wake_time(
     let wake = settles(stamp.started_at.saturating_add(duration));
     stamp.completed_at = wake;
     let result = StepResult::Output(encode(wake));
-    execution.record_stamped(&stamp, result, None).await;
-    Ok(wake)
+    match execution.record_stamped(&stamp, result, None).await {
+        Ok(()) => Ok(wake),
+        // Nothing in it is the caller's.
+        Err(error) => execution.refuse(error).await,
+    }
 }
 
 /// Waits until the database's clock, as this process knows it, shows `wake`.

@@ -10,6 +10,7 @@ use crate::{
     Error,
     db::{Message, NULL_TOPIC, Sent, StepRecord},
     ids::{ExecutorId, WorkflowId},
+    names::Name,
     runtime::{IdKind, Timer},
     state::WorkflowRow,
     workflow::{MethodFn, WorkflowDef, WorkflowFn},
@@ -37,7 +38,7 @@ impl App {
     /// Starts a workflow; options follow as methods, then `.await` gives a [`Handle`].
     ///
     /// It returns once the workflow and its input are committed. Errors: `Conflict` when the id belongs to another workflow,
-    /// `NotRegistered`, `Encode`, `Invalid`.
+    /// `NotRegistered`, `Encode`, `Invalid`, `InvalidName`.
     pub fn start<D: WorkflowDef, Args>(
         &self,
         workflow: impl WorkflowFn<D, Args>,
@@ -85,10 +86,21 @@ impl App {
         engine.row(&id).await
     }
 
+    /// Why this process stopped a workflow and does not try it again, if it did: the error that its handle's `result` gives here.
+    ///
+    /// Asks the database nothing; [`health`](Self::health) lists the first of them. Errors: `InvalidName`.
+    pub fn parked(&self, id: impl Into<WorkflowId>) -> Result<Option<Error>, Error> {
+        let id = id.into();
+        Name::SoughtId.check(id.as_str())?;
+        Ok(self.engine.running.parked_of(&id).map(|(_, error)| error))
+    }
+
     /// The recorded operations of a workflow, in the order of their numbers; none for an unknown id.
     pub async fn steps(&self, id: impl Into<WorkflowId>) -> Result<Vec<StepRecord>, Error> {
+        let id = id.into();
         self.engine.check_outside("app.steps(…)", None)?;
-        let id = [id.into()];
+        Name::SoughtId.check(id.as_str())?;
+        let id = [id];
         let asked = async { Ok(self.engine.db.histories(&id).await?) };
         let histories = self.engine.served(asked).await?;
         Ok(histories
@@ -113,7 +125,7 @@ impl App {
         engine.resume(&id).await
     }
 
-    /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`.
+    /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`, `InvalidName`.
     ///
     /// Called again it sends again; with [`send_once`](Self::send_once) it does not.
     pub async fn send<T: Serialize + ?Sized>(
@@ -157,6 +169,8 @@ impl App {
         timeout: Duration,
     ) -> Result<Option<T>, Error> {
         let workflow = workflow.into();
+        Name::SoughtId.check(workflow.as_str())?;
+        Name::EventKey.check(key)?;
         let engine = &self.engine;
         engine.check_outside("app.get_event(…)", Some("`ctx.get_event(…)`"))?;
         let waiting = engine.waiters.event(&workflow, key);
@@ -266,6 +280,11 @@ impl Engine {
         value: &T,
         key: &str,
     ) -> Result<Message, Error> {
+        Name::SoughtId.check(destination.as_str())?;
+        Name::MessageKey.check(key)?;
+        if let Some(topic) = topic {
+            Name::Topic.check(topic)?;
+        }
         let what = format_args!("a message to workflow {:?}", destination.as_str());
         Ok(Message {
             id: format!("{key}::{destination}"),

@@ -19,6 +19,7 @@ use crate::{
     ctx::{SLEEP, sequence::Sequence},
     db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
+    names,
     payload::Encoded,
     sabotage::Bug,
     state::WorkflowRow,
@@ -156,7 +157,7 @@ impl Execution {
         // A child's start that was refused is recorded without a child.
         let refused = call.child && matches!(record.result, StepResult::Error(_));
         let fits = record.child.is_some() == call.child || refused;
-        if record.name != call.name || !fits {
+        if !names::is_record_of(call.name, record) || !fits {
             return self.refuse(self.unexpected(record, call)).await;
         }
         self.keep_failed(record.number, &record.name, &record.result);
@@ -187,14 +188,16 @@ impl Execution {
     }
 
     /// Records an operation. Does not return if this execution has lost its workflow.
+    ///
+    /// Errors: the database does not take the record, so that this is what the operation comes to, and is to be recorded instead.
     pub(crate) async fn record(
         &self,
         stamp: &StepStamp,
         result: StepResult,
         child: Option<WorkflowId>,
-    ) {
+    ) -> Result<(), Error> {
         let stamp = self.settled(stamp.clone());
-        self.record_stamped(&stamp, result, child).await;
+        self.record_stamped(&stamp, result, child).await
     }
 
     /// As [`record`](Self::record), with the stamp as it is.
@@ -203,13 +206,26 @@ impl Execution {
         stamp: &StepStamp,
         result: StepResult,
         child: Option<WorkflowId>,
-    ) {
+    ) -> Result<(), Error> {
         let record = stamp.record(result, child);
         if Bug::AcknowledgesEarly.is_planted() {
-            return self.record_later(stamp, record);
+            self.record_later(stamp, record);
+            return Ok(());
         }
         let answer = self.engine.db.record_step(&self.owner, &record).await;
-        self.recorded(stamp, &record.result, answer).await;
+        self.recorded(stamp, &record.result, answer).await
+    }
+
+    /// Records an operation's error where something else could not be, under a name that every database takes. Does not return if the
+    /// database does not take that either.
+    pub(crate) async fn record_instead(&self, stamp: &StepStamp, error: StepResult) {
+        let stamp = StepStamp {
+            name: names::stand_in(&stamp.name).into_owned(),
+            ..stamp.clone()
+        };
+        if let Err(lasting) = self.record(&stamp, error, None).await {
+            self.refuse::<()>(lasting).await;
+        }
     }
 
     /// What no engine must do: see [`Bug::AcknowledgesEarly`].
@@ -225,14 +241,14 @@ impl Execution {
             .detach();
     }
 
-    /// Takes the answer to a recording write. Does not return unless it is written.
+    /// Takes the answer to a recording write. Does not return unless it is written, or (the error) a value is what cannot be.
     pub(crate) async fn recorded(
         &self,
         stamp: &StepStamp,
         result: &StepResult,
         answer: Result<Recorded, DbError>,
-    ) {
-        match self.ok(answer).await {
+    ) -> Result<(), Error> {
+        match self.valid(answer).await? {
             Recorded::Lost(_) if Bug::TakesLostForWritten.is_planted() => {
                 self.observe_recorded(stamp, true);
             }
@@ -252,6 +268,7 @@ impl Execution {
                 self.refuse::<()>(error).await;
             }
         }
+        Ok(())
     }
 
     /// Tells that an operation is recorded.
@@ -303,7 +320,7 @@ impl Execution {
         let now = self.now();
         StepStamp {
             number,
-            name: name.to_owned(),
+            name: names::recordable(name).into_owned(),
             started_at: now,
             completed_at: now,
         }
@@ -320,6 +337,16 @@ impl Execution {
         match answer {
             Ok(value) => value,
             Err(error) => self.refuse(error.into()).await,
+        }
+    }
+
+    /// As [`ok`](Self::ok), where it may be a value of this very operation that the database does not take: that is its error.
+    pub(crate) async fn valid<T>(&self, answer: Result<T, DbError>) -> Result<T, Error> {
+        match answer {
+            Err(error) if error.is_about_arguments() && !Bug::StopsAtBadValues.is_planted() => {
+                Err(error.into())
+            }
+            answer => Ok(self.ok(answer).await),
         }
     }
 

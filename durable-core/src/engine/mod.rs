@@ -49,7 +49,7 @@ use tokio_util::sync::CancellationToken;
 pub use app::App;
 pub use builder::{AppBuilder, Queue};
 pub use handle::Handle;
-pub use health::{DatabaseHealth, Health};
+pub use health::{DatabaseHealth, Health, Parked, ParkedWorkflow};
 pub use launch::LaunchReport;
 pub use observer::{Awaited, Event};
 pub use registry::{MethodSet, Registrar};

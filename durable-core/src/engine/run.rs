@@ -216,7 +216,16 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
     let engine = &execution.engine;
     engine.running.finishing(&execution.owner);
     execution.forget_witnesses().await;
-    match engine.db.finish_workflow(&execution.owner, &outcome).await {
+    let mut outcome = outcome;
+    let mut written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    if let Err(error) = &written
+        && error.is_about_arguments()
+    {
+        // What it came to cannot be stored, and never will.
+        outcome = failure(execution, &error.clone().into());
+        written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    }
+    match written {
         Ok(Write::Written) => {
             engine.observe(&Event::WorkflowFinished {
                 workflow: execution.id(),

@@ -106,6 +106,14 @@ impl Running {
         self.lock().parked.remove(owner);
     }
 
+    /// How many refused executions hold their workflows, and up to `limit` of them with why.
+    pub(super) fn parked(&self, limit: usize) -> (usize, Vec<(WorkflowId, Error)>) {
+        let state = self.lock();
+        let parked = state.parked.iter().take(limit);
+        let parked = parked.map(|(owner, error)| (owner.workflow.clone(), error.clone()));
+        (state.parked.len(), parked.collect())
+    }
+
     /// Completes when an execution of this workflow has been refused here: which, and why.
     pub(super) async fn refused(&self, workflow: &WorkflowId) -> (Owner, Error) {
         loop {
@@ -117,20 +125,23 @@ impl Running {
         }
     }
 
-    fn parked_of(&self, workflow: &WorkflowId) -> Option<(Owner, Error)> {
+    /// Why the workflow was refused here, if it was.
+    pub(super) fn parked_of(&self, workflow: &WorkflowId) -> Option<(Owner, Error)> {
         let state = self.lock();
         let (owner, error) = state.parked.range(first_owner(workflow)..).next()?;
         (owner.workflow == *workflow).then(|| (owner.clone(), error.clone()))
     }
 
-    /// The executions that have run since before `elapsed` and are not about to end.
+    /// The executions that have run since before `elapsed` and are not about to end, and those that were refused and still hold theirs.
     pub(super) fn owners_since(&self, elapsed: Duration) -> Vec<Owner> {
         let state = self.lock();
         state
             .executions
             .iter()
             .filter(|(_, entry)| entry.since < elapsed && !entry.finishing)
-            .map(|(owner, _)| owner.clone())
+            .map(|(owner, _)| owner)
+            .chain(state.parked.keys())
+            .cloned()
             .collect()
     }
 
@@ -147,6 +158,7 @@ impl Running {
 
     /// Tells an execution that its token is no longer the row's.
     pub(super) fn lose(&self, owner: &Owner, lost: Lost) {
+        self.unpark(owner);
         let execution = self.execution(owner);
         if let Some(execution) = execution {
             execution.interrupt.signal(Interruption::Lost(lost));

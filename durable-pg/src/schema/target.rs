@@ -197,9 +197,10 @@ pub(super) fn table_of(index: Made) -> &'static str {
 
 /// The statement that builds the index while the table is in use.
 pub(super) fn concurrently(index: Made, schema: &SchemaName) -> String {
-    schema
-        .render(index.sql)
-        .replacen("INDEX IF NOT EXISTS", "INDEX CONCURRENTLY IF NOT EXISTS", 1)
+    let sql = index
+        .sql
+        .replacen("INDEX IF NOT EXISTS", "INDEX CONCURRENTLY IF NOT EXISTS", 1);
+    schema.render(&sql)
 }
 
 /// The statements of a file, without the comments that stand before them.

@@ -29,6 +29,10 @@ const MISSING: &str = "
 
 const READ_VERSION: &str = "SELECT max(version) FROM dbos.dbos_migrations";
 
+/// How the database stores texts.
+const ENCODING: &str =
+    "SELECT pg_catalog.current_setting('server_encoding'), pg_catalog.current_database()::text";
+
 const WHO: &str = "SELECT current_user::text";
 
 /// A table or a column that is not there.
@@ -142,11 +146,27 @@ pub(super) async fn verify<C: Connection>(
     connection: &mut C,
     schema: &SchemaName,
 ) -> Result<(), Failure> {
+    encoding(connection).await?;
     match problem(connection, schema).await {
         Ok(None) => rights(connection, schema).await,
         Ok(Some(problem)) => Err(Failure::Refused(problem)),
         Err(failure) => Err(denied(connection, schema, "look into", failure).await),
     }
+}
+
+/// Refuses a database whose encoding cannot hold every text: a workflow would fail at the first name or value that it lacks.
+pub(super) async fn encoding<C: Connection>(connection: &mut C) -> Result<(), Failure> {
+    let mut rows = connection.query(&Arc::from(ENCODING), &[]).await?;
+    let row = rows.pop();
+    let mut row = row.ok_or_else(|| DriverError::unlike("a database has no encoding"))?;
+    let (encoding, database) = (row.some_text()?, row.some_text()?);
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "database {database:?} has the encoding {encoding}, which cannot hold every text, and names and values of workflows are any \
+         text; use a database with the encoding UTF8: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+    )))
 }
 
 /// The role of the session.

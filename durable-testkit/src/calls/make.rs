@@ -353,6 +353,7 @@ fn said<T: Debug>(answer: Result<T>) -> String {
         Err(DbError::Unavailable { .. }) => UNAVAILABLE.to_owned(),
         Err(DbError::Broken { .. }) => "error: broken".to_owned(),
         Err(DbError::Refused(_)) => "error: refused".to_owned(),
+        Err(DbError::InvalidArgument { .. }) => "error: invalid argument".to_owned(),
         Err(other) => format!("error: {other}"),
     }
 }

@@ -99,6 +99,7 @@ mod receiving;
 mod resuming;
 mod starting;
 mod steps;
+mod texts;
 mod versions;
 mod waits;
 
@@ -111,6 +112,7 @@ pub fn cases() -> Vec<Case> {
         fencing::CASES,
         children::CASES,
         steps::CASES,
+        texts::CASES,
         claims::CASES,
         claim_order::CASES,
         claim_rights::CASES,

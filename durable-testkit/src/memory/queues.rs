@@ -18,6 +18,7 @@ use super::{Memory, store::Store};
 #[async_trait]
 impl Queues for Memory {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        self.takes("claim workflows", &[&request])?;
         Ok(self.commit(|store, now| claim(store, request, now)))
     }
 

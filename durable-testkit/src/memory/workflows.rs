@@ -24,6 +24,7 @@ use super::{
 #[async_trait]
 impl Workflows for Memory {
     async fn insert_workflow(&self, new: &NewWorkflow) -> Result<Inserted> {
+        self.takes("start a workflow", &[&new])?;
         Ok(self.commit(|store, now| insert(store, new, now)))
     }
 
@@ -33,14 +34,17 @@ impl Workflows for Memory {
         parent: &Owner,
         step: &StepStamp,
     ) -> Result<ChildInserted> {
+        self.takes("start a child", &[&new, &parent, &step])?;
         self.commit(|store, now| insert_child(store, new, parent, step, now))
     }
 
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>> {
+        self.takes("read a workflow", &[&id])?;
         Ok(self.commit(|store, _| store.row(id).cloned()))
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
+        self.takes("finish a workflow", &[&owner, &outcome])?;
         Ok(self.commit(|store, now| finish(store, owner, outcome, now)))
     }
 
@@ -54,6 +58,7 @@ impl Workflows for Memory {
     }
 
     async fn cancel(&self, ids: &[WorkflowId]) -> Result<Vec<WorkflowId>> {
+        self.takes("cancel workflows", &[&ids])?;
         Ok(self.commit(|store, now| {
             let mut cancelled = ids.to_vec();
             cancelled.retain(|id| {
@@ -65,6 +70,7 @@ impl Workflows for Memory {
     }
 
     async fn resume(&self, id: &WorkflowId, queue: Option<&str>) -> Result<Resumed> {
+        self.takes("resume a workflow", &[&id, &queue])?;
         Ok(self.commit(
             |store, now| match store.change(id, &Event::Resume { queue }, now) {
                 None => Resumed::Missing,

@@ -134,7 +134,7 @@ impl World {
             salt,
         };
         Arc::new(Self {
-            memory: Memory::with_clock(clock.clone()),
+            memory: Memory::lacking(super::LACKED, clock.clone()),
             clock,
             ready,
             state: Mutex::new(state),

@@ -14,6 +14,7 @@ mod faults;
 mod mailboxes;
 mod methods;
 mod misplaced;
+mod names;
 mod notices;
 mod numbering;
 mod outages;
