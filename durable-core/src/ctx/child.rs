@@ -13,7 +13,7 @@ use crate::{
     AnyError, Error,
     any_error::WorkflowError,
     codec::{encode_args, encode_error},
-    db::{NewWorkflow, StepRecord, StepResult},
+    db::{Existing, NewWorkflow, StepRecord, StepResult},
     engine::{
         Awaited, Engine, decode_end,
         execution::{Call, Execution},
@@ -49,8 +49,10 @@ impl Ctx {
     /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
     ///
     /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
-    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`. A child that is not
-    /// registered stops the execution instead; the workflow goes on in a process that knows it.
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another
+    /// workflow, or, if it is not given, to one that this workflow has not started; `Encode`,
+    /// `Invalid`. A child that is not registered stops the execution instead; the workflow goes on
+    /// in a process that knows it.
     #[track_caller]
     pub fn start<D: WorkflowDef, Args>(
         &self,
@@ -324,7 +326,7 @@ fn prepare(
     start.options.check()?;
     let id = match &start.options.id {
         Some(id) => WorkflowId::from(id.as_str()),
-        None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
+        None => WorkflowId::of_child(execution.id(), call.number),
     };
     let deadline = execution
         .deadline
@@ -332,6 +334,24 @@ fn prepare(
     let parent = Some((execution.id(), deadline));
     let new = execution.engine.new_workflow(id, &start, parent)?;
     Ok((start, new))
+}
+
+/// The child's id is another workflow's.
+fn conflict(execution: &Execution, new: &NewWorkflow, existing: &Existing) -> Error {
+    let (mut held, mut called) = (existing.key.to_string(), new.key.to_string());
+    if existing.key == new.key {
+        let by = |parent: Option<&WorkflowId>| match parent {
+            Some(parent) => format!(", child of {:?}", parent.as_str()),
+            None => ", no child of another".to_owned(),
+        };
+        held += &by(existing.parent.as_ref());
+        called += &by(Some(execution.id()));
+    }
+    Error::Conflict {
+        workflow: new.id.to_string(),
+        existing: held,
+        called,
+    }
 }
 
 /// Why the start was refused the first time.
@@ -363,7 +383,7 @@ async fn start_child(
         Err(error @ Error::NotRegistered { .. }) => return execution.refuse(error).await,
         Err(error) => return record_error(execution, call, error).await,
     };
-    let id = new.id.clone();
+    let (id, joining) = (new.id.clone(), new.clone());
     let stamp = execution.settled(execution.stamp(call.number, call.name));
     let step = Some((execution.owner.clone(), stamp.clone()));
     match execution.engine.insert(new, step).await {
@@ -372,9 +392,11 @@ async fn start_child(
             Ok((id, slot))
         }
         Ok(Insertion::Exists(existing)) => {
-            if let Err(error) = start.check_existing(&id, &existing) {
+            if !joining.joins(&existing, execution.id(), call.number) {
+                let error = conflict(execution, &joining, &existing);
                 return record_error(execution, call, error).await;
             }
+            start.warn_of_queue(&id, &existing);
             execution.observe_recorded(&stamp, true);
             Ok((id, None))
         }
@@ -480,10 +502,14 @@ async fn child_result<T: Payload, E: WorkflowError>(
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
     execution.observe_waits(call.number, Awaited::End(&id));
-    let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
-        Ok(ended) => ended,
-        // The child's execution here was stopped; the child goes on, and so does the wait for it.
-        Err(_) => execution.engine.waiters.result(&id).await,
+    let ended = {
+        let _waits = execution.interrupt.waits();
+        match execution.engine.end_of(&id, slot.as_deref()).await {
+            Ok(ended) => ended,
+            // The child's execution here was stopped; the child goes on, and so does the wait for
+            // it.
+            Err(_) => execution.engine.waiters.result(&id).await,
+        }
     };
     stamp.completed_at = execution.now();
     let result = decode_end(&execution.engine, &id, &ended);
