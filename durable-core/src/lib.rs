@@ -50,10 +50,12 @@ pub mod __private {
     pub use std::{sync::Arc, time::Duration};
 
     pub use crate::{
-        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        Ctx, Invocation, MethodSet, Payload, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        WorkflowError,
         ctx::SLEEP,
         panics::{caught, discard, panic_ended, panic_message},
         state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+        workflow::Callable,
     };
 
     /// The two sides of a `Result`, also where it is written as an alias.
@@ -64,7 +66,9 @@ pub mod __private {
         type Err;
     }
 
-    impl<T, E> StepResultType for Result<T, E> {
+    // The bounds stand here, and not only where the types are used: so the compiler names the type and what it needs, and not a
+    // trait of serde's.
+    impl<T: Payload, E: WorkflowError> StepResultType for Result<T, E> {
         type Ok = T;
         type Err = E;
     }

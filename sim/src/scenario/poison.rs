@@ -1,6 +1,6 @@
 //! Workflows that kill every process that runs them: in a step, or already while their input is decoded.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use durable::prelude::*;
 use durable_testkit::sim::{
@@ -14,7 +14,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// How long a process is down that was killed.
 const DOWN: Duration = Duration::from_millis(300);
 
-/// An input that kills who decodes it.
+thread_local! {
+    /// An input is encoded, and read back for that: it kills nobody yet.
+    static ENCODES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An input that kills who decodes it to run the workflow.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Venom {
     in_decoding: bool,
@@ -27,7 +32,7 @@ impl<'de> Deserialize<'de> for Venom {
             in_decoding: bool,
         }
         let Plain { in_decoding } = Plain::deserialize(deserializer)?;
-        if in_decoding {
+        if in_decoding && !ENCODES.get() {
             here::crash(DOWN);
         }
         Ok(Self { in_decoding })
@@ -53,6 +58,14 @@ async fn harmless(ctx: Ctx) -> Result<u32, AnyError> {
     ctx.step("one", || async { Ok::<_, AnyError>(1) }).await
 }
 
+/// Builds a start, which encodes the input.
+fn encoding<T>(build: impl FnOnce() -> T) -> T {
+    ENCODES.set(true);
+    let start = build();
+    ENCODES.set(false);
+    start
+}
+
 /// How often it is tried again.
 const RECOVERIES: u32 = 2;
 
@@ -76,7 +89,8 @@ pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
             })
             .await;
         if direct && seat.process() == 1 {
-            match app.start(poison, venom).id("bad").await {
+            let start = encoding(|| app.start(poison, venom));
+            match start.id("bad").await {
                 Ok(_) => seat.tell(Fact::Started("bad".into())),
                 Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
             }
@@ -98,7 +112,8 @@ async fn client(seat: Seat, venom: Venom, direct: bool) {
     let bad = if direct {
         Ok(there(&seat, app.handle(poison, "bad")).await)
     } else {
-        app.start(poison, venom).id("bad").queue("q").await
+        let start = encoding(|| app.start(poison, venom));
+        start.id("bad").queue("q").await
     };
     let good = app.start(harmless, ()).id("good").queue("q").await;
     let (Ok(bad), Ok(good)) = (bad, good) else {
