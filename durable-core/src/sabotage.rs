@@ -37,6 +37,10 @@ bugs! {
     DecodesBeforeDeadLetter,
     /// A workflow is tried for ever.
     NeverDeadLetters,
+    /// A body that the grace of a shutdown cut off does not count as a crash.
+    ReleasesWhatWasCutOff,
+    /// An execution that recorded something counts as a crash.
+    ProgressIsNotSeen,
     /// What a dead executor had claimed from a queue is run beside the worker's places.
     RecoversPastPlaces,
     /// A worker claims as if all its places were free.
@@ -45,6 +49,9 @@ bugs! {
     SleepStartsOver,
     /// A sleep ends a second early.
     SleepEndsEarly,
+    /// Waits count from the last place that is recorded, also where the clock that it is of was
+    /// ahead.
+    PlacesMoveWakes,
     /// Operations end when they are done, in whatever order.
     EndsInAnyOrder,
     /// A transaction in the system database is committed before its checkpoint.

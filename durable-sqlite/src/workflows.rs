@@ -9,7 +9,7 @@ use durable_core::{
     ids::{ExecutorId, Format, Owner, WorkflowId},
     payload::Outcome,
     state::{
-        INTERNAL_QUEUE, Status, WorkflowRow,
+        Attempts, INTERNAL_QUEUE, Status, WorkflowRow,
         transition::{Event, apply},
     },
     time::Timestamp,
@@ -17,7 +17,7 @@ use durable_core::{
 use sqlx::SqliteConnection;
 
 use crate::{
-    Sqlite,
+    Sqlite, attempts,
     error::Failure,
     lane::Session,
     readable,
@@ -158,7 +158,7 @@ async fn list(
             .bind(seen)
     };
     let read = |row: &_| {
-        let Claimed { row, input } = rows::claimed(row)?;
+        let Claimed { row, input, .. } = rows::claimed(row)?;
         Ok(Listed { row, input })
     };
     readable::page(conn, limit, unreadable, page, read).await
@@ -394,6 +394,8 @@ async fn resume(
     let Some(row) = change(session, &row, &Event::Resume { queue }).await? else {
         return Ok(Resumed::Unchanged(row.status));
     };
+    let anew = |_: &Attempts, steps| Attempts::resumed(steps);
+    attempts::note(&mut session.conn, &row, anew).await?;
     session.hint(Hint::Queue(
         row.queue.unwrap_or_else(|| INTERNAL_QUEUE.to_owned()),
     ));

@@ -141,11 +141,14 @@ async fn wait_for(
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake, _| wake).await?;
     execution.observe_waits(call.number, Awaited::Event(workflow, key));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {
-        let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
+        let woken = {
+            let _waits = execution.interrupt.waits();
+            select(Box::pin(waiting.signalled()), &mut timer).await
+        };
         // At the end one last look: an event that was set late but before this counts.
         let expired = matches!(woken, Either::Right(_));
         if expired && Bug::NoLastLook.is_planted() {

@@ -14,7 +14,7 @@ use crate::{
         Awaited,
         execution::{Call, Execution},
     },
-    ids::WorkflowId,
+    ids::{WorkflowId, message_id},
     names::Name,
     payload::Encoded,
     sabotage::Bug,
@@ -105,12 +105,13 @@ async fn send(
         .and_then(|()| Name::Topic.check(&topic));
     let error = match checked.and(payload) {
         Ok(payload) => {
+            let key = format!("{}-{}", execution.owner.token, call.number);
             let message = crate::db::Message {
                 // The same at every attempt, so that a send whose answer was lost is not doubled.
                 id: if Bug::MessageIdWithoutNumber.is_planted() {
-                    format!("{}::{destination}", execution.owner.token)
+                    message_id(execution.owner.token.as_str(), destination)
                 } else {
-                    format!("{}-{}::{destination}", execution.owner.token, call.number)
+                    message_id(&key, destination)
                 },
                 destination: destination.clone(),
                 topic,
@@ -189,7 +190,7 @@ async fn receive_new(
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake, _| wake).await?;
     execution.observe_waits(call.number, Awaited::Message(topic));
     let mut timer = Box::pin(async {
         if Bug::WaitsForEver.is_planted() {
@@ -198,7 +199,10 @@ async fn receive_new(
         sleep::sleep_until(execution, deadline).await;
     });
     loop {
-        let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
+        let woken = {
+            let _waits = execution.interrupt.waits();
+            select(Box::pin(waiting.signalled()), &mut timer).await
+        };
         // At the end one last look: a message that came late but before this is delivered.
         let otherwise = matches!(woken, Either::Right(_)).then(nothing);
         let message = take(execution, call, topic, otherwise.as_ref()).await?;

@@ -375,6 +375,7 @@ async fn attempts<T: Payload, E: WorkflowError>(
         });
         earlier.push(message);
         if !Bug::RetriesAtOnce.is_planted() {
+            let _waits = execution.interrupt.waits();
             runtime.sleep(wait, Timer::Work).await;
         }
         attempt = attempt.saturating_add(1);

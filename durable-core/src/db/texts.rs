@@ -183,15 +183,13 @@ mod tests {
 
     #[test]
     fn a_text_with_a_nul_is_found_wherever_it_is() {
-        let places: [&dyn Texts; 4] = [
-            &Some("a\0"),
-            &Waits {
-                events: vec![("w".into(), "k\0".to_owned())],
-                ..Waits::default()
-            },
-            &StepResult::Error(Encoded::new("\0", "portable_json")),
-            &[WorkflowId::from("a"), "\0".into()].as_slice(),
-        ];
+        let ids = [WorkflowId::from("a"), "\0".into()];
+        let waits = Waits {
+            events: vec![("w".into(), "k\0".to_owned())],
+            ..Waits::default()
+        };
+        let result = StepResult::Error(Encoded::new("\0", "portable_json"));
+        let places: [&dyn Texts; 4] = [&Some("a\0"), &waits, &result, &ids.as_slice()];
         for place in places {
             let error = check("look", &[&"fine", place]).unwrap_err();
             assert!(

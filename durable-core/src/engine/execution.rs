@@ -16,13 +16,12 @@ use super::{
 };
 use crate::{
     Error,
-    ctx::{SLEEP, sequence::Sequence},
-    db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
+    ctx::{SLEEP, place_of, sequence::Sequence},
+    db::{Claimed, DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
     names,
     payload::Encoded,
     sabotage::Bug,
-    state::WorkflowRow,
     time::Timestamp,
 };
 
@@ -31,7 +30,10 @@ pub(crate) struct Execution {
     pub(crate) engine: Arc<Engine>,
     pub(crate) owner: Owner,
     pub(crate) key: WorkflowKey,
+    /// How many executions were dispatched, this one included.
     pub(crate) attempt: i64,
+    /// How many of them count as crashes, with this one.
+    pub(super) counted: i64,
     pub(crate) deadline: Option<Timestamp>,
     /// Tells this workflow from an earlier, deleted one of its id.
     pub(crate) incarnation: String,
@@ -67,19 +69,22 @@ impl Execution {
     pub(super) fn new(
         engine: Arc<Engine>,
         owner: Owner,
-        row: &WorkflowRow,
+        claimed: &Claimed,
         history: Vec<StepRecord>,
         slot: Arc<ResultSlot>,
     ) -> Self {
+        let row = &claimed.row;
         let order = Order::default();
-        order.begins_at(history.iter().filter_map(begun_by).max());
+        let ended = history.iter().filter(|step| step.name != SLEEP);
+        order.begins_at(ended.map(|step| (place_of(step).at, step.number)).max());
         Self {
             engine,
             owner,
             key: row.key.clone(),
             attempt: row.attempts,
+            counted: claimed.counted(),
             deadline: row.deadline,
-            incarnation: incarnation(row),
+            incarnation: row.incarnation(),
             unneeded: Unneeded::default(),
             slot,
             interrupt: Interrupt::default(),
@@ -309,10 +314,10 @@ impl Execution {
         });
     }
 
-    /// The database's time as this execution knows it: by this process's estimate, and by what is recorded already.
+    /// The database's time by this process's estimate. What is recorded has no say in it: it may be
+    /// of a clock that was ahead.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.engine.clock.now();
-        self.order.floor().map_or(now, |floor| now.max(floor))
+        self.engine.clock.now()
     }
 
     /// The begin of a record, with this moment as its beginning.
@@ -370,19 +375,5 @@ impl Execution {
         }
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
-    }
-}
-
-/// A time that an earlier execution has seen: of a sleep the beginning, as its end may lie ahead.
-fn begun_by(step: &StepRecord) -> Option<Timestamp> {
-    let is_wait = step.name == SLEEP;
-    step.completed_at.filter(|_| !is_wait).max(step.started_at)
-}
-
-/// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
-pub(super) fn incarnation(row: &WorkflowRow) -> String {
-    match &row.creator {
-        Some(creator) => creator.to_string(),
-        None => row.created_at.as_millis().to_string(),
     }
 }

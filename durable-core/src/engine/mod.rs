@@ -22,7 +22,7 @@ mod interrupt;
 mod launch;
 mod notices;
 pub(crate) mod observer;
-mod order;
+pub(crate) mod order;
 mod place;
 mod recovery;
 mod registry;

@@ -29,8 +29,12 @@ pub(super) struct Running {
 struct State {
     reserved: BTreeSet<OwnerToken>,
     executions: BTreeMap<Owner, Entry>,
+    /// What only waits is being stopped: what is added from now on, too.
+    draining: bool,
     /// Everything is being stopped: what is added from now on, too.
     stopped: bool,
+    /// Executions that a shutdown stopped while none of their bodies ran.
+    rested: Vec<Owner>,
     /// Executions that were refused, and why: trying again in this process would end the same way.
     parked: BTreeMap<Owner, Error>,
 }
@@ -64,11 +68,14 @@ impl Running {
             since: execution.engine.runtime.elapsed(),
             finishing: false,
         };
-        let stopped = {
+        let (draining, stopped) = {
             let mut state = self.lock();
             state.executions.insert(execution.owner.clone(), entry);
-            state.stopped
+            (state.draining, state.stopped)
         };
+        if draining {
+            execution.interrupt.drain();
+        }
         if stopped {
             // Its claim was on its way when everything was stopped.
             execution.interrupt.signal(Interruption::Shutdown);
@@ -165,17 +172,36 @@ impl Running {
         }
     }
 
+    /// Stops every execution as soon as nothing of it runs, also those that are still to be added.
+    pub(super) fn drain(&self) {
+        self.lock().draining = true;
+        for execution in self.all() {
+            execution.interrupt.drain();
+        }
+    }
+
+    /// Says that a shutdown stopped an execution while none of its bodies ran.
+    pub(super) fn rested(&self, owner: &Owner) {
+        self.lock().rested.push(owner.clone());
+    }
+
+    /// The executions that a shutdown stopped while none of their bodies ran, each once.
+    pub(super) fn take_rested(&self) -> Vec<Owner> {
+        std::mem::take(&mut self.lock().rested)
+    }
+
+    fn all(&self) -> Vec<Arc<Execution>> {
+        let state = self.lock();
+        let executions = state.executions.values();
+        executions
+            .map(|entry| Arc::clone(&entry.execution))
+            .collect()
+    }
+
     /// Stops every execution, also those that are still to be added.
     pub(super) fn stop_all(&self) {
-        let all: Vec<_> = {
-            let mut state = self.lock();
-            state.stopped = true;
-            let executions = state.executions.values();
-            executions
-                .map(|entry| Arc::clone(&entry.execution))
-                .collect()
-        };
-        for execution in all {
+        self.lock().stopped = true;
+        for execution in self.all() {
             execution.interrupt.signal(Interruption::Shutdown);
         }
     }

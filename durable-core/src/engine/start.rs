@@ -215,10 +215,15 @@ impl StartCall {
                 called: self.key.to_string(),
             });
         }
+        self.warn_of_queue(id, existing);
+        Ok(())
+    }
+
+    /// Says that the queue of a workflow that is there already stays.
+    pub(crate) fn warn_of_queue(&self, id: &WorkflowId, existing: &Existing) {
         if self.options.queue.is_some() && existing.queue != self.options.queue {
             tracing::warn!(workflow = %id, queue = ?existing.queue, asked = ?self.options.queue, "the workflow is there already; its queue stays");
         }
-        Ok(())
     }
 }
 
@@ -361,7 +366,11 @@ async fn insert_and_run(
         deadline: deadline.filter(|_| !Bug::StartForgetsDeadline.is_planted()),
         ..new.into_row(engine.clock.now())
     };
-    let claimed = Claimed { row, input };
+    let claimed = Claimed {
+        row,
+        input,
+        excused: 0,
+    };
     let dispatched = engine.dispatched(claimed, owner, Vec::new(), Arc::clone(&slot), None);
     drop(reserved);
     let _ = answer.send(Ok(Insertion::Created(Some(slot))));

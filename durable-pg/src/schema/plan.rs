@@ -109,7 +109,7 @@ impl Planner<'_> {
     /// What is missing of our own.
     pub(super) fn make_own(&self, wanted: &Catalog) -> Vec<Step> {
         let mut steps = Steps::new(self.schema);
-        for table in target::tables().filter(|made| made.name == target::OWN_TABLE) {
+        for table in target::tables().filter(|made| target::OWN_TABLES.contains(&made.name)) {
             match self.found.tables.get(table.name) {
                 None => steps.together(table.sql),
                 Some(found) => {

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     grants, hint,
-    target::{MIGRATIONS, NEEDED, OWN_TABLE, VERSION, WRITTEN},
+    target::{MIGRATIONS, NEEDED, OWN_TABLES, VERSION, WRITTEN},
 };
 
 /// Those of the columns that are not there, and whether their table is. `$1` the schema, `$2` tables, `$3` a column of each.
@@ -132,7 +132,9 @@ pub(super) async fn problem<C: Connection>(
 
 /// Why tables of a newer version are of no use, if they are not.
 pub(super) fn too_new(schema: &str, found: i64, missing: &[Missing]) -> Option<String> {
-    let first = missing.iter().find(|missing| missing.table != OWN_TABLE)?;
+    let first = missing
+        .iter()
+        .find(|missing| !OWN_TABLES.contains(&missing.table.as_str()))?;
     (found > VERSION).then(|| {
         format!(
             "the system tables in schema {schema:?} are of version {found}, newer than the {VERSION} of this library, and have no \

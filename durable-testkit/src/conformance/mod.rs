@@ -81,6 +81,7 @@ macro_rules! cases {
 
 mod abandoned;
 mod adoption;
+mod attempts;
 mod children;
 mod claim_order;
 mod claim_rights;
@@ -126,6 +127,7 @@ pub fn cases() -> Vec<Case> {
         executors::CASES,
         abandoned::CASES,
         adoption::CASES,
+        attempts::CASES,
         deadlines::CASES,
         hints::CASES,
         races::CASES,

@@ -10,7 +10,7 @@ use durable_core::{
     payload::Outcome,
     sabotage::Bug,
     state::{
-        INTERNAL_QUEUE, Status, WorkflowRow,
+        Attempts, INTERNAL_QUEUE, Status, WorkflowRow,
         transition::{Event, Refusal, is_due},
     },
     time::Timestamp,
@@ -77,7 +77,8 @@ impl Workflows for Memory {
                 Some(Err(_)) => store
                     .row(id)
                     .map_or(Resumed::Missing, |row| Resumed::Unchanged(row.status)),
-                Some(Ok(_)) => {
+                Some(Ok(row)) => {
+                    store.note_attempts(&row, |_, steps| Attempts::resumed(steps));
                     store.hint(Hint::Queue(queue.unwrap_or(INTERNAL_QUEUE).to_owned()));
                     Resumed::Enqueued
                 }
@@ -159,17 +160,22 @@ fn insert(store: &mut Store, new: &NewWorkflow, now: Timestamp) -> Inserted {
     Inserted::Created { deadline }
 }
 
+fn existing(row: &WorkflowRow) -> Existing {
+    Existing {
+        key: row.key.clone(),
+        status: row.status,
+        queue: row.queue.clone(),
+        parent: row.parent.clone(),
+    }
+}
+
 fn already_there(row: &WorkflowRow, new: &NewWorkflow) -> Inserted {
     if row.creator.as_ref() == Some(&new.creator) {
         return Inserted::Created {
             deadline: row.deadline,
         };
     }
-    Inserted::Exists(Existing {
-        key: row.key.clone(),
-        status: row.status,
-        queue: row.queue.clone(),
-    })
+    Inserted::Exists(existing(row))
 }
 
 fn insert_child(
@@ -183,7 +189,7 @@ fn insert_child(
         return Ok(ChildInserted::Lost(lost));
     }
     if let Some(row) = store.row(&new.id)
-        && row.key != new.key
+        && !new.joins(&existing(row), &parent.workflow, step.number)
     {
         return Ok(ChildInserted::Done(already_there(row, new)));
     }

@@ -21,6 +21,7 @@ mod outages;
 mod panics;
 mod queues;
 mod recovery;
+mod restarts;
 mod retries;
 mod sleeping;
 mod starting;

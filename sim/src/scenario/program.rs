@@ -23,6 +23,12 @@ use tokio::{sync::oneshot, task::yield_now};
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
 pub(super) const CHILDREN: &str = "children";
 
+/// How long a program's sleeps and timeouts are, in milliseconds.
+pub(super) const WAITS: &[u64] = &[
+    1, 100, 300, 1_000, 2_000, 2_900, 3_000, 5_000, 15_000, 20_000, 30_000, 600_000, 900_000,
+    86_400_000,
+];
+
 /// One operation of a program. Other workflows are named by their places in the load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Op {

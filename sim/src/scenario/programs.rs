@@ -9,6 +9,7 @@ use durable_testkit::sim::{
     fact::{Awaits, Fact},
     invariant::{
         AttemptsAreCounted, FifoWithinPriority, Invariant, PlacesAreKept, SendsArriveOnce,
+        WaitsLastAsLong,
     },
     plan::Blow,
 };
@@ -69,6 +70,7 @@ pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(PlacesAreKept::new([("q", 2), ("narrow", 1)])),
         Box::new(FifoWithinPriority::default()),
+        Box::new(WaitsLastAsLong::new(program::WAITS)),
         Box::new(AttemptsAreCounted::default()),
         Box::new(SendsArriveOnce::of_different_texts()),
     ]

@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use super::{
     super::{
         body::InBody,
-        sleep::ended_at,
+        sleep::place_of,
         step::{encode, gave_up, panicked, record, recorded_result},
     },
     Plan,
@@ -425,7 +425,7 @@ where
             return self.other(before.clone()).await;
         }
         let order = &self.execution.order;
-        order.known(self.call.number, ended_at(before));
+        order.known(self.call.number, place_of(before));
         self.execution.observe_recorded(&self.stamp, true);
         recorded_result(self.execution, before).await
     }
