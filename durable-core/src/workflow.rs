@@ -1,6 +1,13 @@
 //! What a workflow is to the engine: its definition, and a call of it.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -30,7 +37,8 @@ pub trait WorkflowDef: Send + Sync + 'static {
     const BODY_HASH: u128;
     /// The version it was given instead of the digest.
     const VERSION: Option<&'static str>;
-    /// How many executions beyond the first it may have.
+    /// How many executions beyond the first may count as crashes: see
+    /// [`Attempts`](crate::state::Attempts).
     const MAX_RECOVERY_ATTEMPTS: Option<u32>;
     /// Its argument; a tuple of several, `()` for none.
     type Input: Payload;
@@ -85,12 +93,11 @@ impl<D: WorkflowDef> Invocation<D> {
 pub trait Callable {}
 
 /// Never applies: [`Callable`] says what to write instead.
-impl<D: WorkflowDef + Callable> IntoFuture for Invocation<D> {
+impl<D: WorkflowDef + Callable> Future for Invocation<D> {
     type Output = Result<D::Output, D::Error>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.future
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
     }
 }
 

@@ -9,7 +9,7 @@ async fn checkout(_ctx: Ctx) -> Result<(), Boxed> {
 
 #[durable::workflow]
 async fn steps(ctx: Ctx) -> Result<(), AnyError> {
-    ctx.step("boxed", async || Ok::<_, Boxed>(())).await.ok();
+    let _boxed = ctx.step("boxed", async || Ok::<_, Boxed>(()));
     Ok(())
 }
 
