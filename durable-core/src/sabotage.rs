@@ -82,8 +82,6 @@ bugs! {
     CancelsEnded,
     /// Events are looked for only when a hint says so.
     EventWithoutPoll,
-    /// Of those who wait for the same message or event one is woken.
-    WakesOneWaiter,
     /// Executions are not asked whether they have lost their workflows.
     OwnersWithoutPoll,
     /// A wait for an event does not look once more when its time is over.

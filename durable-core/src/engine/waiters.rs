@@ -160,9 +160,6 @@ impl Waiters {
         if let Some(waiting) = self.lock().of(kind).get(place) {
             for signal in waiting.values() {
                 signal.notify_one();
-                if Bug::WakesOneWaiter.is_planted() {
-                    break;
-                }
             }
         }
     }
@@ -322,6 +319,24 @@ async fn serve(engine: &Engine, waits: Waits) {
                 }
             }
             Err(error) => tracing::error!(%error, "waiters could not be served"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_who_wait_for_the_same_event_are_woken() {
+        let waiters = Waiters::default();
+        let workflow = WorkflowId::from("w");
+        let both = [waiters.event(&workflow, "k"), waiters.event(&workflow, "k")];
+        waiters.event_set(&workflow, "k");
+        for waiting in &both {
+            assert!(waiting.signalled().now_or_never().is_some());
         }
     }
 }
