@@ -169,7 +169,7 @@ mod tests {
     fn ten_a_minute_are_told_and_the_others_counted_when_it_is_over() {
         let quota = Quota::default();
         let at = |seconds: u64| Duration::from_secs(100 + seconds);
-        let told = |seconds| (0..15).filter(|_| quota.allows(at(seconds))).count();
+        let told = |seconds: u64| (0..15).filter(|_| quota.allows(at(seconds))).count();
         assert_eq!(quota.withheld(at(0), false), None);
         assert_eq!(told(0), 10);
         assert_eq!(told(59), 0);

@@ -5,20 +5,21 @@ use std::{
     future::Future,
     marker::PhantomData,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Servers, Target, servers::MUST_WRITE};
 use crate::{DriverError, PoolSettings};
 
-/// How long a session may lie in the pool before it is asked whether it is still there.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long a session may lie in the pool before it is asked whether it is still there; longer than the time between two polls, or each
+/// statement of an idle process had a question before it.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// How long it may take to say so; then a new one is made, while its caller still waits (10 s, unless the settings say otherwise).
 const SAYS_SO: Duration = Duration::from_secs(3);
@@ -50,10 +51,13 @@ impl<C: Connect> OwnPool<C> {
             servers,
             script: format!("{MUST_WRITE}{}", settings.prepare).into(),
             generation: Arc::default(),
+            lost: Lost::default(),
             driver: PhantomData,
         };
         let pool = bb8::Pool::builder()
             .max_size(settings.size)
+            // The one that was used last: it stays fresh, and what an idle process does not need is closed in time.
+            .queue_strategy(bb8::QueueStrategy::Lifo)
             .connection_timeout(settings.acquire_timeout)
             .retry_connection(false)
             .build_unchecked(maker.clone());
@@ -143,6 +147,7 @@ impl<C: Connect> Checkout<C> {
     /// Says that the session's state is unknown: it does not go back.
     pub fn discard(&mut self) {
         self.taken.broken = true;
+        self.taken.lost.tell();
     }
 
     /// Says the same of all sessions that the pool has: what they have prepared is of tables that
@@ -157,11 +162,28 @@ impl<C: Connect> Checkout<C> {
     }
 }
 
+/// When a session was given up last: those that were used before that may be gone as well.
+#[derive(Clone, Default)]
+struct Lost(Arc<Mutex<Option<Instant>>>);
+
+impl Lost {
+    fn tell(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Returns `true` if none was given up since then.
+    fn none_since(&self, then: Instant) -> bool {
+        let lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_none_or(|lost| lost < then)
+    }
+}
+
 struct Maker<C> {
     servers: Servers,
     script: Arc<str>,
     /// Sessions that were made in an earlier one are not used again.
     generation: Arc<AtomicU64>,
+    lost: Lost,
     driver: PhantomData<fn() -> C>,
 }
 
@@ -171,6 +193,7 @@ impl<C> Clone for Maker<C> {
             servers: self.servers.clone(),
             script: self.script.clone(),
             generation: Arc::clone(&self.generation),
+            lost: self.lost.clone(),
             driver: PhantomData,
         }
     }
@@ -193,6 +216,7 @@ struct Member<S> {
     broken: bool,
     used: Instant,
     generation: u64,
+    lost: Lost,
 }
 
 /// What cannot be.
@@ -211,6 +235,7 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
             broken: session.is_err(),
             session,
             used: Instant::now(),
+            lost: self.lost.clone(),
         })
     }
 
@@ -223,7 +248,7 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
             *member = self.connect().await?;
             return Ok(());
         }
-        if member.used.elapsed() <= FRESH {
+        if member.used.elapsed() <= FRESH && self.lost.none_since(member.used) {
             return Ok(());
         }
         // Until it has answered: where the caller's patience ends first, it does not go back with an answer on its way.
@@ -232,6 +257,7 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
         if matches!(asked, Ok(Ok(()))) {
             member.broken = false;
         } else {
+            self.lost.tell();
             // A new one in its place, or the reason why there is none.
             *member = self.connect().await?;
         }
@@ -242,5 +268,68 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
         // Asked when it comes back.
         member.used = Instant::now();
         member.broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Sessions that count what they are asked.
+    struct Counted;
+
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+
+    #[async_trait]
+    impl Connect for Counted {
+        type Session = ();
+
+        async fn connect(_: &Target) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        async fn batch(_: &mut (), script: &str) -> Result<(), DriverError> {
+            ASKED.fetch_add(u32::from(script == "SELECT 1"), Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    /// How often sessions were asked whether they are there since this was asked last.
+    fn asked() -> u32 {
+        ASKED.swap(0, Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_asked_whether_it_is_there_only_where_it_may_not_be() {
+        let servers = Servers::of("postgres://somebody@localhost/none").expect("a URL");
+        let pool = OwnPool::<Counted>::new(servers, &PoolSettings::bare(3));
+        let all = [
+            pool.acquire().await.expect("a session"),
+            pool.acquire().await.expect("a session"),
+            pool.acquire().await.expect("a session"),
+        ];
+        drop(all);
+        // As an idle process does: one poll a second, for which one session is enough.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(pool.acquire().await.expect("a session"));
+        }
+        assert_eq!(asked(), 0);
+        // One that has lain there for long is asked.
+        let first = pool.acquire().await.expect("a session");
+        let second = pool.acquire().await.expect("a session");
+        assert_eq!(asked(), 1);
+        // After one was lost, all that were used before are.
+        drop(second);
+        let mut lost = first;
+        lost.discard();
+        drop(lost);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(pool.acquire().await.expect("a session"));
+        assert_eq!(asked(), 1);
+        drop(pool.acquire().await.expect("a session"));
+        assert_eq!(asked(), 0);
     }
 }
