@@ -269,6 +269,16 @@ pub enum Error {
     /// The application is shutting down.
     #[error("the application is shutting down; nothing new is started")]
     ShuttingDown,
+    /// A name that cannot be used, refused before anything was done: of a step, an event, a topic, a queue, a workflow, …
+    #[error("{what} {name:?} cannot be used: {reason}")]
+    InvalidName {
+        /// What it is the name of.
+        what: String,
+        /// The name, or its beginning.
+        name: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The tokio runtime in which the application was launched has ended, and with it all that
     /// serves its calls.
     #[error(
@@ -319,6 +329,7 @@ impl Error {
             Self::Unfinished { cause, .. } => cause.code(),
             Self::Stopped { .. } => "DURABLE_STOPPED",
             Self::ShuttingDown => "DURABLE_SHUTTING_DOWN",
+            Self::InvalidName { .. } => "DURABLE_INVALID_NAME",
             Self::RuntimeEnded => "DURABLE_RUNTIME_ENDED",
             Self::Invalid(_) => "DURABLE_INVALID",
             Self::Database { .. } => "DURABLE_DATABASE",
@@ -368,10 +379,10 @@ impl Error {
         }
     }
 
-    /// What the wait for a workflow gives: that there is none, or that it is unfinished because of this.
+    /// What the wait for a workflow gives: that there is none or can be none, or that it is unfinished because of this.
     pub(crate) fn ends_wait_for(self, workflow: &WorkflowId) -> Self {
         match self {
-            Self::NotFound { .. } | Self::Unfinished { .. } => self,
+            Self::NotFound { .. } | Self::InvalidName { .. } | Self::Unfinished { .. } => self,
             cause => Self::Unfinished {
                 workflow: workflow.to_string(),
                 cause: Box::new(cause),
@@ -437,6 +448,7 @@ impl From<DbError> for Error {
         let source = match error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
             DbError::Refused(_) => None,
+            DbError::InvalidArgument { .. } => return Self::Invalid(message),
         };
         Self::Database { message, source }
     }

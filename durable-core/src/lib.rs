@@ -15,6 +15,7 @@ pub mod db;
 mod engine;
 mod error;
 pub mod ids;
+pub mod names;
 mod panics;
 pub mod payload;
 pub mod runtime;
@@ -37,7 +38,7 @@ pub use engine::hook;
 pub use engine::replay;
 pub use engine::{
     App, AppBuilder, Awaited, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet,
-    Queue, Registrar, Start,
+    Parked, ParkedWorkflow, Queue, Registrar, Start,
 };
 pub use error::Error;
 pub use source::{DataSource, Isolation};

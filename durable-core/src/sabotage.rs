@@ -37,6 +37,10 @@ bugs! {
     DecodesBeforeDeadLetter,
     /// A workflow is tried for ever.
     NeverDeadLetters,
+    /// A body that the grace of a shutdown cut off does not count as a crash.
+    ReleasesWhatWasCutOff,
+    /// An execution that recorded something counts as a crash.
+    ProgressIsNotSeen,
     /// What a dead executor had claimed from a queue is run beside the worker's places.
     RecoversPastPlaces,
     /// A worker claims as if all its places were free.
@@ -45,6 +49,9 @@ bugs! {
     SleepStartsOver,
     /// A sleep ends a second early.
     SleepEndsEarly,
+    /// Waits count from the last place that is recorded, also where the clock that it is of was
+    /// ahead.
+    PlacesMoveWakes,
     /// Operations end when they are done, in whatever order.
     EndsInAnyOrder,
     /// A transaction in the system database is committed before its checkpoint.
@@ -55,6 +62,10 @@ bugs! {
     ForgetsHistory,
     /// A write that was refused counts as made.
     TakesLostForWritten,
+    /// A value that the database does not take stops the execution that gave it.
+    StopsAtBadValues,
+    /// A poll that the database refuses because of one waiter's value is not asked in parts.
+    PollsAllOrNothing,
     /// The model: a write's token is not compared with the row's.
     SkipsOwnerCheck,
     /// The model: an earlier life of an executor may claim.

@@ -37,7 +37,8 @@ pub trait WorkflowDef: Send + Sync + 'static {
     const BODY_HASH: u128;
     /// The version it was given instead of the digest.
     const VERSION: Option<&'static str>;
-    /// How many executions beyond the first it may have.
+    /// How many executions beyond the first may count as crashes: see
+    /// [`Attempts`](crate::state::Attempts).
     const MAX_RECOVERY_ATTEMPTS: Option<u32>;
     /// Its argument; a tuple of several, `()` for none.
     type Input: Payload;

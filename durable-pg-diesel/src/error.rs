@@ -48,7 +48,7 @@ fn database(kind: DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> Dri
 }
 
 /// How the server words errors that matter, and their SQLSTATEs. All words of a line must be in the message.
-const WORDS: [(&[&str], &str); 22] = [
+const WORDS: [(&[&str], &str); 26] = [
     (&["cached plan must not change result type"], "0A000"),
     (&["prepared statement", "does not exist"], "26000"),
     (&["prepared statement", "already exists"], "42P05"),
@@ -70,6 +70,10 @@ const WORDS: [(&[&str], &str); 22] = [
     (&["schema", "does not exist"], "3F000"),
     (&["division by zero"], "22012"),
     (&["invalid byte sequence"], "22021"),
+    (&["has no equivalent in encoding"], "22P05"),
+    (&["value too long for type"], "22001"),
+    (&["index row size", "exceeds"], "54000"),
+    (&["index row requires"], "54000"),
     (&["due to statement timeout"], "57014"),
 ];
 

@@ -189,21 +189,32 @@ impl<D: Driver> Core<D> {
         F: Operation<D, A, T>,
     {
         let mut tries = Tries::default();
+        let mut careful = false;
         loop {
-            match self.transact_once(args, &operation).await {
+            match self.transact_once(args, &operation, careful).await {
                 Err(failure) if tries.again(&failure).await => {}
+                // Of several rows it is perhaps one.
+                Err(failure) if failure.is_about_a_value() && !careful => careful = true,
                 answer => return answer,
             }
         }
     }
 
-    async fn transact_once<A, T, F>(&self, args: &A, operation: &F) -> Result<T, Failure>
+    async fn transact_once<A, T, F>(
+        &self,
+        args: &A,
+        operation: &F,
+        careful: bool,
+    ) -> Result<T, Failure>
     where
         A: Sync,
         F: Operation<D, A, T>,
     {
         self.check_open()?;
         let mut transaction = Transaction::begin(self).await?;
+        if careful {
+            transaction = transaction.carefully();
+        }
         match operation(&mut transaction, args).await {
             Ok(answer) => {
                 transaction.commit().await?;

@@ -262,6 +262,11 @@ impl DriverError {
         self.kind == Kind::Refused(None)
     }
 
+    /// Whether a value is what the server does not take.
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        self.code().is_some_and(is_about_a_value)
+    }
+
     /// Whether asking again may help.
     pub fn is_passing(&self) -> bool {
         self.course() != Course::Lasts
@@ -291,6 +296,7 @@ impl DriverError {
             {
                 DbError::Refused(self.to_string())
             }
+            Some(code) if is_about_a_value(code) => DbError::invalid_argument(doing, self),
             _ => DbError::broken(doing, self),
         }
     }
@@ -308,6 +314,13 @@ pub(crate) mod code {
     pub(crate) const ABORTED: &str = "25P02";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const QUERY_CANCELED: &str = "57014";
+}
+
+/// Whether a SQLSTATE tells of a value that the server does not take: a text that cannot be in its encoding or is too long (22), or
+/// is too long for an index or for any row (54). A division by zero is no value of a caller's.
+fn is_about_a_value(code: &str) -> bool {
+    const DIVISION_BY_ZERO: &str = "22012";
+    ["22", "54"].iter().any(|class| code.starts_with(class)) && code != DIVISION_BY_ZERO
 }
 
 /// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
@@ -337,6 +350,10 @@ impl Failure {
 
     pub(crate) fn is_unclear(&self) -> bool {
         matches!(self, Self::Driver(error) if error.is_unclear())
+    }
+
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_about_a_value())
     }
 
     /// See [`DriverError::is_stale`].
@@ -402,6 +419,16 @@ mod tests {
         ];
         for error in lasting {
             assert!(!error.is_passing() && !error.is_lost(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_the_server_does_not_take_is_told_from_a_broken_promise() {
+        for code in ["22021", "22P05", "22001", "54000"] {
+            assert!(refused(code).is_about_arguments(), "{code}");
+        }
+        for code in ["22012", "23505", "53100", "XX000"] {
+            assert!(!refused(code).is_about_arguments(), "{code}");
         }
     }
 

@@ -14,9 +14,11 @@
 //! - `source`: transactions of the application, with checkpoints or witnesses
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
+//! - `attempts`: which executions of a workflow count as crashes
 //! - `rows`: what columns mean
 //! - `hot`: the statements, for tests of their plans
 
+mod attempts;
 mod changes;
 mod connect;
 mod core;

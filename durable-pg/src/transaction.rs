@@ -60,6 +60,8 @@ pub(crate) struct Transaction<'a, D: Driver> {
     core: &'a Core<D>,
     borrowed: Borrowed<'a, D>,
     open: bool,
+    /// Each row is saved by itself: the server did not take one of them.
+    careful: bool,
     /// Sent when it is committed.
     hints: Vec<Hint>,
 }
@@ -71,6 +73,7 @@ impl<'a, D: Driver> Transaction<'a, D> {
             borrowed: core.borrow().await?,
             // From here on: whether the server has begun is not known before it answers.
             open: true,
+            careful: false,
             hints: Vec::new(),
         };
         let begin = if core.driver.owns_pool() {
@@ -106,6 +109,22 @@ impl<'a, D: Driver> Transaction<'a, D> {
         parameters: &[Param<'_>],
     ) -> Result<Option<Row>, DriverError> {
         Ok(self.query(statement, parameters).await?.pop())
+    }
+
+    /// The same, with each row saved by itself.
+    pub(crate) fn carefully(mut self) -> Self {
+        self.careful = true;
+        self
+    }
+
+    pub(crate) fn is_careful(&self) -> bool {
+        self.careful
+    }
+
+    /// Runs a script without parameters and answers, as for a savepoint.
+    pub(crate) async fn script(&mut self, script: &str) -> Result<(), DriverError> {
+        let ran = self.borrowed.connection.batch(script);
+        self.core.bounds.answer(ran).await
     }
 
     /// Says what the transaction changed, to those who wait for it.

@@ -11,6 +11,7 @@
 //! - `lives`: which executors are alive, by locks of the operating system
 //! - `watch`: seeing that another process has committed, to wake those who wait
 //! - one file per concern of `SystemDb`: `workflows` (with `starts`), `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
+//! - `attempts`: which executions of a workflow count as crashes
 //! - `rows`: what columns mean; `readable`: leaving out the rows that mean nothing
 //!
 //! ```
@@ -25,6 +26,7 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod attempts;
 mod course;
 mod error;
 mod events;

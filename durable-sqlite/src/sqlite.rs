@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes},
+    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes, texts},
     time::Timestamp,
 };
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -297,6 +297,7 @@ impl SystemDb for Sqlite {
     }
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
+        texts::check("look for what is waited for", &[&waits])?;
         self.read_at_once(
             "look for what is waited for",
             waits.clone(),

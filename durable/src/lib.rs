@@ -80,9 +80,9 @@
 pub use durable_core::{
     AnyError, App, AppBuilder, Awaited, ChildCall, ChildHandle, ChildStart, Codec, Ctx, DataSource,
     DatabaseHealth, Error, Event, Handle, Health, Invocation, Isolation, LaunchReport, MethodFn,
-    MethodSet, Operation, PORTABLE_JSON, Payload, Queue, RecordedError, Registrar, RetryPolicy,
-    Start, Step, StepBody, StepCtx, Transaction, WorkflowDef, WorkflowError, WorkflowFn, db, ids,
-    payload, runtime, source, state, time,
+    MethodSet, Operation, PORTABLE_JSON, Parked, ParkedWorkflow, Payload, Queue, RecordedError,
+    Registrar, RetryPolicy, Start, Step, StepBody, StepCtx, Transaction, WorkflowDef,
+    WorkflowError, WorkflowFn, db, ids, names, payload, runtime, source, state, time,
 };
 pub use durable_macros::{step, test, workflow, workflows};
 

@@ -13,7 +13,7 @@ use crate::{
     AnyError, Error,
     any_error::WorkflowError,
     codec::{encode_args, encode_error},
-    db::{NewWorkflow, StepRecord, StepResult},
+    db::{Existing, NewWorkflow, StepRecord, StepResult},
     engine::{
         Awaited, Engine, decode_end,
         execution::{Call, Execution},
@@ -22,6 +22,7 @@ use crate::{
         unencodable,
     },
     ids::{WorkflowId, WorkflowKey},
+    names::Name,
     payload::{Encoded, Ended, Outcome},
     runtime::BoxFuture,
     sabotage::Bug,
@@ -49,8 +50,10 @@ impl Ctx {
     /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
     ///
     /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
-    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`. A child that is not
-    /// registered stops the execution instead; the workflow goes on in a process that knows it.
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another
+    /// workflow, or, if it is not given, to one that this workflow has not started; `Encode`,
+    /// `Invalid`, `InvalidName`. A child that is not registered stops the execution instead; the
+    /// workflow goes on in a process that knows it.
     #[track_caller]
     pub fn start<D: WorkflowDef, Args>(
         &self,
@@ -206,8 +209,10 @@ impl Ctx {
                 Err(error) => encode_error(codecs, &name, error, Vec::new()).map(StepResult::Error),
             };
             let stored = stored.unwrap_or_else(|error| StepResult::Error(unencodable(&error)));
-            execution.record(&stamp, stored, None).await;
-            result
+            match execution.record(&stamp, stored, None).await {
+                Ok(()) => result,
+                Err(error) => record_error(&execution, call, error).await,
+            }
         })
     }
 }
@@ -322,9 +327,14 @@ fn prepare(
 ) -> Result<(StartCall, NewWorkflow), Error> {
     let start = start?;
     start.options.check()?;
+    start.check_key()?;
     let id = match &start.options.id {
         Some(id) => WorkflowId::from(id.as_str()),
-        None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
+        None => {
+            let id = WorkflowId::of_child(execution.id(), call.number);
+            Name::ChildId.check(id.as_str())?;
+            id
+        }
     };
     let deadline = execution
         .deadline
@@ -332,6 +342,24 @@ fn prepare(
     let parent = Some((execution.id(), deadline));
     let new = execution.engine.new_workflow(id, &start, parent)?;
     Ok((start, new))
+}
+
+/// The child's id is another workflow's.
+fn conflict(execution: &Execution, new: &NewWorkflow, existing: &Existing) -> Error {
+    let (mut held, mut called) = (existing.key.to_string(), new.key.to_string());
+    if existing.key == new.key {
+        let by = |parent: Option<&WorkflowId>| match parent {
+            Some(parent) => format!(", child of {:?}", parent.as_str()),
+            None => ", no child of another".to_owned(),
+        };
+        held += &by(existing.parent.as_ref());
+        called += &by(Some(execution.id()));
+    }
+    Error::Conflict {
+        workflow: new.id.to_string(),
+        existing: held,
+        called,
+    }
 }
 
 /// Why the start was refused the first time.
@@ -363,7 +391,7 @@ async fn start_child(
         Err(error @ Error::NotRegistered { .. }) => return execution.refuse(error).await,
         Err(error) => return record_error(execution, call, error).await,
     };
-    let id = new.id.clone();
+    let (id, joining) = (new.id.clone(), new.clone());
     let stamp = execution.settled(execution.stamp(call.number, call.name));
     let step = Some((execution.owner.clone(), stamp.clone()));
     match execution.engine.insert(new, step).await {
@@ -372,13 +400,17 @@ async fn start_child(
             Ok((id, slot))
         }
         Ok(Insertion::Exists(existing)) => {
-            if let Err(error) = start.check_existing(&id, &existing) {
+            if !joining.joins(&existing, execution.id(), call.number) {
+                let error = conflict(execution, &joining, &existing);
                 return record_error(execution, call, error).await;
             }
+            start.warn_of_queue(&id, &existing);
             execution.observe_recorded(&stamp, true);
             Ok((id, None))
         }
         Ok(Insertion::Lost(lost)) => execution.lost(lost).await,
+        // One of its values cannot be stored, and never will.
+        Err(error @ Error::Invalid(_)) => record_error(execution, call, error).await,
         // The database's trouble, or the shutdown's, is no outcome of this workflow.
         Err(error) => execution.refuse(error).await,
     }
@@ -480,10 +512,19 @@ async fn child_result<T: Payload, E: WorkflowError>(
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
     execution.observe_waits(call.number, Awaited::End(&id));
-    let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
+    let ended = {
+        let _waits = execution.interrupt.waits();
+        match execution.engine.end_of(&id, slot.as_deref()).await {
+            Ok(ended) => Ok(ended),
+            // The child's execution here was stopped; the child goes on, and so does the wait for
+            // it.
+            Err(_) => execution.engine.waiters.result(&id).await,
+        }
+    };
+    let ended = match ended {
         Ok(ended) => ended,
-        // The child's execution here was stopped; the child goes on, and so does the wait for it.
-        Err(_) => execution.engine.waiters.result(&id).await,
+        // Its id came from the database, which now does not take it.
+        Err(error) => return execution.refuse(error).await,
     };
     stamp.completed_at = execution.now();
     let result = decode_end(&execution.engine, &id, &ended);
@@ -491,8 +532,11 @@ async fn child_result<T: Payload, E: WorkflowError>(
         return result;
     }
     let stored = child_end(execution, ended, &result);
-    execution.record(&stamp, stored, Some(id)).await;
-    result
+    match execution.record(&stamp, stored, Some(id)).await {
+        Ok(()) => result,
+        // What the child's row holds, this one must hold too.
+        Err(error) => execution.refuse(error).await,
+    }
 }
 
 /// A child's end as its parent records it: its own words where it has some.

@@ -31,6 +31,7 @@ use crate::{
 use operation::{Built, Ticket};
 use sequence::Misplaced;
 pub use sleep::SLEEP;
+pub(crate) use sleep::place_of;
 
 /// The context of a running workflow. Cheap to clone; belongs to the workflow's own task.
 #[derive(Clone)]

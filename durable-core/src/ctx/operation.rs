@@ -84,7 +84,7 @@ impl Ticket {
         match self.execution.recorded_as(self.number) {
             None if Bug::BeginsAtOnce.is_planted() => true,
             None => order.may_begin(self.number, &mut self.round, cx.waker()),
-            Some(record) => order.recorded(self.number, sleep::ended_at(record), cx.waker()),
+            Some(record) => order.recorded(self.number, sleep::place_of(record), cx.waker()),
         }
     }
 

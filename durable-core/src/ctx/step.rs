@@ -23,12 +23,13 @@ use crate::{
     Error,
     any_error::WorkflowError,
     codec::{decode_error, decode_own_error, encode_error},
-    db::{StepRecord, StepResult},
+    db::{StepRecord, StepResult, StepStamp},
     engine::{
         Event,
         execution::{Call, Execution},
     },
     ids::WorkflowId,
+    names::Name,
     payload::Encoded,
     runtime::{BoxFuture, Timer},
     sabotage::Bug,
@@ -142,7 +143,7 @@ impl Ctx {
     /// Builds a step of this name; awaiting it runs `body`, or gives what is recorded.
     ///
     /// By default there is one attempt and no timeout. Errors, besides the body's own, as `durable::Error` in its type: `StepTimeout`,
-    /// `StepPanicked`, `Encode` for a value that cannot be stored, `Nested` and `ForeignTask` for a step that is where it must not be.
+    /// `StepPanicked`, `Encode` for a value that cannot be stored, `InvalidName`, `Nested` and `ForeignTask` for a step that is where it must not be.
     #[track_caller]
     pub fn step<'a, Args, T, E>(
         &self,
@@ -245,7 +246,13 @@ async fn run<T: Payload, E: WorkflowError>(
     }
     let mut stamp = execution.stamp(call.number, call.name);
     let timed = plan.timeout.is_some();
-    let (result, earlier) = attempts(&execution, call, plan).await;
+    let (result, earlier) = match Name::Step.check(call.name) {
+        Ok(()) => attempts(&execution, call, plan).await,
+        Err(error) => {
+            execution.gate().await;
+            (Err(E::from_durable(error)), Vec::new())
+        }
+    };
     let forgotten = match &result {
         Err(_) if timed => Bug::ForgetsTimeouts.is_planted(),
         Err(error) => Bug::ForgetsPanics.is_planted() && error.message().contains("panicked"),
@@ -256,7 +263,22 @@ async fn run<T: Payload, E: WorkflowError>(
     }
     stamp.completed_at = execution.now();
     let (result, stored) = encode(&execution, call, result, earlier);
-    execution.record(&stamp, stored, None).await;
+    record(&execution, call, &stamp, result, stored).await
+}
+
+/// Records what a step came to. Where the database does not take that, it came to the error that says so.
+pub(super) async fn record<T: Payload, E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    stamp: &StepStamp,
+    result: Result<T, E>,
+    stored: StepResult,
+) -> Result<T, E> {
+    let Err(error) = execution.record(stamp, stored, None).await else {
+        return result;
+    };
+    let (result, stored) = encode(execution, call, Err(E::from_durable(error)), Vec::new());
+    execution.record_instead(stamp, stored).await;
     result
 }
 
@@ -353,6 +375,7 @@ async fn attempts<T: Payload, E: WorkflowError>(
         });
         earlier.push(message);
         if !Bug::RetriesAtOnce.is_planted() {
+            let _waits = execution.interrupt.waits();
             runtime.sleep(wait, Timer::Work).await;
         }
         attempt = attempt.saturating_add(1);

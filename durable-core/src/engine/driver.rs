@@ -106,7 +106,13 @@ impl Driver {
             self.turns.forget();
             self.restless = 0;
             match execution.order.at_rest() {
-                Next::Waits => break,
+                Next::Waits => {
+                    execution.interrupt.rests(execution.sequence.begun());
+                    if let Some(reason) = execution.interrupt.stop_now() {
+                        return Poll::Ready(Driven::Interrupted(reason));
+                    }
+                    break;
+                }
                 Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
             }
         }

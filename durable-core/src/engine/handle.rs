@@ -13,6 +13,7 @@ use crate::{
     codec::decode_error,
     db::Resumed,
     ids::WorkflowId,
+    names::Name,
     payload::{Ended, Outcome},
     state::{Status, WorkflowRow},
     workflow::{Payload, WorkflowDef},
@@ -161,6 +162,7 @@ impl Engine {
         id: &WorkflowId,
         slot: Option<&ResultSlot>,
     ) -> Result<Ended, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let waited = Box::pin(async {
             if let Some(slot) = slot {
                 match slot.wait().await {
@@ -184,7 +186,7 @@ impl Engine {
         loop {
             let refused = Box::pin(self.running.refused(id));
             match select(ended, refused).await {
-                Either::Left((ended, _)) => return Ok(ended),
+                Either::Left((ended, _)) => return ended,
                 Either::Right(((owner, error), rest)) => {
                     if self.row(id).await?.is_owned_by(&owner.token) {
                         return Err(error);
@@ -198,6 +200,7 @@ impl Engine {
 
     /// The row of a workflow. Errors: `NotFound`.
     pub(crate) async fn row(&self, id: &WorkflowId) -> Result<WorkflowRow, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let asked = async { Ok(self.db.workflow(id).await?) };
         self.served(asked).await?.ok_or_else(|| Error::NotFound {
             workflow: id.to_string(),
@@ -206,6 +209,7 @@ impl Engine {
 
     /// Cancels a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn cancel(&self, id: &WorkflowId) -> Result<bool, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let asked = async { Ok(self.db.cancel(std::slice::from_ref(id)).await?) };
         let cancelled = self.served(asked).await?;
         if cancelled.is_empty() {
@@ -218,6 +222,7 @@ impl Engine {
 
     /// Resumes a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn resume(&self, id: &WorkflowId) -> Result<bool, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let asked = async { Ok(self.db.resume(id, None).await?) };
         match self.served(asked).await? {
             Resumed::Enqueued => {

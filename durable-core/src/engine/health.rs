@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Engine;
-use crate::{db::outage::Sight, source::writer::LONG, time::millis};
+use crate::{Error, db::outage::Sight, ids::WorkflowId, source::writer::LONG, time::millis};
 
 /// How an application is: [`App::health`](crate::App::health).
 ///
-/// As JSON: `{"database":{"state":"up"},"running":3,"shutting_down":false}`, or with
+/// As JSON: `{"database":{"state":"up"},"running":3,"parked":{"count":0,"first":[]},"shutting_down":false}`, or with
 /// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` or
 /// `{"state":"held","for_ms":7000,"workflow":"…","step":"…"}` for the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ pub struct Health {
     pub database: DatabaseHealth,
     /// How many workflows run in this process; those that sleep or wait count.
     pub running: usize,
+    /// What was stopped in this process and stays unfinished.
+    pub parked: Parked,
     /// Whether a shutdown has begun, or is over.
     pub shutting_down: bool,
 }
@@ -31,6 +33,33 @@ impl Health {
         self.database == DatabaseHealth::Up && !self.shutting_down
     }
 }
+
+/// Workflows whose execution in this process had to stop (their code does not fit their history, something is missing in the application's
+/// set-up, the database refuses what they write), and which it does not try again: they stay unfinished and hold their place until
+/// they are cancelled, run by another process, or this one is started anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Parked {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them, in the order of their ids: at most 20. [`App::parked`](crate::App::parked) tells of any one.
+    pub first: Vec<ParkedWorkflow>,
+}
+
+/// One of the [`Parked`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ParkedWorkflow {
+    /// Its id.
+    pub id: String,
+    /// The stable code of what stopped it.
+    pub code: &'static str,
+    /// That in words, with what to do.
+    pub error: String,
+}
+
+/// How many of the parked workflows a probe is told of.
+const TOLD: usize = 20;
 
 /// Whether the database answers, as the calls of this process find it.
 ///
@@ -74,6 +103,19 @@ fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok,
 }
 
 impl Engine {
+    fn parked(&self) -> Parked {
+        let (count, first) = self.running.parked(TOLD);
+        let told = |(id, error): (WorkflowId, Error)| ParkedWorkflow {
+            id: id.to_string(),
+            code: error.code(),
+            error: error.to_string(),
+        };
+        Parked {
+            count,
+            first: first.into_iter().map(told).collect(),
+        }
+    }
+
     /// How this process is.
     pub(super) fn health(&self) -> Health {
         let now = self.runtime.elapsed();
@@ -102,6 +144,7 @@ impl Engine {
         Health {
             database,
             running: self.running.count(),
+            parked: self.parked(),
             shutting_down: self.is_stopping(),
         }
     }

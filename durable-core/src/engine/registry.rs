@@ -12,6 +12,7 @@ use crate::{
     codec::{Codecs, decode_args, decode_own_error, encode_error},
     ctx::Ctx,
     ids::WorkflowKey,
+    names,
     payload::{Encoded, Outcome},
     runtime::BoxFuture,
     workflow::{Invocation, MethodFn, WorkflowDef, WorkflowFn, key_of},
@@ -115,6 +116,7 @@ impl Registry {
     }
 
     fn add(&mut self, key: WorkflowKey, workflow: Registered) -> Result<(), Error> {
+        names::check_key(&key)?;
         if self.0.contains_key(&key) {
             return Err(Error::Invalid(format!(
                 "workflow {key} is registered twice; give one of them another name: #[workflow(name = \"…\")]"

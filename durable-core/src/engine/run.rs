@@ -57,7 +57,7 @@ impl Engine {
         let execution = Arc::new(Execution::new(
             Arc::clone(self),
             owner,
-            &claimed.row,
+            &claimed,
             history,
             slot,
         ));
@@ -137,7 +137,7 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
     if Bug::DecodesBeforeDeadLetter.is_planted() {
         drop(call(execution, &registered, input));
     }
-    if is_exhausted(execution.attempt, registered.max_recovery_attempts)
+    if is_exhausted(execution.counted, registered.max_recovery_attempts)
         && !Bug::NeverDeadLetters.is_planted()
     {
         return dead_letter(execution).await;
@@ -216,7 +216,16 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
     let engine = &execution.engine;
     engine.running.finishing(&execution.owner);
     execution.forget_witnesses().await;
-    match engine.db.finish_workflow(&execution.owner, &outcome).await {
+    let mut outcome = outcome;
+    let mut written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    if let Err(error) = &written
+        && error.is_about_arguments()
+    {
+        // What it came to cannot be stored, and never will.
+        outcome = failure(execution, &error.clone().into());
+        written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    }
+    match written {
         Ok(Write::Written) => {
             engine.observe(&Event::WorkflowFinished {
                 workflow: execution.id(),
@@ -236,10 +245,11 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
 
 async fn dead_letter(execution: &Arc<Execution>) -> SlotState {
     notice(&format!(
-        "workflow {:?} ({}) is put away: {} executions began and none finished; find out what stops it, then resume it",
+        "workflow {:?} ({}) is put away: {} executions crashed and recorded no operation; find out what \
+         stops it, then resume it",
         execution.id().as_str(),
         execution.key,
-        execution.attempt - 1,
+        execution.counted - 1,
     ));
     match execution.engine.db.dead_letter(&execution.owner).await {
         Ok(Write::Written) => SlotState::Ended(Ended::DeadLettered),
@@ -264,13 +274,18 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
                 Some(_) => SlotState::Elsewhere,
             }
         }
-        Interruption::Shutdown => stopped(
-            execution,
-            Error::Stopped {
-                workflow: execution.id().to_string(),
-                reason: Interruption::Shutdown.reason(),
-            },
-        ),
+        Interruption::Shutdown => {
+            if !execution.interrupt.was_cut_off() || Bug::ReleasesWhatWasCutOff.is_planted() {
+                execution.engine.running.rested(&execution.owner);
+            }
+            stopped(
+                execution,
+                Error::Stopped {
+                    workflow: execution.id().to_string(),
+                    reason: Interruption::Shutdown.reason(),
+                },
+            )
+        }
         Interruption::Refused(error) => refused(execution, error),
     }
 }

@@ -22,10 +22,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 
-use super::{
-    Engine,
-    execution::{Execution, incarnation},
-};
+use super::{Engine, execution::Execution};
 use crate::{
     db::{DbError, Result},
     ids::WorkflowId,
@@ -262,7 +259,7 @@ impl Standing {
             return false;
         };
         let Some(row) = row else { return true };
-        incarnation(row) != key.incarnation
+        row.incarnation() != key.incarnation
             || numbers.contains(&key.number)
             || matches!(row.status, Status::Success | Status::Error)
     }

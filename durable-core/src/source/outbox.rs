@@ -170,6 +170,7 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
     async fn insert(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
+        call.check_key()?;
         self.source.check_layout("a workflow is enqueued")?;
         if call.options.placement() == Placement::Here {
             return Err(Error::Invalid(

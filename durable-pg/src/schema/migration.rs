@@ -186,6 +186,7 @@ impl<D: Driver> Migration<D> {
     }
 
     async fn plan(&self, session: &mut D::Connection) -> Result<Plan, Failure> {
+        verify::encoding(session).await?;
         let schema = &self.schema;
         let catalog = catalog::found(session, schema).await?;
         let schema_exists = catalog.is_some();

@@ -40,6 +40,7 @@ const LOOKING: &str = "look at the system tables";
 pub(crate) async fn migrate<D: Driver>(core: &Core<D>) -> Result<()> {
     let current = async {
         let mut borrowed = core.borrow().await?;
+        verify::encoding(&mut borrowed.connection).await?;
         let problem = verify::problem(&mut borrowed.connection, core.schema()).await?;
         let rights = match problem {
             None => Some(verify::rights(&mut borrowed.connection, core.schema()).await),

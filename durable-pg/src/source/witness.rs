@@ -8,7 +8,7 @@ use durable_core::{
 use crate::{
     Connection as _, Driver, DriverError,
     error::code,
-    text::{SchemaName, quote},
+    text::{SchemaName, quote, tag_beside},
 };
 
 use super::{Tables, open::away_or_engine};
@@ -74,10 +74,11 @@ fn script(schema: &SchemaName, role: Option<&str>) -> String {
         )
     });
     let literal = schema.as_str().replace('\'', "''");
+    let tag = tag_beside("make", &name);
     format!(
         "BEGIN;
         {LOCK};
-        DO $make$
+        DO ${tag}$
         BEGIN
             IF to_regclass('{}') IS NULL THEN
                 IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{literal}') THEN
@@ -86,7 +87,7 @@ fn script(schema: &SchemaName, role: Option<&str>) -> String {
                 {};
             END IF;
         END
-        $make$;
+        ${tag}$;
         {grants}
         COMMIT",
         format!("{name}.durable_transactions").replace('\'', "''"),
@@ -136,5 +137,14 @@ mod tests {
         ] {
             assert!(script.contains(part), "{part} in {script}");
         }
+    }
+
+    #[test]
+    fn a_name_with_our_tag_in_it_does_not_end_the_script() {
+        let schema = SchemaName::new("$make$ dbos.").unwrap();
+        let script = script(&schema, None);
+        assert_eq!(script.matches("$make_$").count(), 2, "{script}");
+        let made = r#"CREATE TABLE IF NOT EXISTS "$make$ dbos.".durable_transactions"#;
+        assert!(script.contains(made), "{script}");
     }
 }

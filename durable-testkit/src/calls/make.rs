@@ -69,9 +69,11 @@ impl Maker<'_> {
                 said(db.record_step(&self.owner(by), &step).await)
             }
             Call::Histories => said(db.histories(&self.ids(WORKFLOWS.iter())).await),
-            Call::Claim(..) | Call::ClaimedBy(_) | Call::Adopt(..) | Call::Requeue(..) => {
-                self.take(call).await
-            }
+            Call::Claim(..)
+            | Call::ClaimedBy(_)
+            | Call::Adopt(..)
+            | Call::Requeue(..)
+            | Call::Release(_) => self.take(call).await,
             Call::Mail(_) | Call::Send(..) | Call::Receive(..) => self.mail(call).await,
             Call::SetEvent(by, key, number, value) => {
                 let (owner, stamp) = (self.owner(by), stamp(number));
@@ -184,6 +186,10 @@ impl Maker<'_> {
             Call::Requeue(who, held) => {
                 let left: Vec<Abandoned> = held.iter().map(|held| self.abandoned(*held)).collect();
                 said(db.requeue(&self.claimant(who), &left).await)
+            }
+            Call::Release(held) => {
+                let owners: Vec<Owner> = held.iter().map(|held| self.owner(*held)).collect();
+                said(db.release(&owners).await)
             }
             other => unreachable!("{other:?} takes nothing"),
         }
@@ -353,6 +359,7 @@ fn said<T: Debug>(answer: Result<T>) -> String {
         Err(DbError::Unavailable { .. }) => UNAVAILABLE.to_owned(),
         Err(DbError::Broken { .. }) => "error: broken".to_owned(),
         Err(DbError::Refused(_)) => "error: refused".to_owned(),
+        Err(DbError::InvalidArgument { .. }) => "error: invalid argument".to_owned(),
         Err(other) => format!("error: {other}"),
     }
 }

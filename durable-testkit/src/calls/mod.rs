@@ -51,6 +51,8 @@ pub(crate) enum Call {
     Adopt(Claims, Few<Execution>, Few<&'static str>),
     /// Puts the workflows of the executions back onto their queue.
     Requeue(Claims, Few<Execution>),
+    /// Says that a shutdown has ended the executions cleanly.
+    Release(Few<Execution>),
     /// Sends a message from outside.
     Mail(Letter),
     /// Sends a message as this step.

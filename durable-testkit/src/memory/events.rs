@@ -19,10 +19,12 @@ impl Events for Memory {
         value: &Encoded,
         step: &StepStamp,
     ) -> Result<Recorded> {
+        self.takes("publish an event", &[&owner, &key, &value, &step])?;
         Ok(self.commit(|store, _| set(store, owner, key, value, step)))
     }
 
     async fn event(&self, workflow: &WorkflowId, key: &str) -> Result<Option<Encoded>> {
+        self.takes("read an event", &[&workflow, &key])?;
         let place = (workflow.clone(), key.to_owned());
         Ok(self.commit(|store, _| store.events.get(&place).cloned()))
     }

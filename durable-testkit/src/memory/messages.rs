@@ -19,6 +19,7 @@ use super::{
 #[async_trait]
 impl Messages for Memory {
     async fn send(&self, message: &Message, step: Option<(&Owner, &StepStamp)>) -> Result<Sent> {
+        self.takes("send a message", &[&message, &step])?;
         self.commit(|store, now| send(store, message, step, now))
     }
 
@@ -29,6 +30,7 @@ impl Messages for Memory {
         step: &StepStamp,
         otherwise: Option<&Encoded>,
     ) -> Result<Received> {
+        self.takes("receive a message", &[&owner, &topic, &step, &otherwise])?;
         self.commit(|store, _| receive(store, owner, topic, step, otherwise))
     }
 }

@@ -5,7 +5,7 @@
 //! - [`local`]: servers of a test's own, for what may not happen to the one that all share
 //! - [`Proxy`]: stands between a program and a server, and cuts, delays, refuses and swallows
 //! - [`PgFactory`]: the conformance suite on Postgres; [`interleave`], [`leases`], [`plans`],
-//!   [`prepares`], [`refusals`], [`stale`]: what each driver of
+//!   [`prepares`], [`refusals`], [`stale`], [`values`]: what each driver of
 //!   this workspace must pass
 
 use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
@@ -21,6 +21,7 @@ mod provision;
 pub mod proxy;
 pub mod refusals;
 pub mod stale;
+pub mod values;
 
 pub use case::PgFactory;
 pub use database::TestDb;

@@ -92,6 +92,15 @@ pub enum Fact {
         /// How the row stood just before: its status and its token.
         row: Option<(Status, Option<OwnerToken>)>,
     },
+    /// A wait was recorded: a sleep's, or the timeout of a wait for something else.
+    Timed {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The number of its record.
+        number: i32,
+        /// When it began, and when it ends, as it is recorded: milliseconds since the Unix epoch.
+        span: (i64, i64),
+    },
     /// A write of an execution was refused, because it has lost its workflow.
     Refused {
         /// The execution.
@@ -254,6 +263,8 @@ pub enum Fact {
     Skipped(Duration),
     /// A hint was lost, late or doubled.
     Hint(&'static str),
+    /// The database's clock is ahead by this; zero: it is right again.
+    Ahead(Duration),
     /// There are no faults any more.
     Calm,
     /// Time has passed. Told to invariants only.
@@ -391,7 +402,11 @@ impl Fact {
     pub(super) fn is_fault(&self) -> bool {
         matches!(
             self,
-            Self::Crashed { .. } | Self::Paused { .. } | Self::Failed { .. } | Self::Hint(_)
+            Self::Crashed { .. }
+                | Self::Paused { .. }
+                | Self::Failed { .. }
+                | Self::Hint(_)
+                | Self::Ahead(_)
         )
     }
 
@@ -440,6 +455,7 @@ impl Fact {
             Self::Crashed { .. } => "crash",
             Self::Paused { .. } => "pause",
             Self::Skipped(_) => "idle time skipped",
+            Self::Ahead(_) => "clock of the database set",
             Self::Replayed { .. } => "operation replayed",
             Self::Dropped { .. } => "operation dropped",
             Self::Asks {

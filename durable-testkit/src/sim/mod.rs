@@ -25,6 +25,9 @@ mod timeline;
 mod timers;
 mod world;
 
+/// A character that no text of the simulated database can have, as if its encoding lacked it.
+pub const LACKED: char = '\u{FFFF}';
+
 pub use check::{Check, Checked, Ended, Failure, check};
 pub use choice::Chooser;
 pub use plan::Plan;

@@ -124,6 +124,14 @@ async fn clashing(ctx: Ctx) -> Result<String, Error> {
     Ok(error.code().to_owned())
 }
 
+/// By the id that it gets by itself.
+#[durable::workflow]
+async fn unasked(ctx: Ctx) -> Result<String, Error> {
+    let error = ctx.start(double, 1).await.unwrap_err();
+    assert!(error.to_string().contains("child of \"order\""), "{error}");
+    Ok(error.code().to_owned())
+}
+
 #[durable::workflow]
 async fn failing(_ctx: Ctx) -> Result<(), AnyError> {
     Err(AnyError::msg("the child's own words"))
@@ -306,6 +314,19 @@ on_every_backend! {
         let code = app.start(clashing, ()).id("c").await.unwrap().result().await.unwrap();
         assert_eq!(code, "DURABLE_CONFLICT");
         assert_eq!(outline(&app.steps("c").await.unwrap()), [(1, "double"), (2, "after")]);
+    }
+
+    async fn the_id_that_a_child_gets_by_itself_is_no_other_workflows(world) {
+        let tally = Tally::default();
+        tally.open("double 1");
+        tally.open("double 9");
+        let app = world.builder().await.state(tally.clone())
+            .workflow(unasked).workflow(double).launch().await.unwrap();
+        app.start(double, 9).id("order-1").await.unwrap().result().await.unwrap();
+        let code = app.start(unasked, ()).id("order").await.unwrap().result().await.unwrap();
+        assert_eq!(code, "DURABLE_CONFLICT");
+        assert_eq!(outline(&app.steps("order").await.unwrap()), [(1, "double")]);
+        assert_eq!(tally.count("double 1"), 0);
     }
 
     async fn a_childs_error_reaches_its_parent_as_the_same_value(world) {

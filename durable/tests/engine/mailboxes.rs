@@ -140,6 +140,18 @@ on_every_backend! {
         assert_eq!(handle.result().await.unwrap(), ["first", "second"]);
     }
 
+    async fn an_idempotency_key_is_of_its_mailbox_alone(world) {
+        let app = world.builder().await.workflow(collector).launch().await.unwrap();
+        let one = app.start(collector, 1).id("eu::7").await.unwrap();
+        let other = app.start(collector, 1).id("7").await.unwrap();
+        app.send_once("eu::7", "letters", "to one", "evt").await.unwrap();
+        for _ in 0..2 {
+            app.send_once("7", "letters", "to the other", "evt::eu").await.unwrap();
+        }
+        assert_eq!(one.result().await.unwrap(), ["to one"]);
+        assert_eq!(other.result().await.unwrap(), ["to the other"]);
+    }
+
     async fn a_wait_for_a_message_ends_with_nothing_at_its_timeout_also_over_a_restart(world) {
         let app = world.builder().await.workflow(patient).launch().await.unwrap();
         let quick = app.start(patient, 30).await.unwrap();

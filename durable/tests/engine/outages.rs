@@ -290,7 +290,7 @@ async fn a_probe_is_told_in_json_and_refused_while_the_application_shuts_down() 
     start(&app, &tally, 1).await;
     assert_eq!(
         serde_json::to_string(&app.health()).unwrap(),
-        r#"{"database":{"state":"up"},"running":1,"shutting_down":false}"#
+        r#"{"database":{"state":"up"},"running":1,"parked":{"count":0,"first":[]},"shutting_down":false}"#
     );
     switch.turn(AWAY);
     until_away(&app).await;

@@ -116,6 +116,54 @@ async fn a_race_has_the_same_winner_when_all_is_over(
     assert_eq!(app.steps("r").await.unwrap(), before);
 }
 
+/// What is recorded before `go` comes is of a clock that was ahead.
+#[durable::workflow]
+async fn later(ctx: Ctx) -> Result<(usize, Option<u8>), Error> {
+    ctx.step("early", async || Ok::<_, Error>(())).await?;
+    ctx.recv::<u8>("go", 9 * NAP).await?;
+    let limit = ctx.sleep(LEFT).boxed();
+    let work = ctx.step("work", async || Ok::<_, Error>(())).boxed();
+    let (_, first, rest) = select_all([limit, work]).await;
+    for left in rest {
+        left.await?;
+    }
+    let message = ctx.recv("never", LEFT).await?;
+    ctx.sleep(LEFT).await?;
+    Ok((first, message))
+}
+
+async fn a_record_of_a_clock_that_was_ahead_moves_no_later_wait(
+    clock: ManualClock,
+    backend: impl AsyncFn(AppBuilder) -> AppBuilder,
+) {
+    let builder = async || backend(App::builder("test").workflow(later)).await;
+    let right = clock.now();
+    clock.advance(NAP);
+    let app = builder().await.launch().await.unwrap();
+    app.start(later, ()).id("l").await.unwrap();
+    until_recorded(&app, "l", 2).await;
+    crash(app).await;
+
+    clock.set(right);
+    let begin = Instant::now();
+    let app = builder().await.launch().await.unwrap();
+    app.send("l", "go", &1).await.unwrap();
+    let ended = app.handle(later, "l").result().await.unwrap();
+    // The step is done before the sleep, and nobody sends a second message.
+    assert_eq!(ended, (1, None));
+    assert!(
+        begin.elapsed() >= 3 * LEFT,
+        "three waits of {LEFT:?} took {:?}",
+        begin.elapsed()
+    );
+    let steps = app.steps("l").await.unwrap();
+    let began = steps[4..].iter().filter_map(|step| step.started_at);
+    assert!(began.max() < Some(right.saturating_add(NAP)));
+    // What is recorded now has its place after what was, and a replay finds it there.
+    let places = steps.iter().filter(|step| step.name == "work");
+    assert!(places.filter_map(|step| step.completed_at).max() >= Some(right.saturating_add(NAP)));
+}
+
 /// Runs each test on the backends whose clocks a test can move.
 macro_rules! with_a_clock {
     ($($test:ident,)*) => {$(
@@ -154,4 +202,5 @@ with_a_clock!(
     a_sleep_waits_after_a_restart_for_what_is_left_of_it,
     a_wait_waits_after_a_restart_for_what_is_left_of_it,
     a_race_has_the_same_winner_when_all_is_over,
+    a_record_of_a_clock_that_was_ahead_moves_no_later_wait,
 );

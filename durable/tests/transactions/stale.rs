@@ -4,7 +4,7 @@ use durable::prelude::*;
 
 use crate::{
     bank::{Acts, perform},
-    place::{Layout, Place, on_every_bank},
+    place::on_every_bank,
     support::Tally,
 };
 

@@ -3,6 +3,7 @@
 mod poison;
 mod program;
 mod programs;
+mod restarts;
 mod steps;
 
 use durable_testkit::sim::{
@@ -15,6 +16,8 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     /// Its share in the seeds of a whole batch, in percent.
     pub(crate) share: u64,
+    /// Whether its code is as the invariants of the engine ask for.
+    plain: bool,
     draw: fn(&mut Chooser, &Plan) -> Scenario,
     invariants: fn(&Plan) -> Vec<Box<dyn Invariant>>,
 }
@@ -28,7 +31,9 @@ impl Named {
     /// What must hold in it: what always must, and what is the scenario's own.
     pub(crate) fn invariants(&self, plan: &Plan) -> Vec<Box<dyn Invariant>> {
         let mut invariants = invariant::all();
-        invariants.extend(invariant::of_engine(plan));
+        if self.plain {
+            invariants.extend(invariant::of_engine(plan));
+        }
         invariants.extend((self.invariants)(plan));
         invariants
     }
@@ -39,26 +44,37 @@ pub(crate) const ALL: &[Named] = &[
     Named {
         name: "steps",
         share: 50,
+        plain: true,
         draw: steps::draw,
         invariants: |_| vec![Box::new(AttemptsAreCounted::default())],
     },
     Named {
         name: "programs",
         share: 30,
+        plain: true,
         draw: programs::draw,
         invariants: |_| programs::invariants(),
     },
     Named {
         name: "signals",
         share: 10,
+        plain: true,
         draw: programs::draw_signals,
         invariants: |_| programs::invariants(),
     },
     Named {
         name: "poison",
-        share: 10,
+        share: 8,
+        plain: true,
         draw: poison::draw,
         invariants: |_| poison::invariants(),
+    },
+    Named {
+        name: "restarts",
+        share: 2,
+        plain: false,
+        draw: restarts::draw,
+        invariants: |_| vec![Box::new(AttemptsAreCounted::default())],
     },
 ];
 

@@ -9,7 +9,7 @@ pub(super) use draw::{Among, draw, draw_signals};
 use durable::{DataSource, prelude::*};
 use durable_testkit::{
     Memory,
-    sim::{Rows, fact::Fact, here},
+    sim::{LACKED, Rows, fact::Fact, here},
 };
 pub(super) use expect::fails;
 use futures_util::{
@@ -22,6 +22,12 @@ use tokio::{sync::oneshot, task::yield_now};
 
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
 pub(super) const CHILDREN: &str = "children";
+
+/// How long a program's sleeps and timeouts are, in milliseconds.
+pub(super) const WAITS: &[u64] = &[
+    1, 100, 300, 1_000, 2_000, 2_900, 3_000, 5_000, 15_000, 20_000, 30_000, 600_000, 900_000,
+    86_400_000,
+];
 
 /// One operation of a program. Other workflows are named by their places in the load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,10 +78,31 @@ pub(super) enum Op {
     Ordered,
     /// A step against a word from another branch, which gives it when its own step has ended.
     Linked,
+    /// Something with a name or a value that cannot be: with a NUL, or with a character that the database lacks.
+    Odd(Odd, bool),
     /// Cancels a workflow.
     Cancel(String),
     /// Resumes a workflow.
     Resume(String),
+}
+
+/// What is odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Odd {
+    /// The name of a step.
+    Step,
+    /// What a step gives.
+    Value,
+    /// The topic that is sent under.
+    Send,
+    /// The topic that is waited for.
+    Recv,
+    /// The key that is published under.
+    Publish,
+    /// Whose value is read.
+    Read,
+    /// The id of a child.
+    Child,
 }
 
 /// Where tables are.
@@ -234,6 +261,7 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         Op::Held(ms, way) => held(ctx, ms, way).await,
         Op::Ordered => ordered(ctx).await,
         Op::Linked => linked(ctx).await,
+        Op::Odd(what, nul) => odd(ctx, what, nul).await,
         Op::Cancel(of) => ctx
             .cancel(of)
             .await
@@ -243,6 +271,31 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
             .await
             .map_or_else(refused, |done| format!("resume {done}")),
     }
+}
+
+async fn odd(ctx: &Ctx, what: Odd, nul: bool) -> String {
+    let text = format!("odd{}", if nul { '\0' } else { LACKED });
+    let second = Duration::from_secs(1);
+    let me = ctx.workflow_id();
+    let gives = |text: String| {
+        move || {
+            let text = text.clone();
+            async move { Ok::<_, durable::Error>(text) }
+        }
+    };
+    let done = match what {
+        Odd::Step => ctx.step(text, gives(String::new())).await.map(drop),
+        Odd::Value => ctx.step("odd", gives(text)).await.map(drop),
+        Odd::Send => ctx.send(me, &text, &0).await,
+        Odd::Recv => ctx.recv::<u8>(&text, second).await.map(drop),
+        Odd::Publish => ctx.set_event(&text, &0).await,
+        Odd::Read => ctx
+            .get_event::<u8>(text.as_str(), "0", second)
+            .await
+            .map(drop),
+        Odd::Child => ctx.start(program, Vec::new()).id(text).await.map(drop),
+    };
+    done.map_or_else(refused, |()| "done".to_owned())
 }
 
 async fn sent(ctx: &Ctx, to: &str, topic: u8, nth: impl std::fmt::Display) -> String {

@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration};
 use durable::{App, Handle, Queue, source::Layout};
 use durable_core::{db::Workflows as _, time::millis};
 use durable_testkit::sim::{
-    Chooser, Plan, Scenario, Seat,
+    Chooser, LACKED, Plan, Scenario, Seat,
     fact::{Awaits, Fact},
     invariant::{
         AttemptsAreCounted, FifoWithinPriority, Invariant, PlacesAreKept, SendsArriveOnce,
+        WaitsLastAsLong,
     },
     plan::Blow,
 };
 use futures_util::{
     FutureExt as _,
-    future::{join_all, join3},
+    future::{join, join_all, join3},
 };
 
 use super::program::{self, Among, Op, program, topic_name};
@@ -27,6 +28,8 @@ const IDS: [&str; 4] = ["a", "b", "c", "d"];
 struct Load {
     flows: Vec<Flow>,
     actions: Vec<(Duration, Action)>,
+    /// Whether the client also waits for a workflow whose id cannot be.
+    odd_wait: bool,
     /// What the client waits for: after how long, whose event, under which key, and for how long at most.
     reads: Vec<(Duration, &'static str, u8, Duration)>,
     /// The versions of the executors, and that of the client, which is one of theirs.
@@ -67,6 +70,7 @@ pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(PlacesAreKept::new([("q", 2), ("narrow", 1)])),
         Box::new(FifoWithinPriority::default()),
+        Box::new(WaitsLastAsLong::new(program::WAITS)),
         Box::new(AttemptsAreCounted::default()),
         Box::new(SendsArriveOnce::of_different_texts()),
     ]
@@ -148,6 +152,7 @@ fn draw_load(
     Load {
         flows,
         actions,
+        odd_wait: chooser.choose(4) == 1,
         reads,
         versions,
         of_client,
@@ -197,7 +202,21 @@ async fn client(seat: Seat, load: Arc<Load>) {
         .filter(|flow| matches!(flow.start, How::Queue(..)));
     let ends = join_all(flows.map(|flow| see_through(&seat, &app, flow)));
     let reads = join_all(load.reads.iter().map(|read| wait_for(&seat, &app, *read)));
-    join3(ends, act(&seat, &app, &load), reads).await;
+    let odd = async {
+        if load.odd_wait {
+            wait_for_what_cannot_be(&seat, &app).await;
+        }
+    };
+    join(join3(ends, act(&seat, &app, &load), reads), odd).await;
+}
+
+/// Waits for a workflow whose id the database does not take: an error for this waiter only.
+async fn wait_for_what_cannot_be(seat: &Seat, app: &App) {
+    let id = format!("odd{LACKED}");
+    match app.handle(program, id.as_str()).result().await {
+        Err(error) if error.to_string().contains("does not take") => {}
+        other => seat.fail("bad_values_are_errors", format!("{other:?}")),
+    }
 }
 
 /// Starts a workflow and waits for its end.

@@ -7,8 +7,8 @@ use futures_util::future::{Either, select};
 use super::{
     super::{
         body::InBody,
-        sleep::ended_at,
-        step::{encode, gave_up, panicked, recorded_result},
+        sleep::place_of,
+        step::{encode, gave_up, panicked, record, recorded_result},
     },
     Plan,
 };
@@ -20,6 +20,7 @@ use crate::{
         Event,
         execution::{Call, Execution},
     },
+    names::Name,
     runtime::Timer,
     sabotage::Bug,
     source::{
@@ -117,6 +118,9 @@ where
     /// One transaction.
     async fn once(&mut self) -> Next<T, E> {
         self.execution.gate().await;
+        if let Err(error) = Name::Step.check(self.call.name) {
+            return self.fail(E::from_durable(error)).await;
+        }
         if let Some(before) = self.settled().await {
             return Next::Done(self.known(&before).await);
         }
@@ -298,10 +302,7 @@ where
     async fn commit(&mut self, tx: Box<dyn Opened<C>>, value: T, stored: StepResult) -> Next<T, E> {
         if self.plan.options.read_only || Bug::CommitsApart.is_planted() {
             return match tx.commit().await {
-                Ok(()) => {
-                    self.execution.record(&self.stamp, stored, None).await;
-                    Next::Done(Ok(value))
-                }
+                Ok(()) => self.record(Ok(value), stored).await,
                 Err(trouble) => self.trouble(trouble).await,
             };
         }
@@ -356,8 +357,7 @@ where
         let StepResult::Output(output) = &stored else {
             // Only a value comes here, and a value is stored as an output.
             tx.rollback().await;
-            self.execution.record(&self.stamp, stored, None).await;
-            return Next::Done(Ok(value));
+            return self.record(Ok(value), stored).await;
         };
         let witness = Witness {
             name: self.call.name.to_owned(),
@@ -378,9 +378,9 @@ where
         if let Err(trouble) = tx.commit().await {
             return self.trouble(trouble).await;
         }
-        self.execution.record(&self.stamp, stored, None).await;
+        let next = self.record(Ok(value), stored).await;
         self.recorded();
-        Next::Done(Ok(value))
+        next
     }
 
     /// The checkpoint of what a witness tells is written.
@@ -414,7 +414,7 @@ where
             return self.other(found).await;
         }
         let result = recorded_result(self.execution, &found).await;
-        self.execution.record(&self.stamp, found.result, None).await;
+        let result = record(self.execution, self.call, &self.stamp, result, found.result).await;
         self.recorded();
         result
     }
@@ -425,7 +425,7 @@ where
             return self.other(before.clone()).await;
         }
         let order = &self.execution.order;
-        order.known(self.call.number, ended_at(before));
+        order.known(self.call.number, place_of(before));
         self.execution.observe_recorded(&self.stamp, true);
         recorded_result(self.execution, before).await
     }
@@ -434,9 +434,10 @@ where
     async fn other(&self, found: StepRecord) -> Result<T, E> {
         let conflict = Recorded::Conflict(Box::new(found));
         let none = StepResult::Nothing;
-        self.execution
-            .recorded(&self.stamp, &none, Ok(conflict))
-            .await;
+        let recorded = self.execution.recorded(&self.stamp, &none, Ok(conflict));
+        if let Err(error) = recorded.await {
+            return self.execution.refuse(error).await;
+        }
         std::future::pending().await
     }
 
@@ -458,6 +459,7 @@ where
     async fn failed(&mut self, error: E, hidden: Option<Trouble>) -> Next<T, E> {
         match hidden {
             Some(Trouble::Away(away)) => self.away(&away).await,
+            Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
             Some(Trouble::Stale(stale)) if self.renewals < RENEWALS => self.stale(&stale).await,
             // The closure prepares statements itself, and this is of its own making.
             Some(Trouble::Stale(_)) => self.fail(error).await,
@@ -501,7 +503,7 @@ where
     fn trouble_of(&self, error: DbError) -> Trouble {
         let cause = match &error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
-            DbError::Refused(_) => None,
+            DbError::Refused(_) | DbError::InvalidArgument { .. } => None,
         };
         match cause.and_then(|cause| self.trouble_in(cause)) {
             Some(trouble) => trouble,
@@ -541,6 +543,10 @@ where
                     message,
                 }))
                 .await
+            }
+            // Rolled back by now: it cannot be recorded as it is, and never will.
+            Trouble::Engine(error) if error.is_about_arguments() => {
+                self.fail(E::from_durable(error.into())).await
             }
             Trouble::Engine(error) => self.execution.refuse(error.into()).await,
         }
@@ -609,7 +615,11 @@ where
         self.stamp.completed_at = self.execution.now();
         let earlier = std::mem::take(&mut self.earlier);
         let (result, stored) = encode(self.execution, self.call, Err(error), earlier);
-        self.execution.record(&self.stamp, stored, None).await;
-        Next::Done(result)
+        self.record(result, stored).await
+    }
+
+    /// Records what the step came to.
+    async fn record(&mut self, result: Result<T, E>, stored: StepResult) -> Next<T, E> {
+        Next::Done(record(self.execution, self.call, &self.stamp, result, stored).await)
     }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Error,
-    db::{Joined, Retrying, StepRecord},
+    db::{Claimed, Joined, Retrying, StepRecord},
     ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
     panics::caught,
     payload::{Encoded, Outcome},
@@ -176,10 +176,15 @@ impl Replayer {
             workflow: recording.row.id.clone(),
             token: OwnerToken::from("replay"),
         };
+        let claimed = Claimed {
+            row: recording.row.clone(),
+            input: None,
+            excused: 0,
+        };
         Execution::new(
             Arc::clone(&self.engine),
             owner,
-            &recording.row,
+            &claimed,
             recording.steps.clone(),
             Arc::new(ResultSlot::new()),
         )

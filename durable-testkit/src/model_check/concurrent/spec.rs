@@ -141,7 +141,9 @@ fn may_change(call: Call, id: &str) -> bool {
         Call::Mail(letter) => letter.to == id,
         Call::Send(letter, by, _) => letter.to == id || by.of == id,
         Call::Cancel(ids) => ids.iter().any(|of| *of == id),
-        Call::Adopt(_, held, _) | Call::Requeue(_, held) => held.iter().any(|by| by.of == id),
+        Call::Adopt(_, held, _) | Call::Requeue(_, held) | Call::Release(held) => {
+            held.iter().any(|by| by.of == id)
+        }
         other => other.is_look(),
     }
 }

@@ -149,6 +149,17 @@ impl Fact {
             Self::WokenUp => f.write_str("goes on"),
             Self::Skipped(by) => write!(f, "nothing happens for {by:?}"),
             Self::Hint(what) => f.write_str(what),
+            Self::Timed {
+                workflow,
+                number,
+                span: (from, until),
+            } => write!(
+                f,
+                "{workflow}: wait {number} lasts {} ms",
+                until.saturating_sub(*from)
+            ),
+            Self::Ahead(by) if by.is_zero() => f.write_str("the clock is right again"),
+            Self::Ahead(by) => write!(f, "the clock is ahead by {by:?}"),
             Self::Calm => f.write_str("no faults from here on"),
             // The database's facts are told by `Display` itself.
             _ => Ok(()),

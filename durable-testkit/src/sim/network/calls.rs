@@ -154,6 +154,16 @@ fn recorded(answer: &Result<Recorded>, what: Written) -> Wrote {
     }
 }
 
+/// When a sleep wakes, as it is recorded: epoch seconds with three decimals.
+fn wakes_at(step: &StepRecord) -> Option<i64> {
+    let StepResult::Output(value) = &step.result else {
+        return None;
+    };
+    let (seconds, ms) = value.text.split_once('.')?;
+    let at = || Some(seconds.parse::<i64>().ok()? * 1000 + ms.parse::<i64>().ok()?);
+    (step.name == SLEEP).then(at).flatten()
+}
+
 #[async_trait]
 impl Steps for SimDb {
     async fn record_step(&self, owner: &Owner, step: &StepRecord) -> Result<Recorded> {
@@ -161,13 +171,20 @@ impl Steps for SimDb {
         self.request("record_step", move |db| {
             let serve = |memory: &Memory| at_once!(memory.record_step(&owner, &step));
             db.write("record_step", &owner, serve, |answer| {
+                let until = wakes_at(&step);
+                if let (Ok(Recorded::Written), Some(until)) = (answer, until) {
+                    let from = step.started_at.unwrap_or(Timestamp::from_millis(0));
+                    db.tell(Fact::Timed {
+                        workflow: owner.workflow.clone(),
+                        number: step.number,
+                        span: (from.as_millis(), until),
+                    });
+                }
                 let what = Written::Step {
                     number: step.number,
                     name: step.name.clone(),
                     child: step.child.clone(),
-                    until: (step.name == SLEEP)
-                        .then(|| step.completed_at.map(Timestamp::as_millis))
-                        .flatten(),
+                    until,
                     result: ends(&step.result),
                 };
                 recorded(answer, what)
@@ -393,6 +410,12 @@ impl Executors for SimDb {
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         let executor = executor.clone();
         self.request("leave", move |db| at_once!(db.memory.leave(&executor)))
+            .await
+    }
+
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        let owners = owners.to_vec();
+        self.request("release", move |db| at_once!(db.memory.release(&owners)))
             .await
     }
 

@@ -2,7 +2,7 @@
 
 use durable_testkit::sim::Chooser;
 
-use super::{CHILDREN, Leg, Op, Place, Way};
+use super::{CHILDREN, Leg, Odd, Op, Place, Way};
 
 /// What programs may name.
 pub(in crate::scenario) struct Among<'a> {
@@ -50,7 +50,7 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
     let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
     let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
     let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(31) {
+    match chooser.choose(33) {
         1 => Op::Retried(1 + chooser.choose(2)),
         2 => Op::Failing(chooser.choose(3)),
         3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
@@ -83,6 +83,18 @@ fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
         ),
         23 => Op::Linked,
         24 => Op::Ordered,
+        31 | 32 => Op::Odd(
+            chooser.one_of(&[
+                Odd::Step,
+                Odd::Value,
+                Odd::Send,
+                Odd::Recv,
+                Odd::Publish,
+                Odd::Read,
+                Odd::Child,
+            ]),
+            chooser.choose(3) == 1,
+        ),
         21 => Op::Panicking,
         22 => Op::Hanging(1 + chooser.choose(2)),
         14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),

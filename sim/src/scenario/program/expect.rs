@@ -8,7 +8,7 @@ use durable_core::{
 use durable_testkit::Memory;
 use futures_util::FutureExt as _;
 
-use super::{FAILED, Leg, Op};
+use super::{FAILED, Leg, Odd, Op};
 
 /// Whether a program ends with an error.
 pub(in crate::scenario) fn fails(ops: &[Op]) -> bool {
@@ -83,6 +83,19 @@ fn records(op: &Op, number: i32, result: &str) -> Vec<(i32, &'static str, bool)>
         Op::Status(_) => one("DBOS.getStatus", result.starts_with("DURABLE_")),
         Op::Cancel(_) => one("DBOS.cancelWorkflow", result.starts_with("DURABLE_")),
         Op::Resume(_) => one("DBOS.resumeWorkflow", result.starts_with("DURABLE_")),
+        Op::Odd(odd, nul) => {
+            let name = match odd {
+                // Its own cannot be stored.
+                Odd::Step => "odd?",
+                Odd::Value => "odd",
+                Odd::Send => "DBOS.send",
+                Odd::Recv => "DBOS.recv",
+                Odd::Publish => "DBOS.setEvent",
+                Odd::Read => "DBOS.getEvent",
+                Odd::Child => "program",
+            };
+            one(name, !(*odd == Odd::Value && *nul))
+        }
         Op::Join(_) => all("joined"),
         Op::Transact(_) => one("transact", false),
         Op::Reversed => vec![(number, "first", false), (last, "second", false)],
@@ -117,6 +130,7 @@ fn numbers(op: &Op) -> i32 {
     match op {
         Op::Sleep(0) | Op::Fail => 0,
         Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed | Op::SendTwice(..) => 2,
+        Op::Odd(Odd::Recv | Odd::Read, _) => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
         Op::Linked | Op::Ordered => 3,
         Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
@@ -169,6 +183,10 @@ fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> 
         Op::Race(..) | Op::Held(..) | Op::Linked | Op::Ordered => {
             is((number + numbers(op) - 1).to_string())
         }
+        // JSON has a way to write it.
+        Op::Odd(Odd::Value, true) => is("done".to_owned()),
+        Op::Odd(_, true) => is("DURABLE_INVALID_NAME".to_owned()),
+        Op::Odd(_, false) => is("DURABLE_INVALID".to_owned()),
         Op::Reversed => is(format!("{number}+{}", number + 1)),
         Op::Recv(topic, _) => is_parcel(result, id, *topic),
         Op::Read(of, key, _) => is_event(result, of, *key),
