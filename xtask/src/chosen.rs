@@ -68,10 +68,12 @@ impl Chosen {
                 left_out.push("doc tests");
             }
         }
-        if !left_out.is_empty() {
-            let left_out = left_out.join(", ");
-            self.left_out.push(format!("{} ({left_out})", package.name));
-        }
+        let is_whole = !is_chosen && self.docs.last() != Some(&package.name);
+        self.left_out.extend(match &*left_out.join(", ") {
+            "" => None,
+            _ if is_whole => Some(package.name.clone()),
+            some => Some(format!("{} ({some})", package.name)),
+        });
     }
 
     /// Tells cargo to build and run the unit tests and integration tests; `None` if there are none.
@@ -311,7 +313,7 @@ mod tests {
         let scratch = Scratch::new("chosen-left-out");
         let packages = written(&scratch);
         let left_out = chosen(&packages, "it_pays_back").left_out();
-        assert_eq!(left_out, "a (unit tests, one, doc tests); b (unit tests)");
+        assert_eq!(left_out, "a (unit tests, one, doc tests); b");
     }
 
     #[test]
