@@ -77,7 +77,9 @@ on_every_backend! {
             at_once("the steps", app.steps("w")).await,
         ];
         for error in errors {
-            assert_eq!(error, Error::RuntimeEnded);
+            // An execution that ran here says that it was stopped.
+            let said = matches!(error, Error::RuntimeEnded | Error::Stopped { .. });
+            assert!(said, "{error:?}");
         }
         assert!(!app.health().is_ready());
         let shutdown = app.shutdown(Duration::from_secs(1));
