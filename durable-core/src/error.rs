@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Cause, DbError};
+use crate::{
+    db::{Cause, DbError},
+    ids::WorkflowId,
+};
 
 /// What an operation of the library gives when it fails.
 ///
@@ -17,7 +20,8 @@ use crate::db::{Cause, DbError};
 pub enum Error {
     /// An attempt of a step took longer than its timeout.
     #[error(
-        "step {step:?} (number {number} of workflow {workflow:?}) did not end within {timeout:?}; give it more with `.timeout(…)`"
+        "step {step:?} (number {number} of workflow {workflow:?}) did not end within {timeout:?}{}; give it more with `.timeout(…)`",
+        nth(*attempt)
     )]
     StepTimeout {
         /// The workflow.
@@ -28,9 +32,15 @@ pub enum Error {
         step: String,
         /// The timeout of one attempt.
         timeout: Duration,
+        /// Which attempt it was, from 1: the last one when retries are exhausted.
+        #[serde(default = "first")]
+        attempt: u32,
     },
     /// A step's body panicked.
-    #[error("step {step:?} (number {number} of workflow {workflow:?}) panicked: {message}")]
+    #[error(
+        "step {step:?} (number {number} of workflow {workflow:?}) panicked{}: {message}",
+        nth(*attempt)
+    )]
     StepPanicked {
         /// The workflow.
         workflow: String,
@@ -40,6 +50,9 @@ pub enum Error {
         step: String,
         /// What it panicked with.
         message: String,
+        /// Which attempt it was, from 1: the last one when retries are exhausted.
+        #[serde(default = "first")]
+        attempt: u32,
     },
     /// A transactional step was rolled back each time because of other transactions.
     #[error(
@@ -232,10 +245,21 @@ pub enum Error {
         /// The type asked for.
         type_name: String,
     },
+    /// The awaited workflow has not ended, and goes on later: the wait for it is over, as its execution here was stopped, or as nothing is
+    /// waited for here any more.
+    #[error("workflow {workflow:?} is unfinished and goes on when {}: {cause}", cause.mended())]
+    Unfinished {
+        /// The awaited workflow.
+        workflow: String,
+        /// Why the wait for it is over.
+        cause: Box<Error>,
+        /// Read from a record, so that it is the outcome of whatever recorded it.
+        #[doc(hidden)]
+        #[serde(skip, default = "yes")]
+        recorded: bool,
+    },
     /// This execution was stopped before its workflow ended; the workflow goes on elsewhere or later.
-    #[error(
-        "this execution of workflow {workflow:?} was stopped ({reason}); the workflow is unfinished and goes on when an executor recovers it"
-    )]
+    #[error("this execution of workflow {workflow:?} was stopped ({reason})")]
     Stopped {
         /// The workflow.
         workflow: String,
@@ -245,6 +269,25 @@ pub enum Error {
     /// The application is shutting down.
     #[error("the application is shutting down; nothing new is started")]
     ShuttingDown,
+    /// A name that cannot be used, refused before anything was done: of a step, an event, a topic, a queue, a workflow, …
+    #[error("{what} {name:?} cannot be used: {reason}")]
+    InvalidName {
+        /// What it is the name of.
+        what: String,
+        /// The name, or its beginning.
+        name: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The tokio runtime in which the application was launched has ended, and with it all that
+    /// serves its calls.
+    #[error(
+        "the tokio runtime in which this application was launched has ended, and with it what \
+        serves its calls; keep that runtime for as \
+         long as the application is used, and launch one in each runtime that uses one, as each \
+         `#[tokio::test]` is"
+    )]
+    RuntimeEnded,
     /// A setting or an argument that cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -283,8 +326,11 @@ impl Error {
             Self::UnexpectedStep { .. } => "DURABLE_UNEXPECTED_STEP",
             Self::Unordered { .. } => "DURABLE_UNORDERED",
             Self::MissingState { .. } => "DURABLE_MISSING_STATE",
+            Self::Unfinished { cause, .. } => cause.code(),
             Self::Stopped { .. } => "DURABLE_STOPPED",
             Self::ShuttingDown => "DURABLE_SHUTTING_DOWN",
+            Self::InvalidName { .. } => "DURABLE_INVALID_NAME",
+            Self::RuntimeEnded => "DURABLE_RUNTIME_ENDED",
             Self::Invalid(_) => "DURABLE_INVALID",
             Self::Database { .. } => "DURABLE_DATABASE",
         }
@@ -292,14 +338,100 @@ impl Error {
 
     /// Whether the same call may succeed when it is made again without a change.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::StepTimeout { .. }
-                | Self::TransactionConflict { .. }
-                | Self::Stopped { .. }
-                | Self::ShuttingDown
-        )
+        match self {
+            Self::Unfinished { cause, .. } => cause.is_retryable(),
+            _ => matches!(
+                self,
+                Self::StepTimeout { .. }
+                    | Self::TransactionConflict { .. }
+                    | Self::Stopped { .. }
+                    | Self::ShuttingDown
+            ),
+        }
     }
+
+    /// Whether it is what the awaited workflow came to, and not only the end of the wait: `false` for [`Unfinished`](Self::Unfinished), as
+    /// [`Handle::result`](crate::Handle::result) gives it when the workflow goes on later.
+    ///
+    /// An error type of your own asks the library's error that it holds:
+    ///
+    /// ```
+    /// # #[derive(Debug, thiserror::Error, serde::Serialize, serde::Deserialize)]
+    /// # enum ShopError {
+    /// #     #[error("declined")]
+    /// #     Declined,
+    /// #     #[error(transparent)]
+    /// #     Durable(#[from] durable_core::Error),
+    /// # }
+    /// # fn settled(result: Result<u32, ShopError>) -> bool {
+    /// match result {
+    ///     // It goes on in another process, or in the next run of this one: its result is there later, by its id.
+    ///     Err(ShopError::Durable(error)) if !error.is_outcome() => false,
+    ///     // It has ended, well or badly.
+    ///     Ok(_) | Err(_) => true,
+    /// }
+    /// # }
+    /// ```
+    pub fn is_outcome(&self) -> bool {
+        match self {
+            Self::Unfinished { recorded, .. } => *recorded,
+            _ => true,
+        }
+    }
+
+    /// What the wait for a workflow gives: that there is none or can be none, or that it is unfinished because of this.
+    pub(crate) fn ends_wait_for(self, workflow: &WorkflowId) -> Self {
+        match self {
+            Self::NotFound { .. } | Self::InvalidName { .. } | Self::Unfinished { .. } => self,
+            cause => Self::Unfinished {
+                workflow: workflow.to_string(),
+                cause: Box::new(cause),
+                recorded: false,
+            },
+        }
+    }
+
+    /// The same, read of what a live error shows of itself.
+    pub(crate) fn not_recorded(mut self) -> Self {
+        if let Self::Unfinished { recorded, .. } = &mut self {
+            *recorded = false;
+        }
+        self
+    }
+
+    /// When a workflow goes on whose execution this has stopped.
+    fn mended(&self) -> &'static str {
+        match self {
+            Self::Stopped { .. } | Self::ShuttingDown => "an executor recovers it",
+            Self::NotRegistered { .. } | Self::MissingState { .. } => {
+                "a process takes it over that has what is missing"
+            }
+            Self::UnexpectedStep { .. }
+            | Self::Unordered { .. }
+            | Self::Decode { .. }
+            | Self::UnknownFormat { .. } => {
+                "a process takes it over whose code fits what is recorded"
+            }
+            _ => "an executor takes it over after this was put right",
+        }
+    }
+}
+
+/// Which attempt it was, where there were several.
+fn nth(attempt: u32) -> String {
+    if attempt <= 1 {
+        return String::new();
+    }
+    format!(" in attempt {attempt}")
+}
+
+/// Of errors that were recorded before attempts were counted in them.
+fn first() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Whose body it is, in words.
@@ -316,6 +448,7 @@ impl From<DbError> for Error {
         let source = match error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
             DbError::Refused(_) => None,
+            DbError::InvalidArgument { .. } => return Self::Invalid(message),
         };
         Self::Database { message, source }
     }
@@ -375,6 +508,52 @@ mod tests {
             assert_ne!(format!("{:?}", recorded(7, "card")), format!("{other:?}"));
             assert_ne!(format!("{:#?}", recorded(7, "card")), format!("{other:#?}"));
         }
+    }
+
+    #[test]
+    fn what_ends_a_wait_says_that_the_workflow_goes_on_and_when() {
+        let workflow = WorkflowId::from("order-7");
+        let causes = [
+            Error::ShuttingDown,
+            Error::Invalid("no folder".to_owned()),
+            Error::MissingState {
+                type_name: "Bank".to_owned(),
+            },
+            Error::UnexpectedStep {
+                workflow: "order-7".to_owned(),
+                number: 1,
+                recorded: "a".to_owned(),
+                called: "b".to_owned(),
+                place: "here".to_owned(),
+            },
+        ];
+        for cause in causes {
+            let error = cause.clone().ends_wait_for(&workflow);
+            let said = error.to_string();
+            assert!(
+                said.starts_with(r#"workflow "order-7" is unfinished and goes on when "#)
+                    && said.ends_with(&cause.to_string()),
+                "{said}"
+            );
+            assert_eq!(error.code(), cause.code());
+            assert!(!error.is_outcome());
+            // One that is recorded is what the step or the workflow came to that recorded it.
+            let text = serde_json::to_string(&error).unwrap();
+            assert!(!text.contains("recorded\":true"), "{text}");
+            let read: Error = serde_json::from_str(&text).unwrap();
+            assert!(read.is_outcome());
+        }
+        let missing = Error::NotFound {
+            workflow: "order-7".to_owned(),
+        };
+        assert_eq!(missing.clone().ends_wait_for(&workflow), missing);
+    }
+
+    #[test]
+    fn an_error_of_before_attempts_were_counted_is_read() {
+        let text = r#"{"StepPanicked":{"workflow":"w","number":1,"step":"s","message":"no"}}"#;
+        let error: Error = serde_json::from_str(text).unwrap();
+        assert!(matches!(error, Error::StepPanicked { attempt: 1, .. }));
     }
 
     #[test]

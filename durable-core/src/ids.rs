@@ -29,6 +29,12 @@ macro_rules! name_type {
             }
         }
 
+        impl From<&String> for $name {
+            fn from(text: &String) -> Self {
+                Self(text.as_str().into())
+            }
+        }
+
         impl From<&$name> for $name {
             fn from(name: &$name) -> Self {
                 name.clone()
@@ -73,6 +79,25 @@ name_type! {
     Format
 }
 
+impl WorkflowId {
+    /// The id of the child that a workflow starts as this operation, unless it is given one.
+    pub fn of_child(parent: &Self, number: i32) -> Self {
+        Self::from(format!("{parent}-{number}"))
+    }
+}
+
+/// The id of a message, from the key that its sender chose and its destination: a second one with
+/// the same key and destination is the same message, and no other is.
+///
+/// It is `key::destination`, as the other SDKs have it, where it can be read in one way only. A key
+/// that is empty, ends with a colon or has `::` in it stands behind its length instead.
+pub(crate) fn message_id(key: &str, destination: &WorkflowId) -> String {
+    if key.is_empty() || key.ends_with(':') || key.contains("::") {
+        return format!("::{}:{key}::{destination}", key.len());
+    }
+    format!("{key}::{destination}")
+}
+
 /// What a workflow is registered as: its name, and for a method its class and the instance's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkflowKey {
@@ -115,4 +140,32 @@ pub struct Owner {
     pub workflow: WorkflowId,
     /// The token of this execution.
     pub token: OwnerToken,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_key_gives_the_id_of_the_other_sdks() {
+        assert_eq!(message_id("evt-1", &"order-7".into()), "evt-1::order-7");
+        assert_eq!(message_id("a:b", &"x::y".into()), "a:b::x::y");
+    }
+
+    #[test]
+    fn no_two_pairs_of_key_and_destination_have_one_id() {
+        let parts = [
+            "", ":", "::", "a", "1", "a:", ":a", "a::", "::a", "a::a", ":::", "1:a", "::1:a",
+        ];
+        let mut seen = BTreeMap::new();
+        for key in parts {
+            for destination in parts {
+                let id = message_id(key, &destination.into());
+                let other = seen.insert(id.clone(), (key, destination));
+                assert_eq!(other, None, "{id:?} is of {key:?} and {destination:?} too");
+            }
+        }
+    }
 }

@@ -8,12 +8,15 @@
 //! - [`runtime`]: what else the engine takes from the outside world
 
 mod any_error;
+mod behind;
 mod codec;
 mod ctx;
 pub mod db;
 mod engine;
 mod error;
 pub mod ids;
+pub mod names;
+mod panics;
 pub mod payload;
 pub mod runtime;
 #[doc(hidden)]
@@ -26,7 +29,8 @@ mod workflow;
 pub use any_error::{AnyError, WorkflowError};
 pub use codec::{Codec, PORTABLE_JSON, RecordedError};
 pub use ctx::{
-    ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx, Transaction,
+    ChildCall, ChildHandle, ChildStart, Ctx, Operation, SendAsyncFn, Step, StepBody, StepCtx,
+    Transaction,
 };
 #[doc(hidden)]
 pub use engine::hook;
@@ -34,7 +38,7 @@ pub use engine::hook;
 pub use engine::replay;
 pub use engine::{
     App, AppBuilder, Awaited, DatabaseHealth, Event, Handle, Health, LaunchReport, MethodSet,
-    Queue, Registrar, Start,
+    Parked, ParkedWorkflow, Queue, Registrar, Start,
 };
 pub use error::Error;
 pub use source::{DataSource, Isolation};
@@ -47,8 +51,12 @@ pub mod __private {
     pub use std::{sync::Arc, time::Duration};
 
     pub use crate::{
-        Ctx, Invocation, MethodSet, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef, ctx::SLEEP,
-        engine::panic_message, state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+        Ctx, Invocation, MethodSet, Payload, Registrar, RetryPolicy, Step, StepCtx, WorkflowDef,
+        WorkflowError,
+        ctx::SLEEP,
+        panics::{caught, discard, panic_ended, panic_message},
+        state::DEFAULT_MAX_RECOVERY_ATTEMPTS,
+        workflow::Callable,
     };
 
     /// The two sides of a `Result`, also where it is written as an alias.
@@ -59,7 +67,9 @@ pub mod __private {
         type Err;
     }
 
-    impl<T, E> StepResultType for Result<T, E> {
+    // The bounds stand here, and not only where the types are used: so the compiler names the type and what it needs, and not a
+    // trait of serde's.
+    impl<T: Payload, E: WorkflowError> StepResultType for Result<T, E> {
         type Ok = T;
         type Err = E;
     }

@@ -140,6 +140,46 @@ impl Runtime for TokioRuntime {
     }
 
     fn new_id(&self, _kind: IdKind) -> String {
-        uuid::Uuid::new_v4().to_string()
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("every supported system has a source of random numbers");
+        uuid_v4(bytes)
+    }
+}
+
+/// Writes random bytes as a UUID of version 4, which is what ids look like to other SDKs.
+fn uuid_v4(random: [u8; 16]) -> String {
+    // The version's four bits, and the two of the variant (RFC 9562, section 5.4).
+    let version = (u128::from_be_bytes(random) & !(0xf << 76)) | (4 << 76);
+    let number = (version & !(0b11 << 62)) | (0b10 << 62);
+    let hex = format!("{number:032x}");
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_of_version_4() {
+        assert_eq!(uuid_v4([0; 16]), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid_v4([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        let counted = std::array::from_fn(|n| u8::try_from(n).unwrap_or_default());
+        assert_eq!(uuid_v4(counted), "00010203-0405-4607-8809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn no_two_ids_are_alike() {
+        let runtime = TokioRuntime {
+            origin: tokio::time::Instant::now(),
+        };
+        let ids = [IdKind::Workflow; 3].map(|kind| runtime.new_id(kind));
+        assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
     }
 }

@@ -37,6 +37,10 @@ bugs! {
     DecodesBeforeDeadLetter,
     /// A workflow is tried for ever.
     NeverDeadLetters,
+    /// A body that the grace of a shutdown cut off does not count as a crash.
+    ReleasesWhatWasCutOff,
+    /// An execution that recorded something counts as a crash.
+    ProgressIsNotSeen,
     /// What a dead executor had claimed from a queue is run beside the worker's places.
     RecoversPastPlaces,
     /// A worker claims as if all its places were free.
@@ -45,6 +49,9 @@ bugs! {
     SleepStartsOver,
     /// A sleep ends a second early.
     SleepEndsEarly,
+    /// Waits count from the last place that is recorded, also where the clock that it is of was
+    /// ahead.
+    PlacesMoveWakes,
     /// Operations end when they are done, in whatever order.
     EndsInAnyOrder,
     /// A transaction in the system database is committed before its checkpoint.
@@ -55,6 +62,10 @@ bugs! {
     ForgetsHistory,
     /// A write that was refused counts as made.
     TakesLostForWritten,
+    /// A value that the database does not take stops the execution that gave it.
+    StopsAtBadValues,
+    /// A poll that the database refuses because of one waiter's value is not asked in parts.
+    PollsAllOrNothing,
     /// The model: a write's token is not compared with the row's.
     SkipsOwnerCheck,
     /// The model: an earlier life of an executor may claim.
@@ -69,6 +80,74 @@ bugs! {
     ClaimsNewestFirst,
     /// The model: a cancel overwrites an end.
     CancelsEnded,
+    /// Events are looked for only when a hint says so.
+    EventWithoutPoll,
+    /// Executions are not asked whether they have lost their workflows.
+    OwnersWithoutPoll,
+    /// A wait for an event does not look once more when its time is over.
+    NoLastLook,
+    /// A wait for a message has no end.
+    WaitsForEver,
+    /// The model: a wait for a message whose time is over does not look.
+    EndsWithoutLooking,
+    /// The model: a message is taken whatever its topic is.
+    TakesAnyTopic,
+    /// A failed step with a timeout is not recorded.
+    ForgetsTimeouts,
+    /// A step whose body panics is not recorded.
+    ForgetsPanics,
+    /// The error of a child is not recorded by its parent.
+    ForgetsChildErrors,
+    /// That a child was cancelled is recorded as if it had no result.
+    RecordsCancelAsNothing,
+    /// The id of a message lacks the number of the operation that sends it.
+    MessageIdWithoutNumber,
+    /// A message is sent before it is recorded.
+    SendsApart,
+    /// The model: a value that is published stays, whatever is published later.
+    KeepsFirstEvent,
+    /// A step is tried once more than it may be.
+    RetriesTooOften,
+    /// A step is tried again at once.
+    RetriesAtOnce,
+    /// A step is tried again whatever its error is.
+    RetriesAnyError,
+    /// Deadlines are not looked after but by executions.
+    DeadlinesNotSwept,
+    /// A child does not get its parent's deadline.
+    ChildWithoutDeadline,
+    /// An execution that runs at once does not know its deadline.
+    StartForgetsDeadline,
+    /// A timeout begins anew with each claim.
+    TimeoutStartsOver,
+    /// A resumed workflow keeps its deadline.
+    ResumeKeepsDeadline,
+    /// A deadline is over a second early.
+    DeadlinesComeEarly,
+    /// An adoption is not counted as an attempt.
+    AdoptionsNotCounted,
+    /// A resumed workflow keeps its count of attempts.
+    ResumeKeepsAttempts,
+    /// A workflow is dead-lettered one attempt early.
+    DeadLettersEarly,
+    /// A claim takes workflows of any version.
+    ClaimsAnyVersion,
+    /// The model: what is found abandoned may be of any version.
+    AdoptsAnyVersion,
+    /// A worker does not get back the place of an execution that was interrupted.
+    LeaksPlaces,
+    /// What a dead executor left is looked for at the launch only.
+    RecoversOnlyAtLaunch,
+    /// A token on its way to the database counts as unknown.
+    ForgetsReserved,
+    /// A workflow goes back onto its queue whoever has it by now.
+    RequeuesWithoutFence,
+    /// A start forgets its priority.
+    StartForgetsPriority,
+    /// A sleep ends by the clock of the machine.
+    SleepsByWallClock,
+    /// A new operation begins before what is recorded has ended.
+    BeginsAtOnce,
 }
 
 impl Bug {

@@ -1,14 +1,28 @@
 //! What a workflow is to the engine: its definition, and a call of it.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{any_error::WorkflowError, ctx::Ctx, ids::WorkflowKey, runtime::BoxFuture};
 
 /// A value that can be stored: an argument or a result.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the argument or the result of a workflow or step",
+    label = "this type cannot be stored",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it; it must own what it holds (`String` for `&str`) and be `Send`"
+)]
 pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
 
+// So that a type that misses something is told all that it needs, and not the first bound alone.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
 
 /// What `#[durable::workflow]` says of a workflow.
@@ -23,7 +37,8 @@ pub trait WorkflowDef: Send + Sync + 'static {
     const BODY_HASH: u128;
     /// The version it was given instead of the digest.
     const VERSION: Option<&'static str>;
-    /// How many executions beyond the first it may have.
+    /// How many executions beyond the first may count as crashes: see
+    /// [`Attempts`](crate::state::Attempts).
     const MAX_RECOVERY_ATTEMPTS: Option<u32>;
     /// Its argument; a tuple of several, `()` for none.
     type Input: Payload;
@@ -44,8 +59,9 @@ pub(crate) fn key_of<D: WorkflowDef>(config: Option<&str>) -> WorkflowKey {
 
 /// A call of a workflow that has not run yet: what a workflow function returns.
 ///
-/// Only the engine runs it; hand the function itself to `app.start(checkout, order)` or `ctx.start(checkout, order)`.
-#[must_use = "a workflow runs only when it is started: app.start(workflow, input) or ctx.start(workflow, input)"]
+/// Only the engine runs it; hand the function itself to `app.start(checkout, order)`, `ctx.start(checkout, order)` or
+/// `ctx.call(checkout, order)`.
+#[must_use = "a workflow runs only when it is started: app.start(workflow, input), ctx.start(workflow, input) or ctx.call(workflow, input)"]
 pub struct Invocation<D: WorkflowDef> {
     future: BoxFuture<'static, Result<D::Output, D::Error>>,
     definition: PhantomData<fn() -> D>,
@@ -61,8 +77,27 @@ impl<D: WorkflowDef> Invocation<D> {
         }
     }
 
-    pub(crate) fn into_future(self) -> BoxFuture<'static, Result<D::Output, D::Error>> {
+    pub(crate) fn body(self) -> BoxFuture<'static, Result<D::Output, D::Error>> {
         self.future
+    }
+}
+
+/// A workflow that may be awaited where it is called: there is none.
+#[diagnostic::on_unimplemented(
+    message = "a workflow is started, not called: only the engine runs its body, so that it is recorded and recovered",
+    label = "this call runs nothing",
+    note = "in a workflow write `ctx.call(workflow, input).await`, or `ctx.start(workflow, input).await?` for a handle; elsewhere \
+            `app.start(workflow, input).await?.result().await`",
+    note = "what needs no record of its own is a plain `async fn`, without `#[durable::workflow]`"
+)]
+pub trait Callable {}
+
+/// Never applies: [`Callable`] says what to write instead.
+impl<D: WorkflowDef + Callable> Future for Invocation<D> {
+    type Output = Result<D::Output, D::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
     }
 }
 

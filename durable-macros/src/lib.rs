@@ -24,6 +24,13 @@ use proc_macro::TokenStream;
 /// Options: `name = "…"` (by default the function's), `version = "…"` instead of the digest of its body,
 /// `max_recovery_attempts = 100` or `none`, `allow(clock, random, sleep, spawn, env, io, race, app)` for what the determinism lint refuses, and
 /// `crate = "::my_durable"` where the library has another name.
+///
+/// `max_recovery_attempts` is how many executions beyond the first may end in a crash before the
+/// workflow is put away (dead-lettered), so that it does not kill one process after the other. An
+/// execution counts unless an operation was recorded during it, or a shutdown ended it while it
+/// waited; one that a shutdown had to interrupt in a step's body counts. A body that neither ends
+/// within the grace of any shutdown nor records anything is so put away after that many restarts:
+/// give it checkpoints, a longer grace, or `none`.
 #[proc_macro_attribute]
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
     answer(workflow::expand(attribute.into(), item.into()))
@@ -42,7 +49,7 @@ pub fn workflows(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// It takes references, and values that are `Clone` (cloned for an attempt only if another may follow). A parameter of type `StepCtx` is
 /// filled in and is no parameter of the generated function.
 ///
-/// Options: `name = "…"`, `retries = 5`, `backoff = "200ms..30s"`, `factor = 2.0`, `jitter = 0.2`, `timeout = "10s"`, `crate = "…"`.
+/// Options: `name = "…"`, `max_attempts = 5` (the first included), `backoff = "200ms..30s"`, `factor = 2.0`, `jitter = 0.2`, `timeout = "10s"`, `crate = "…"`.
 #[proc_macro_attribute]
 pub fn step(attribute: TokenStream, item: TokenStream) -> TokenStream {
     answer(step::expand(attribute.into(), item.into()))

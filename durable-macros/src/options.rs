@@ -65,7 +65,11 @@ impl Options {
         for setting in settings {
             let name = setting.name.to_string();
             if !known.contains(&name.as_str()) {
-                let message = format!("unknown option `{name}`; there are: {}", known.join(", "));
+                let mut message =
+                    format!("unknown option `{name}`; there are: {}", known.join(", "));
+                if name == "retries" && known.contains(&"max_attempts") {
+                    message += "; for `retries = 4` write `max_attempts = 5`, which counts the first attempt";
+                }
                 return Err(Error::new(setting.name.span(), message));
             }
             if options.find(&name).is_some() {
@@ -266,7 +270,13 @@ mod tests {
         Options::parse(
             attribute,
             &[
-                "name", "retries", "backoff", "timeout", "allow", "max", "crate",
+                "name",
+                "max_attempts",
+                "backoff",
+                "timeout",
+                "allow",
+                "max",
+                "crate",
             ],
         )
     }
@@ -279,7 +289,7 @@ mod tests {
     fn each_kind_of_option_is_read() {
         let given = options(quote!(
             name = "x",
-            retries = 3,
+            max_attempts = 3,
             backoff = "200ms..2m",
             timeout = "1h",
             allow(clock, io),
@@ -288,7 +298,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(given.text("name").unwrap().unwrap().value(), "x");
-        assert_eq!(given.number("retries").unwrap(), Some(3));
+        assert_eq!(given.number("max_attempts").unwrap(), Some(3));
         let range = (Duration::from_millis(200), Duration::from_secs(120));
         assert_eq!(given.range("backoff").unwrap(), Some(range));
         assert_eq!(
@@ -311,8 +321,9 @@ mod tests {
     fn what_is_wrong_is_told_with_what_is_right() {
         assert!(
             message(options(quote!(retry = 3)))
-                .contains("unknown option `retry`; there are: name, retries")
+                .contains("unknown option `retry`; there are: name, max_attempts")
         );
+        assert!(message(options(quote!(retries = 4))).contains("write `max_attempts = 5`"));
         assert!(message(options(quote!(name = "a", name = "b"))).contains("given twice"));
         let wrong = |attribute, ask: fn(&Options) -> String| ask(&options(attribute).unwrap());
         assert!(
@@ -320,7 +331,10 @@ mod tests {
         );
         assert!(wrong(quote!(name), |o| message(o.text("name"))).contains("`name = …`"));
         assert!(
-            wrong(quote!(retries = "3"), |o| message(o.number("retries"))).contains("whole number")
+            wrong(quote!(max_attempts = "3"), |o| message(
+                o.number("max_attempts")
+            ))
+            .contains("whole number")
         );
         assert!(
             wrong(quote!(timeout = "3 weeks"), |o| message(

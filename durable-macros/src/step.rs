@@ -19,7 +19,13 @@ use crate::{
 };
 
 const OPTIONS: [&str; 7] = [
-    "name", "retries", "backoff", "factor", "jitter", "timeout", "crate",
+    "name",
+    "max_attempts",
+    "backoff",
+    "factor",
+    "jitter",
+    "timeout",
+    "crate",
 ];
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -246,7 +252,7 @@ fn generics(
     (others, lifetimes, quote!(#condition))
 }
 
-/// The calls that set retries and the timeout.
+/// The calls that set the attempts and the timeout.
 fn policy(options: &Options, library: &TokenStream) -> Result<TokenStream> {
     let wait = |wait: Duration| {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -254,18 +260,23 @@ fn policy(options: &Options, library: &TokenStream) -> Result<TokenStream> {
     };
     let timeout = options.duration("timeout")?.map(wait);
     let timeout = timeout.map(|timeout| quote!(.timeout(#timeout)));
-    let Some(retries) = options.number("retries")? else {
+    let Some(attempts) = options.number("max_attempts")? else {
         for option in ["backoff", "factor", "jitter"] {
             if options.text(option).is_ok_and(|given| given.is_some())
                 || options.float(option).is_ok_and(|given| given.is_some())
             {
-                let message = format!("`{option}` spaces retries; say how many: `retries = 5`");
+                let message = format!(
+                    "`{option}` spaces attempts; say how many there are at most: `max_attempts = 5`"
+                );
                 return Err(Error::new(options.span(option), message));
             }
         }
         return Ok(quote!(#timeout));
     };
-    let attempts = retries.saturating_add(1);
+    if attempts == 0 {
+        let message = "a step has one attempt at least: `max_attempts = 1` is one without retries";
+        return Err(Error::new(options.span("max_attempts"), message));
+    }
     let backoff = options.range("backoff")?.map(|(first, longest)| {
         let (first, longest) = (wait(first), wait(longest));
         quote!(.initial(#first).cap(#longest))
@@ -375,7 +386,7 @@ mod tests {
     fn options_become_calls() {
         let attribute = quote!(
             name = "pay",
-            retries = 5,
+            max_attempts = 6,
             backoff = "200ms..30s",
             factor = 3,
             jitter = 0.5,
@@ -464,7 +475,16 @@ mod tests {
                 }
             ),
         );
-        assert!(spaced.contains("`retries = 5`"), "{spaced}");
+        assert!(spaced.contains("`max_attempts = 5`"), "{spaced}");
+        let none = error(
+            quote!(max_attempts = 0),
+            quote!(
+                async fn a() -> R {
+                    x
+                }
+            ),
+        );
+        assert!(none.contains("one attempt at least"), "{none}");
         let spread = error(
             quote!(jitter = 0.5),
             quote!(
@@ -473,6 +493,6 @@ mod tests {
                 }
             ),
         );
-        assert!(spread.contains("`retries = 5`"), "{spread}");
+        assert!(spread.contains("`max_attempts = 5`"), "{spread}");
     }
 }

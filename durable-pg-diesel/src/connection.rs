@@ -79,7 +79,14 @@ impl Connection for DieselConnection {
             text: Arc::clone(statement),
             parameters,
         };
-        let rows: Vec<AnyRow> = statement.load(raw).await.map_err(error::of)?;
+        let rows: Vec<AnyRow> = statement.load(raw).await.map_err(|error| {
+            let error = error::of(error);
+            if error.is_stale() {
+                // Its pool is not to give it out again, also where it is not ours to discard.
+                AnsiTransactionManager::transaction_manager_status_mut(raw).set_in_error();
+            }
+            error
+        })?;
         Ok(rows.into_iter().map(|AnyRow(row)| row).collect())
     }
 
@@ -116,6 +123,13 @@ impl Connection for DieselConnection {
                     .set_in_error();
             }
             Held::Dedicated(_) => {}
+        }
+    }
+
+    fn discard_all(&mut self) {
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard_all(),
+            Held::Borrowed(_) | Held::Dedicated(_) => self.discard(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn of_ref(error: &Error) -> DriverError {
         Error::SerializationError(why) | Error::DeserializationError(why) => {
             DriverError::unlike(why.to_string())
         }
-        Error::BrokenTransactionManager => {
+        Error::BrokenTransactionManager | Error::AlreadyInTransaction => {
             DriverError::lost("the connection was left in a transaction")
         }
         error => DriverError::unlike(error.to_string()),
@@ -48,7 +48,10 @@ fn database(kind: DatabaseErrorKind, said: &dyn DatabaseErrorInformation) -> Dri
 }
 
 /// How the server words errors that matter, and their SQLSTATEs. All words of a line must be in the message.
-const WORDS: [(&[&str], &str); 19] = [
+const WORDS: [(&[&str], &str); 26] = [
+    (&["cached plan must not change result type"], "0A000"),
+    (&["prepared statement", "does not exist"], "26000"),
+    (&["prepared statement", "already exists"], "42P05"),
     (&["current transaction is aborted"], "25P02"),
     (&["terminating connection due to"], "57P01"),
     (&["the database system is"], "57P03"),
@@ -67,6 +70,10 @@ const WORDS: [(&[&str], &str); 19] = [
     (&["schema", "does not exist"], "3F000"),
     (&["division by zero"], "22012"),
     (&["invalid byte sequence"], "22021"),
+    (&["has no equivalent in encoding"], "22P05"),
+    (&["value too long for type"], "22001"),
+    (&["index row size", "exceeds"], "54000"),
+    (&["index row requires"], "54000"),
     (&["due to statement timeout"], "57014"),
 ];
 
@@ -140,6 +147,21 @@ mod tests {
             Some("42P01")
         );
         assert_eq!(said("Verklemmung entdeckt").code(), None);
+    }
+
+    #[test]
+    fn what_a_new_connection_cures_is_known_by_its_words() {
+        for words in [
+            "cached plan must not change result type",
+            r#"prepared statement "__diesel_stmt_3" does not exist"#,
+            r#"prepared statement "__diesel_stmt_3" already exists"#,
+            "current transaction is aborted, commands ignored until end of transaction block",
+        ] {
+            assert!(said(words).is_stale(), "{words}");
+        }
+        for left in [Error::BrokenTransactionManager, Error::AlreadyInTransaction] {
+            assert!(of(left).is_lost());
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ async fn what_cannot_be_opened_is_told_with_what_helps() {
     refusals::each_reason_comes_with_its_advice::<DieselDriver>().await;
 }
 
+#[tokio::test]
+async fn a_database_that_cannot_hold_every_text_is_refused() {
+    refusals::a_database_that_cannot_hold_every_text_is_refused::<DieselDriver>().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_leads_nowhere_is_told_with_what_is_wrong_and_no_password() {
     local::wrong_urls::<DieselDriver>().await;

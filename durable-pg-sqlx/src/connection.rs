@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use durable_pg::{Cell, Checkout, Connection, DriverError, Param, Row};
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Executor as _, PgConnection, Postgres, Row as _,
-    SqlSafeStr as _,
+    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection,
+    Postgres, Row as _, SqlSafeStr as _,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow, PgTransactionManager},
 };
@@ -75,7 +75,17 @@ impl Connection for SqlxConnection {
         let arguments = arguments(parameters)?;
         // The text is one of `durable_pg`'s own statements; what varies is in the parameters.
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(statement)), arguments);
-        let rows = raw.fetch_all(query).await.map_err(error::of)?;
+        let rows = match raw.fetch_all(query).await.map_err(error::of) {
+            Ok(rows) => rows,
+            Err(error) => {
+                if error.is_stale() {
+                    // A connection that is not ours cannot be given up, but what it has prepared
+                    // can.
+                    let _ = raw.clear_cached_statements().await;
+                }
+                return Err(error);
+            }
+        };
         rows.iter().map(row).collect()
     }
 
@@ -121,6 +131,13 @@ impl Connection for SqlxConnection {
             Held::Own(connection) => connection.discard(),
             Held::Borrowed(connection) => connection.close_on_drop(),
             Held::Dedicated(_) => {}
+        }
+    }
+
+    fn discard_all(&mut self) {
+        match &mut self.0 {
+            Held::Own(connection) => connection.discard_all(),
+            Held::Borrowed(_) | Held::Dedicated(_) => self.discard(),
         }
     }
 }

@@ -95,8 +95,36 @@ pub(crate) async fn change<'e, D: Driver>(
         .enumerate()
         .filter_map(|(n, row)| apply(row, &event(n), now).ok())
         .collect();
+    if t.is_careful() {
+        return save_each(t, changed).await;
+    }
     save(t, &changed).await?;
     Ok(changed)
+}
+
+/// Writes each of these by itself; those that the server takes. One that other programs have left with names that are too long for an
+/// index must not keep all others of its queue, or of its executor, from going on.
+async fn save_each<D: Driver>(
+    t: &mut Transaction<'_, D>,
+    changed: Vec<WorkflowRow>,
+) -> Result<Vec<WorkflowRow>, Failure> {
+    let mut saved = Vec::with_capacity(changed.len());
+    for row in changed {
+        t.script("SAVEPOINT one_row").await?;
+        match save(t, std::slice::from_ref(&row)).await {
+            Ok(()) => saved.push(row),
+            Err(failure) if failure.is_about_a_value() => {
+                t.script("ROLLBACK TO SAVEPOINT one_row").await?;
+                tracing::error!(
+                    workflow = %row.id,
+                    error = %failure.into_error("change a workflow"),
+                    "a workflow cannot be changed and is left as it is; others go on"
+                );
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(saved)
 }
 
 /// A column of these rows.

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    Connection as _, Driver, DriverError, Param, Row,
+    Connection, Driver, DriverError, Param, Row,
     error::Failure,
     leases::Leases,
     options::Bounds,
@@ -22,6 +22,33 @@ const BORROWED: usize = 3;
 /// How often something is tried that the server refused for a reason that the driver does not tell.
 const ATTEMPTS: u32 = 3;
 const WAIT: Duration = Duration::from_millis(20);
+
+/// How often something is tried at once on another connection, where what the one before had
+/// prepared was of no use: an application's pool may hold as many connections that are as old.
+const RENEWALS: u32 = 30;
+
+/// Counts the tries of one call.
+#[derive(Default)]
+struct Tries {
+    unclear: u32,
+    stale: u32,
+}
+
+impl Tries {
+    /// Whether it is tried once more after this; waits before that, where it helps.
+    async fn again(&mut self, failure: &Failure) -> bool {
+        if failure.is_stale() {
+            self.stale += 1;
+            return self.stale <= RENEWALS;
+        }
+        if !failure.is_unclear() {
+            return false;
+        }
+        self.unclear += 1;
+        tokio::time::sleep(WAIT).await;
+        self.unclear < ATTEMPTS
+    }
+}
 
 /// Shared by a handle and the tasks that serve it.
 pub(crate) struct Core<D: Driver> {
@@ -76,6 +103,14 @@ impl<D: Driver> Core<D> {
         self.texts.schema()
     }
 
+    /// Refuses what nobody serves any more: connections end with the runtime that they were made in.
+    fn check_open(&self) -> Result<(), Failure> {
+        if self.session.is_closed() {
+            return Err(Failure::closed());
+        }
+        Ok(())
+    }
+
     /// A connection of the pool; of an application's pool, only a few at the same time.
     pub(crate) async fn borrow(&self) -> Result<Borrowed<'_, D>, DriverError> {
         let permit = if self.driver.owns_pool() {
@@ -97,13 +132,10 @@ impl<D: Driver> Core<D> {
         statement: &'static str,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>> {
-        let mut attempt = 1;
+        let mut tries = Tries::default();
         loop {
             match self.ask_once(statement, parameters).await {
-                Err(failure) if failure.is_unclear() && attempt < ATTEMPTS => {
-                    attempt += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
+                Err(failure) if tries.again(&failure).await => {}
                 answer => return answer.map_err(|failure| failure.into_error(doing)),
             }
         }
@@ -114,13 +146,14 @@ impl<D: Driver> Core<D> {
         statement: &'static str,
         parameters: &[Param<'_>],
     ) -> Result<Vec<Row>, Failure> {
+        self.check_open()?;
         if self.driver.owns_pool() {
             let mut borrowed = self.borrow().await?;
             let text = self.text(statement);
             let asked = borrowed.connection.query(&text, parameters);
             let answer = self.bounds.answer(asked).await;
-            if answer.as_ref().is_err_and(DriverError::is_lost) {
-                borrowed.connection.discard();
+            if let Err(error) = &answer {
+                give_up(&mut borrowed.connection, error);
             }
             return Ok(answer?);
         }
@@ -155,24 +188,33 @@ impl<D: Driver> Core<D> {
         A: Sync,
         F: Operation<D, A, T>,
     {
-        let mut attempt = 1;
+        let mut tries = Tries::default();
+        let mut careful = false;
         loop {
-            match self.transact_once(args, &operation).await {
-                Err(failure) if failure.is_unclear() && attempt < ATTEMPTS => {
-                    attempt += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
+            match self.transact_once(args, &operation, careful).await {
+                Err(failure) if tries.again(&failure).await => {}
+                // Of several rows it is perhaps one.
+                Err(failure) if failure.is_about_a_value() && !careful => careful = true,
                 answer => return answer,
             }
         }
     }
 
-    async fn transact_once<A, T, F>(&self, args: &A, operation: &F) -> Result<T, Failure>
+    async fn transact_once<A, T, F>(
+        &self,
+        args: &A,
+        operation: &F,
+        careful: bool,
+    ) -> Result<T, Failure>
     where
         A: Sync,
         F: Operation<D, A, T>,
     {
+        self.check_open()?;
         let mut transaction = Transaction::begin(self).await?;
+        if careful {
+            transaction = transaction.carefully();
+        }
         match operation(&mut transaction, args).await {
             Ok(answer) => {
                 transaction.commit().await?;
@@ -206,6 +248,16 @@ impl<D: Driver> Core<D> {
         let far = hints.iter().filter(|(_, far)| *far);
         self.session.tell(far.map(|(hint, _)| hint));
         self.hub.send(hints.into_iter().map(|(hint, _)| hint));
+    }
+}
+
+/// Gives a connection up, if this error says that it cannot be used any more. One whose error is
+/// unclear may be such a one.
+pub(crate) fn give_up(connection: &mut impl Connection, error: &DriverError) {
+    if error.is_stale() {
+        connection.discard_all();
+    } else if error.is_lost() || error.is_unclear() {
+        connection.discard();
     }
 }
 

@@ -87,6 +87,12 @@ pub trait Connection: Send + 'static {
 
     /// Says that the session's state is unknown: it is closed when this is dropped, and never goes back to its pool.
     fn discard(&mut self);
+
+    /// Says that what the session has prepared cannot be used any more: as
+    /// [`discard`](Self::discard), and what else our own pool holds is as old.
+    fn discard_all(&mut self) {
+        self.discard();
+    }
 }
 
 /// A session that listens.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use durable_core::db::DbError;
 
-use crate::connect::advice;
+use crate::{
+    connect::advice,
+    course::{Course, course},
+};
 
 /// Why a statement or a connection failed, as the driver tells it. Holds no parameter and no password.
 ///
@@ -31,6 +34,10 @@ enum Kind {
     SessionMode,
     /// What answers has too few sessions.
     PoolTooSmall,
+    /// What it would be asked through is closed for good.
+    Closed,
+    /// The server refused what the session has prepared, in whatever words.
+    Stale,
 }
 
 impl fmt::Debug for DriverError {
@@ -62,6 +69,12 @@ impl DriverError {
         Self::of(Kind::Refused(code.map(str::to_owned)), message)
     }
 
+    /// The server refused as a prepared statement gives another type now; known otherwise than by
+    /// its words.
+    pub fn stale(message: impl Into<String>) -> Self {
+        Self::of(Kind::Stale, message)
+    }
+
     /// A URL or another setting cannot be used.
     pub fn settings(message: impl Into<String>) -> Self {
         Self::of(Kind::Settings, message)
@@ -70,6 +83,12 @@ impl DriverError {
     /// What came back is not what was asked for.
     pub fn unlike(message: impl Into<String>) -> Self {
         Self::of(Kind::Unlike, message)
+    }
+
+    /// The pool was closed by the application, or the runtime that serves it has ended: no call
+    /// through it will be answered.
+    pub fn closed(message: impl Into<String>) -> Self {
+        Self::of(Kind::Closed, message)
     }
 
     /// The same with what the server said beside it.
@@ -146,9 +165,13 @@ impl DriverError {
     pub fn code(&self) -> Option<&str> {
         match &self.kind {
             Kind::Refused(code) => code.as_deref(),
-            Kind::Lost | Kind::Settings | Kind::Unlike | Kind::SessionMode | Kind::PoolTooSmall => {
-                None
-            }
+            Kind::Lost
+            | Kind::Settings
+            | Kind::Unlike
+            | Kind::SessionMode
+            | Kind::PoolTooSmall
+            | Kind::Closed
+            | Kind::Stale => None,
         }
     }
 
@@ -158,14 +181,21 @@ impl DriverError {
         match self.kind {
             Kind::SessionMode => Some("DURABLE_SESSION_MODE"),
             Kind::PoolTooSmall => Some("DURABLE_POOL_TOO_SMALL"),
-            Kind::Lost | Kind::Refused(_) | Kind::Settings | Kind::Unlike => None,
+            Kind::Lost
+            | Kind::Refused(_)
+            | Kind::Settings
+            | Kind::Unlike
+            | Kind::Closed
+            | Kind::Stale => None,
         }
     }
 
     /// The same where a connection is made again: what let us in once is away for a while, whatever it says now (a password that was
     /// changed, a certificate that has expired, a database that is being restored).
     pub(crate) fn away(mut self) -> Self {
-        self.kind = Kind::Lost;
+        if self.kind != Kind::Closed {
+            self.kind = Kind::Lost;
+        }
         self
     }
 
@@ -201,13 +231,30 @@ impl DriverError {
         words.iter().any(|words| self.message.contains(words))
     }
 
-    /// Whether the connection is gone.
+    /// What becomes of the call.
+    fn course(&self) -> Course {
+        match &self.kind {
+            Kind::Lost => Course::Gone,
+            Kind::Stale => Course::Stale,
+            Kind::Refused(Some(code)) => course(code, &self.message),
+            Kind::Refused(None)
+            | Kind::Settings
+            | Kind::Unlike
+            | Kind::SessionMode
+            | Kind::PoolTooSmall
+            | Kind::Closed => Course::Lasts,
+        }
+    }
+
+    /// Whether the connection is gone, or is to be given up as it can no longer be used.
     pub fn is_lost(&self) -> bool {
-        // 57P01 to 57P03: the server ends the session, for a restart or at an administrator's word. 25006: it is a standby now.
-        self.kind == Kind::Lost
-            || self
-                .code()
-                .is_some_and(|code| code.starts_with("57P") || code == "25006")
+        matches!(self.course(), Course::Gone | Course::Stale)
+    }
+
+    /// Whether it failed for what this session has prepared, or was left in: on a new connection
+    /// the call may be made again at once.
+    pub fn is_stale(&self) -> bool {
+        self.course() == Course::Stale
     }
 
     /// Whether the server refused without the driver telling which SQLSTATE it gave: asking again tells what lasts from what passes.
@@ -215,17 +262,14 @@ impl DriverError {
         self.kind == Kind::Refused(None)
     }
 
+    /// Whether a value is what the server does not take.
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        self.code().is_some_and(is_about_a_value)
+    }
+
     /// Whether asking again may help.
     pub fn is_passing(&self) -> bool {
-        match &self.kind {
-            Kind::Lost => true,
-            Kind::Refused(Some(code)) => is_passing(code),
-            Kind::Refused(None)
-            | Kind::Settings
-            | Kind::Unlike
-            | Kind::SessionMode
-            | Kind::PoolTooSmall => false,
-        }
+        self.course() != Course::Lasts
     }
 
     /// What it means that this came of trying to do something.
@@ -247,11 +291,12 @@ impl DriverError {
             )),
             _ if matches!(
                 self.kind,
-                Kind::Settings | Kind::SessionMode | Kind::PoolTooSmall
+                Kind::Settings | Kind::SessionMode | Kind::PoolTooSmall | Kind::Closed
             ) =>
             {
                 DbError::Refused(self.to_string())
             }
+            Some(code) if is_about_a_value(code) => DbError::invalid_argument(doing, self),
             _ => DbError::broken(doing, self),
         }
     }
@@ -267,20 +312,15 @@ pub(crate) mod code {
     pub(crate) const SERIALIZATION: &str = "40001";
     pub(crate) const READ_ONLY: &str = "25006";
     pub(crate) const ABORTED: &str = "25P02";
+    pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const QUERY_CANCELED: &str = "57014";
 }
 
-/// Whether a SQLSTATE tells of something that passes: a lost connection (08), a full server or disk (53), a shutdown or a fail-over
-/// (57P, 25006: the server is a standby now), an idle session that was ended (25P03), a deadlock, a serialization failure or a lock
-/// that could not be had (40001, 40P01, 55P03), a statement that took longer than its timeout (57014), a failure of the system under the server (58).
-fn is_passing(code: &str) -> bool {
-    ["08", "53", "57P", "58"]
-        .iter()
-        .any(|class| code.starts_with(class))
-        || [
-            "25006", "25P03", "40001", "40003", "40P01", "55P03", "57014",
-        ]
-        .contains(&code)
+/// Whether a SQLSTATE tells of a value that the server does not take: a text that cannot be in its encoding or is too long (22), or
+/// is too long for an index or for any row (54). A division by zero is no value of a caller's.
+fn is_about_a_value(code: &str) -> bool {
+    const DIVISION_BY_ZERO: &str = "22012";
+    ["22", "54"].iter().any(|class| code.starts_with(class)) && code != DIVISION_BY_ZERO
 }
 
 /// Why an operation failed, before it is known what was asked. Shared by all operations of a batch.
@@ -301,12 +341,24 @@ impl Failure {
 
     /// The handle's tasks have ended: nobody will answer any more.
     pub(crate) fn closed() -> Self {
-        DriverError::lost("the database handle is closed: the runtime that opened it has ended")
-            .into()
+        DriverError::closed(
+            "the database handle is closed: the tokio runtime in which it was opened has ended; \
+            open it in the runtime that uses it",
+        )
+        .into()
     }
 
     pub(crate) fn is_unclear(&self) -> bool {
         matches!(self, Self::Driver(error) if error.is_unclear())
+    }
+
+    pub(crate) fn is_about_a_value(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_about_a_value())
+    }
+
+    /// See [`DriverError::is_stale`].
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.is_stale())
     }
 
     pub(crate) fn into_error(self, doing: &'static str) -> DbError {
@@ -350,17 +402,34 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_told_from_what_lasts() {
-        for code in [
-            "08006", "25006", "40001", "40P01", "53100", "53300", "57014", "57P01", "57P03",
-        ] {
-            assert!(refused(code).is_retryable(), "{code}");
+    fn what_comes_of_no_refusal_passes_if_a_connection_may_be_made_again() {
+        let (lost, closed) = (DriverError::lost("gone"), DriverError::closed("closed"));
+        assert!(lost.clone().into_error("look").is_retryable() && lost.is_lost());
+        let stale = DriverError::stale("a plan in another language");
+        assert!(stale.is_lost() && stale.is_stale() && stale.is_passing());
+        let lasting = [
+            DriverError::unlike("odd"),
+            DriverError::settings("odd"),
+            DriverError::session_mode("odd"),
+            DriverError::pool_too_small("odd"),
+            DriverError::refused(None, "untold"),
+            closed.clone(),
+            // Also where a connection is made again: nobody will open it once more.
+            closed.away(),
+        ];
+        for error in lasting {
+            assert!(!error.is_passing() && !error.is_lost(), "{error:?}");
         }
-        for code in ["22021", "23505", "42P01", "42501", "XX000"] {
-            assert!(!refused(code).is_retryable(), "{code}");
+    }
+
+    #[test]
+    fn a_value_that_the_server_does_not_take_is_told_from_a_broken_promise() {
+        for code in ["22021", "22P05", "22001", "54000"] {
+            assert!(refused(code).is_about_arguments(), "{code}");
         }
-        assert!(DriverError::lost("gone").into_error("look").is_retryable());
-        assert!(!DriverError::unlike("odd").into_error("look").is_retryable());
+        for code in ["22012", "23505", "53100", "XX000"] {
+            assert!(!refused(code).is_about_arguments(), "{code}");
+        }
     }
 
     #[test]

@@ -8,12 +8,12 @@ use durable_core::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
         WantedExecutor,
     },
-    ids::{ExecutorId, WorkflowId},
+    ids::{ExecutorId, Owner, WorkflowId},
     state::{WorkflowRow, claim::Claimant, transition::Event},
 };
 
 use crate::{
-    Driver, PgSystemDb, Row,
+    Driver, PgSystemDb, Row, attempts,
     changes::{change, lock, with_instant},
     error::Failure,
     leases,
@@ -66,6 +66,14 @@ impl<D: Driver> Executors for PgSystemDb<D> {
             }
         }
         unlocked.map_err(|failure| failure.into_error(LEAVING))
+    }
+
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        self.core()
+            .transact("say what a shutdown has ended", owners, |t, owners| {
+                Box::pin(attempts::release(t, owners))
+            })
+            .await
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
@@ -379,7 +387,8 @@ async fn adopt<D: Driver>(
     for row in &changed {
         t.hint(Hint::Workflow(row.id.clone()));
     }
-    let mut adopted = take(found, changed);
+    let excused = attempts::dispatched(t, &rows, &changed).await?;
+    let mut adopted = take(found, changed, &excused);
     adopted.sort_by_key(|claimed| wanted.get(&claimed.row.id).map(|(n, _)| *n));
     Ok(adopted)
 }

@@ -65,9 +65,11 @@ fn heard(notification: &Notification) -> Vec<Hint> {
 
 /// Every way to read `a::b`.
 fn pairs(payload: &str) -> impl Iterator<Item = (&str, &str)> {
-    payload
-        .match_indices("::")
-        .map(|(at, _)| (&payload[..at], &payload[at + 2..]))
+    // Also those that overlap: a name may begin or end with a colon.
+    let colons = payload.match_indices(':').map(|(at, _)| at);
+    colons
+        .filter(|at| payload[*at..].starts_with("::"))
+        .map(|at| (&payload[..at], &payload[at + 2..]))
 }
 
 /// The task that listens, once somebody wants hints. It ends with this.
@@ -202,8 +204,10 @@ mod tests {
 
     #[test]
     fn a_name_with_the_separator_in_it_is_among_what_is_heard() {
-        let hint = Hint::Event("a::b".into(), "c::d".into());
-        assert!(told_and_heard(&hint).contains(&hint));
+        for (workflow, key) in [("a::b", "c::d"), ("a:", "b"), ("a", ":b"), (":", ":")] {
+            let hint = Hint::Event(workflow.into(), key.to_owned());
+            assert!(told_and_heard(&hint).contains(&hint));
+        }
     }
 
     #[test]

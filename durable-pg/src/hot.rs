@@ -1,8 +1,8 @@
 //! The statements that run while workflows do, for tests that look at their plans.
 
 use crate::{
-    changes, events, executors, lane, leases, messages, options, queues, session, source, steps,
-    transaction, versions, waits, workflows,
+    attempts, changes, events, executors, lane, leases, messages, options, queues, session, source,
+    steps, transaction, versions, waits, workflows,
 };
 
 /// What a session of our own is set to.
@@ -15,6 +15,8 @@ pub const BEGIN_AS_GUEST: &str = transaction::BEGIN_AS_GUEST;
 /// its name, and its text for the schema `dbos`.
 pub fn statements() -> Vec<(&'static str, &'static str)> {
     vec![
+        ("attempts::KEEP", attempts::KEEP),
+        ("attempts::KNOWN", attempts::KNOWN),
         ("changes::LOCK", changes::LOCK),
         ("changes::SAVE", changes::SAVE),
         ("events::EVENT", events::EVENT),

@@ -3,7 +3,8 @@
 //! A driver crate implements [`Driver`] and gives users its own [`PgSystemDb`]. Every statement, its parameters and its rows are here;
 //! what a workflow does is decided in `durable_core::state`. Where things are:
 //!
-//! - `driver`, `value`, `error`: what crosses a driver, and what it may say
+//! - `driver`, `value`, `error`: what crosses a driver, and what it may say; `course`: which errors
+//!   last, and which pass
 //! - `connect`: the URL, its servers, our own pool, and the check of a pooler's mode
 //! - `options`, `system_db`, `core`: opening a database, the handle, and what all operations work with
 //! - `text`: statements, for the schema in use
@@ -13,12 +14,15 @@
 //! - `source`: transactions of the application, with checkpoints or witnesses
 //! - `schema`: the system tables, and bringing a database to them
 //! - one file per concern of `SystemDb`: `workflows`, `steps`, `queues`, `messages`, `events`, `versions`, `executors`, `waits`
+//! - `attempts`: which executions of a workflow count as crashes
 //! - `rows`: what columns mean
 //! - `hot`: the statements, for tests of their plans
 
+mod attempts;
 mod changes;
 mod connect;
 mod core;
+mod course;
 mod driver;
 mod error;
 mod events;

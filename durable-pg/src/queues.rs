@@ -1,14 +1,16 @@
 //! Claiming work from queues.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use durable_core::{
     db::{ClaimRequest, Claimed, Queues, Result},
-    ids::{Format, OwnerToken, WorkflowKey},
+    ids::{Format, OwnerToken, WorkflowId, WorkflowKey},
     state::{WorkflowRow, claim::Claimant, transition::Event},
 };
 
 use crate::{
-    Driver, PgSystemDb,
+    Driver, PgSystemDb, attempts,
     changes::{change, with_instant},
     error::Failure,
     rows::{self, now_ms, row_columns},
@@ -55,6 +57,16 @@ impl<D: Driver> Queues for PgSystemDb<D> {
             .map(|mut row| rows::claimed(&mut row))
             .collect::<Result<Vec<_>, Failure>>()
             .map_err(|failure| failure.into_error(DOING))?;
+        let (ids, incarnations) = attempts::asked(claimed.iter().map(|claimed| &claimed.row));
+        let incarnations: Vec<_> = incarnations.iter().map(Option::as_deref).collect();
+        let known = (self.core())
+            .ask(DOING, attempts::KNOWN, params![&ids, &incarnations])
+            .await?;
+        let known = attempts::known(known).map_err(|failure| failure.into_error(DOING))?;
+        for claimed in &mut claimed {
+            let known = known.get(&claimed.row.id);
+            claimed.excused = known.map_or(0, |(known, _)| known.excused);
+        }
         claimed.sort_by_key(|claimed| {
             let owner = claimed.row.owner.as_ref();
             tokens.iter().position(|token| Some(token) == owner)
@@ -187,11 +199,17 @@ async fn claim<D: Driver>(
         token: &request.tokens[n],
     };
     let changed = change(t, &rows, now, event).await?;
-    Ok(take(candidates, changed))
+    let excused = attempts::dispatched(t, &rows, &changed).await?;
+    Ok(take(candidates, changed, &excused))
 }
 
-/// What was taken, with the inputs that were found beside it.
-pub(crate) fn take(found: Vec<Claimed>, changed: Vec<WorkflowRow>) -> Vec<Claimed> {
+/// What was taken, with the inputs that were found beside it, and with how many dispatches do not
+/// count.
+pub(crate) fn take(
+    found: Vec<Claimed>,
+    changed: Vec<WorkflowRow>,
+    excused: &HashMap<WorkflowId, i64>,
+) -> Vec<Claimed> {
     let mut changed = changed.into_iter().peekable();
     found
         .into_iter()
@@ -199,6 +217,7 @@ pub(crate) fn take(found: Vec<Claimed>, changed: Vec<WorkflowRow>) -> Vec<Claime
             // In the order of what was found, and some of it may be left out.
             let row = changed.next_if(|row| row.id == found.row.id)?;
             Some(Claimed {
+                excused: excused.get(&row.id).copied().unwrap_or(0),
                 row,
                 input: found.input,
             })

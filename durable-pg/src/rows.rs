@@ -92,7 +92,8 @@ pub(crate) fn workflow_row(row: &mut Row) -> Result<WorkflowRow, Failure> {
     })
 }
 
-/// A workflow's row, and behind it the text of its arguments.
+/// A workflow's row, and behind it the text of its arguments. What does not count of its dispatches
+/// stands elsewhere.
 pub(crate) fn claimed(row: &mut Row) -> Result<Claimed, Failure> {
     let workflow = workflow_row(row)?;
     let input = row.text()?.map(|text| Encoded {
@@ -102,15 +103,17 @@ pub(crate) fn claimed(row: &mut Row) -> Result<Claimed, Failure> {
     Ok(Claimed {
         row: workflow,
         input,
+        excused: 0,
     })
 }
 
-/// The status, the key and the queue of the workflow `id`.
+/// The status, the key, the queue and the parent of the workflow `id`.
 pub(crate) fn existing(row: &mut Row, id: &WorkflowId) -> Result<Existing, Failure> {
     Ok(Existing {
         status: status(row, id)?,
         key: workflow_key(row)?,
         queue: row.text()?,
+        parent: row.name()?,
     })
 }
 

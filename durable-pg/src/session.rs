@@ -110,6 +110,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether its task has ended, as it does with the runtime that the handle was opened in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.wishes.is_closed()
+    }
+
     /// Whether the executor lives here.
     pub(crate) fn holds(&self, id: &ExecutorId) -> bool {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,8 +211,19 @@ impl<D: Driver> Holder<D> {
         Ok(locked)
     }
 
-    /// Asks a question about an executor's lock.
+    /// Asks a question about an executor's lock; once more if the session was of no use any more.
     async fn ask(&mut self, statement: &'static str, id: &ExecutorId) -> Result<bool, DriverError> {
+        match self.ask_once(statement, id).await {
+            Err(error) if error.is_stale() => self.ask_once(statement, id).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(
+        &mut self,
+        statement: &'static str,
+        id: &ExecutorId,
+    ) -> Result<bool, DriverError> {
         let text = Arc::from(statement);
         let schema = self.schema.clone();
         let mut connection = self.connected().await?;
@@ -243,14 +259,17 @@ impl<D: Driver> Holder<D> {
 
     /// Sees to it that the locks are held.
     async fn beat(&mut self) {
-        const ALIVE: &str = "SELECT 1";
+        const ALIVE: &str = "SELECT true";
         if self.held().is_empty() {
             return;
         }
         let Ok(mut connection) = self.connected().await else {
             return;
         };
-        let answer = self.bounds.answer(connection.batch(ALIVE)).await;
+        // Prepared: a session that was reset (`DISCARD ALL`) has no locks any more, and does not
+        // know the statement either.
+        let alive = Arc::from(ALIVE);
+        let answer = self.bounds.answer(connection.query(&alive, &[])).await;
         let lost = answer.is_err();
         self.keep(connection, answer.err().as_ref());
         if lost {

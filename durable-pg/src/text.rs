@@ -47,12 +47,27 @@ impl SchemaName {
         quote(&self.0)
     }
 
-    /// A text that is written for the schema `dbos`, for this one.
+    /// A text of this crate that is written for the schema `dbos`, for this one. Nothing in it may be anybody else's: a name or a default
+    /// with `dbos.` in it would be taken for the schema. Quotes by dollars get a tag that the name does not have.
     pub(crate) fn render(&self, text: &str) -> String {
         if self.is_default() {
             return text.to_owned();
         }
-        text.replace("dbos.", &format!("{}.", self.quoted()))
+        let schema = self.quoted();
+        let mut text = text.to_owned();
+        for tag in tags(&text) {
+            let other = tag_beside(&tag, &schema);
+            text = text.replace(&format!("${tag}$"), &format!("${other}$"));
+        }
+        text.replace("dbos.", &format!("{schema}."))
+    }
+
+    /// The name as [`render`](Self::render) has it, for statements that are put together.
+    pub(crate) fn rendered(&self) -> String {
+        if self.is_default() {
+            return DEFAULT_SCHEMA.to_owned();
+        }
+        self.quoted()
     }
 
     fn is_default(&self) -> bool {
@@ -69,6 +84,31 @@ impl fmt::Debug for SchemaName {
 /// A name as a statement takes it, whatever is in it.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tags of the quotes by dollars in a text of ours: `do` in `$do$ … $do$`.
+fn tags(text: &str) -> Vec<String> {
+    let is_tag = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
+    // Each second part is between two dollars, if there are none but those of tags; `$1` has none after it.
+    let mut tags: Vec<String> = text
+        .split('$')
+        .skip(1)
+        .filter(is_tag)
+        .filter(|part| text.contains(&format!("${part}$")))
+        .map(str::to_owned)
+        .collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
+}
+
+/// A tag like this one for a quote by dollars around `content`, in which it must not be.
+pub(crate) fn tag_beside(tag: &str, content: &str) -> String {
+    let mut other = tag.to_owned();
+    while content.contains(&format!("${other}$")) {
+        other.push('_');
+    }
+    other
 }
 
 /// The statements of one schema, each rendered once.
@@ -120,6 +160,22 @@ mod tests {
             "SELECT 'DBOS.sleep' FROM \"shop\".queues"
         );
         assert!(Arc::ptr_eq(&texts.get(statement), &texts.get(statement)));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_what_is_replaced_is_a_name() {
+        let schema = |name| SchemaName::new(name).unwrap();
+        let statement = "DO $do$ BEGIN LOCK TABLE dbos.queues; END $do$; SELECT $1 FROM dbos.a";
+        assert_eq!(
+            schema("my.dbos.b").render(statement),
+            "DO $do$ BEGIN LOCK TABLE \"my.dbos.b\".queues; END $do$; SELECT $1 FROM \"my.dbos.b\".a"
+        );
+        assert_eq!(
+            schema("$do$ $do_$").render(statement),
+            "DO $do__$ BEGIN LOCK TABLE \"$do$ $do_$\".queues; END $do__$; SELECT $1 FROM \"$do$ $do_$\".a"
+        );
+        assert_eq!(schema("dbos").rendered(), "dbos");
+        assert_eq!(schema("a\"b").rendered(), "\"a\"\"b\"");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use durable_core::db::Hint;
 
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
-    core::{Borrowed, Core},
+    core::{Borrowed, Core, give_up},
 };
 
 /// What our statements rely on, also in a session that the application has set up.
@@ -60,6 +60,8 @@ pub(crate) struct Transaction<'a, D: Driver> {
     core: &'a Core<D>,
     borrowed: Borrowed<'a, D>,
     open: bool,
+    /// Each row is saved by itself: the server did not take one of them.
+    careful: bool,
     /// Sent when it is committed.
     hints: Vec<Hint>,
 }
@@ -71,6 +73,7 @@ impl<'a, D: Driver> Transaction<'a, D> {
             borrowed: core.borrow().await?,
             // From here on: whether the server has begun is not known before it answers.
             open: true,
+            careful: false,
             hints: Vec::new(),
         };
         let begin = if core.driver.owns_pool() {
@@ -91,7 +94,12 @@ impl<'a, D: Driver> Transaction<'a, D> {
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.core.text(statement);
         let asked = self.borrowed.connection.query(&text, parameters);
-        self.core.bounds.answer(asked).await
+        let answer = self.core.bounds.answer(asked).await;
+        if let Err(error) = &answer {
+            // Also where it is rolled back after that.
+            give_up(&mut self.borrowed.connection, error);
+        }
+        answer
     }
 
     /// Runs a statement that gives a row at most.
@@ -101,6 +109,22 @@ impl<'a, D: Driver> Transaction<'a, D> {
         parameters: &[Param<'_>],
     ) -> Result<Option<Row>, DriverError> {
         Ok(self.query(statement, parameters).await?.pop())
+    }
+
+    /// The same, with each row saved by itself.
+    pub(crate) fn carefully(mut self) -> Self {
+        self.careful = true;
+        self
+    }
+
+    pub(crate) fn is_careful(&self) -> bool {
+        self.careful
+    }
+
+    /// Runs a script without parameters and answers, as for a savepoint.
+    pub(crate) async fn script(&mut self, script: &str) -> Result<(), DriverError> {
+        let ran = self.borrowed.connection.batch(script);
+        self.core.bounds.answer(ran).await
     }
 
     /// Says what the transaction changed, to those who wait for it.

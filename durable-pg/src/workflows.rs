@@ -12,7 +12,7 @@ use durable_core::{
 };
 
 use crate::{
-    Driver, PgSystemDb,
+    Driver, PgSystemDb, attempts,
     changes::{change, lock, lock_one, with_instant},
     error::Failure,
     lane::check_owner,
@@ -99,7 +99,7 @@ impl<D: Driver> Workflows for PgSystemDb<D> {
             .ask(DOING, LIST, params![application, after, rows::limit(limit)])
             .await?;
         let listed = found.into_iter().map(|mut row| {
-            let Claimed { row, input } = rows::claimed(&mut row)?;
+            let Claimed { row, input, .. } = rows::claimed(&mut row)?;
             Ok(Listed { row, input })
         });
         let listed: Result<Vec<_>, Failure> = listed.collect();
@@ -236,6 +236,7 @@ async fn resume<D: Driver>(
     if changed.is_empty() {
         return Ok(Resumed::Unchanged(row.status));
     }
+    attempts::resumed(t, &changed).await?;
     t.hint(Hint::Queue(queue.unwrap_or(INTERNAL_QUEUE).to_owned()));
     t.hint(Hint::Workflow(row.id));
     Ok(Resumed::Enqueued)

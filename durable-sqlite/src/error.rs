@@ -7,7 +7,10 @@ use std::{
 
 use durable_core::db::{Cause, DbError};
 
-use crate::schema::VERSION;
+use crate::{
+    course::{self, Course},
+    schema::VERSION,
+};
 
 /// Why a database file cannot be used.
 ///
@@ -31,6 +34,26 @@ pub enum SqliteError {
     )]
     NotAFile {
         /// The path.
+        path: PathBuf,
+    },
+    /// The path is a URL.
+    #[error(
+        "cannot open {path:?}: that is a URL; give the path of the file by itself, as in \
+        \"shop.db\", or `Sqlite::in_memory()` for a \
+         database in memory"
+    )]
+    AUrl {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A data source has several connections, and each would have a database of its own.
+    #[error(
+        "cannot open {path:?} as a data source: in memory each connection is another database; \
+        give the path of a file, in a test one in \
+         a temporary directory, or use `data_source()` of a `Sqlite::in_memory()`"
+    )]
+    InMemory {
+        /// What was given.
         path: PathBuf,
     },
     /// The file exists and holds something else.
@@ -126,21 +149,15 @@ mod code {
     pub(super) const PERMISSION: i32 = 3;
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
-    pub(super) const OUT_OF_MEMORY: i32 = 7;
     pub(super) const READ_ONLY: i32 = 8;
-    pub(super) const INTERRUPTED: i32 = 9;
-    pub(super) const INPUT_OUTPUT: i32 = 10;
-    pub(super) const FULL: i32 = 13;
     pub(super) const CANNOT_OPEN: i32 = 14;
-    pub(super) const PROTOCOL: i32 = 15;
     pub(super) const AUTHORIZATION: i32 = 23;
     pub(super) const NOT_A_DATABASE: i32 = 26;
 }
 
 /// The lowest byte of SQLite's extended result code.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+    Some(course::code(error)? & 0xff)
 }
 
 /// Whether somebody else holds the lock that a statement needed.
@@ -157,6 +174,8 @@ pub(crate) enum Failure {
     Broken(Cause),
     /// It cannot be served as it was asked.
     Refused(String),
+    /// Nothing can be written to the file.
+    ReadOnly(Cause),
 }
 
 impl Failure {
@@ -170,12 +189,35 @@ impl Failure {
 
     /// The handle's lane has ended: nobody will write any more.
     pub(crate) fn closed() -> Self {
-        Self::unavailable("the database handle is closed: the runtime that opened it has ended")
+        Self::Refused(
+            "the database handle is closed: the tokio runtime in which it was opened has ended; \
+            open it in the runtime that uses it"
+                .to_owned(),
+        )
+    }
+
+    /// The file is not where it was.
+    pub(crate) fn moved(path: &Path) -> Self {
+        Self::Refused(format!(
+            "the database file {path:?} was removed, or another file was put in its place, while \
+            this process has it open: what is written \
+             now would not be found again, so nothing is; stop all processes that use it, put the \
+             right file there, and start them again"
+        ))
+    }
+
+    /// Whether another connection may do better.
+    pub(crate) fn renews(&self) -> bool {
+        let Self::Unavailable(cause) = self else {
+            return false;
+        };
+        let error = cause.get_ref().downcast_ref::<sqlx::Error>();
+        error.is_some_and(|error| course::course(error) == Course::Renews)
     }
 
     /// What it means that the driver could not look at this file, which had been opened.
     pub(crate) fn looking(path: &Path, error: sqlx::Error) -> Self {
-        if is_passing(&error) {
+        if is_passing(&error) && primary_code(&error) != Some(code::CANNOT_OPEN) {
             return Self::unavailable(error);
         }
         SqliteError::opening(path.to_owned(), error).into()
@@ -186,40 +228,33 @@ impl Failure {
             Self::Unavailable(source) => DbError::Unavailable { doing, source },
             Self::Broken(source) => DbError::Broken { doing, source },
             Self::Refused(why) => DbError::Refused(why),
+            Self::ReadOnly(source) => DbError::Refused(format!(
+                "cannot {doing}: the database file can only be read ({source}); let this user \
+                write to the file, to those beside it \
+                 (-wal and -shm) and to their directory"
+            )),
         }
     }
 }
 
 /// Whether asking again may help.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(_) => matches!(
-            primary_code(error),
-            Some(
-                code::BUSY
-                    | code::LOCKED
-                    | code::OUT_OF_MEMORY
-                    | code::INTERRUPTED
-                    | code::INPUT_OUTPUT
-                    | code::FULL
-                    | code::CANNOT_OPEN
-                    | code::PROTOCOL
-            )
-        ),
-        sqlx::Error::Io(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
-    }
+    matches!(course::course(error), Course::Passes | Course::Renews)
 }
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        if is_passing(&error) {
-            Self::unavailable(error)
-        } else {
-            Self::Broken(Cause::new(error))
+        if let sqlx::Error::PoolClosed = error {
+            return Self::Refused(
+                "the application has closed the pool of this data source; close it after \
+                `App::shutdown`"
+                    .to_owned(),
+            );
+        }
+        match course::course(&error) {
+            Course::Passes | Course::Renews => Self::unavailable(error),
+            Course::Lasts => Self::Broken(Cause::new(error)),
+            Course::ReadOnly => Self::ReadOnly(Cause::new(error)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Events, Hint, Recorded, Result, StepResult, StepStamp},
+    db::{Events, Hint, Recorded, Result, StepResult, StepStamp, texts},
     ids::{Format, Owner, WorkflowId},
     payload::Encoded,
 };
@@ -25,6 +25,7 @@ impl Events for Sqlite {
         value: &Encoded,
         step: &StepStamp,
     ) -> Result<Recorded> {
+        texts::check("publish an event", &[&owner, &key, &value, &step])?;
         let args = Set {
             owner: owner.clone(),
             key: key.to_owned(),
@@ -38,6 +39,7 @@ impl Events for Sqlite {
     }
 
     async fn event(&self, workflow: &WorkflowId, key: &str) -> Result<Option<Encoded>> {
+        texts::check("read an event", &[&workflow, &key])?;
         let args = (workflow.clone(), key.to_owned());
         self.read("read an event", args, |conn, (workflow, key)| {
             Box::pin(event(conn, workflow, key))

@@ -1,6 +1,6 @@
 //! Who lives, and what the dead left.
 
-use std::{collections::HashMap, io};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use durable_core::{
@@ -8,13 +8,13 @@ use durable_core::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
         WantedExecutor,
     },
-    ids::{ExecutorId, WorkflowId},
-    state::{claim::Claimant, transition::Event},
+    ids::{ExecutorId, Owner, WorkflowId},
+    state::{Attempts, claim::Claimant, transition::Event},
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    Sqlite,
+    Sqlite, attempts,
     error::Failure,
     lane::Session,
     lives::Taken,
@@ -40,7 +40,7 @@ impl Executors for Sqlite {
                 n => ExecutorId::from(format!("{}-{n}", wanted.id)),
             };
             let taken = self.lives().take(&id).await;
-            if let Some(taken) = taken.map_err(|error| unreadable(JOINING, error))? {
+            if let Some(taken) = taken.map_err(|trouble| trouble.into_error(JOINING))? {
                 return self.begin_life(&id, taken, &wanted.application).await;
             }
         }
@@ -50,6 +50,15 @@ impl Executors for Sqlite {
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         self.lives().end(executor);
         Ok(())
+    }
+
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        self.write(
+            "say what a shutdown has ended",
+            owners.to_vec(),
+            |session, owners| Box::pin(release(session, owners)),
+        )
+        .await
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
@@ -134,17 +143,13 @@ impl Sqlite {
                 && self
                     .lives()
                     .is_alive(&id)
-                    .map_err(|error| unreadable(LOOKING, error))?;
+                    .map_err(|trouble| trouble.into_error(LOOKING))?;
             if !lives {
                 dead.push(id);
             }
         }
         Ok(dead)
     }
-}
-
-fn unreadable(doing: &'static str, error: io::Error) -> DbError {
-    DbError::unavailable(doing, error)
 }
 
 fn in_use(wanted: &WantedExecutor) -> String {
@@ -289,6 +294,20 @@ async fn requeue(
         requeued.push(row.id);
     }
     Ok(requeued)
+}
+
+async fn release(session: &mut Session, owners: &[Owner]) -> Result<Vec<WorkflowId>, Failure> {
+    let mut released = Vec::new();
+    for owner in owners {
+        let row = row_of(&mut session.conn, &owner.workflow).await?;
+        let Some(row) = row.filter(|row| row.is_owned_by(&owner.token)) else {
+            continue;
+        };
+        let ended = |known: &Attempts, _| known.released(&row);
+        attempts::note(&mut session.conn, &row, ended).await?;
+        released.push(row.id.clone());
+    }
+    Ok(released)
 }
 
 /// By the primary keys.

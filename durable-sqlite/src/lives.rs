@@ -16,9 +16,12 @@ use std::{
     time::Duration,
 };
 
-use durable_core::ids::ExecutorId;
+use durable_core::{db::DbError, ids::ExecutorId};
 
-use crate::options::Place;
+use crate::{
+    course::{self, Course},
+    options::Place,
+};
 
 /// How often a lock that somebody looks at is tried again, and after which wait.
 const ATTEMPTS: u32 = 20;
@@ -39,6 +42,36 @@ pub(crate) struct Taken<'a> {
     kept: bool,
 }
 
+/// What the system said of a lock file, or of the directory of all of them.
+#[derive(Debug)]
+pub(crate) struct LockTrouble {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl LockTrouble {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self { path, source }
+    }
+
+    pub(crate) fn into_error(self, doing: &'static str) -> DbError {
+        let Self { path, source } = self;
+        match course::of_io(&source) {
+            Course::Passes | Course::Renews => {
+                let source = io::Error::new(source.kind(), format!("{path:?}: {source}"));
+                DbError::unavailable(doing, source)
+            }
+            Course::Lasts | Course::ReadOnly => DbError::Refused(format!(
+                "cannot {doing}: {path:?}: {source}; a process shows that it lives by the lock of \
+                a file in a directory beside the database \
+                 file, so let this user make that directory and files in it, and move away what \
+                 is in its place"
+            )),
+        }
+    }
+}
+
 impl Lives {
     pub(crate) fn of(place: &Place) -> Self {
         let directory = match place {
@@ -56,12 +89,16 @@ impl Lives {
     }
 
     /// Begins the life of an executor; `None` if one with this id lives.
-    pub(crate) async fn take<'a>(&'a self, id: &'a ExecutorId) -> io::Result<Option<Taken<'a>>> {
+    pub(crate) async fn take<'a>(
+        &'a self,
+        id: &'a ExecutorId,
+    ) -> Result<Option<Taken<'a>>, LockTrouble> {
         let lock = match &self.directory {
             None => None,
             Some(directory) => {
-                fs::create_dir_all(directory)?;
-                let Some(lock) = lock(&lock_file(directory, id)).await? else {
+                fs::create_dir_all(directory).map_err(LockTrouble::at(directory))?;
+                let file = lock_file(directory, id);
+                let Some(lock) = lock(&file).await.map_err(LockTrouble::at(&file))? else {
                     return Ok(None);
                 };
                 Some(lock)
@@ -85,15 +122,17 @@ impl Lives {
     }
 
     /// Whether an executor is alive, in this process or another.
-    pub(crate) fn is_alive(&self, id: &ExecutorId) -> io::Result<bool> {
+    pub(crate) fn is_alive(&self, id: &ExecutorId) -> Result<bool, LockTrouble> {
         let Some(directory) = &self.directory else {
             return Ok(self.held().contains_key(id));
         };
-        match File::open(lock_file(directory, id)) {
+        let path = lock_file(directory, id);
+        let held = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
             Ok(file) => is_held(&file),
-        }
+        };
+        held.map_err(LockTrouble::at(&path))
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<ExecutorId, Option<Lock>>> {
@@ -201,7 +240,7 @@ mod tests {
     use super::*;
 
     /// Whether the id could be taken, left, taken again and given back with its handle.
-    async fn comes_and_goes(place: &Place, id: &ExecutorId) -> io::Result<bool> {
+    async fn comes_and_goes(place: &Place, id: &ExecutorId) -> Result<bool, LockTrouble> {
         let lives = Lives::of(place);
         for leaves in [true, false] {
             let Some(taken) = lives.take(id).await? else {

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, Message, Messages, Received, Result, Sent, StepRecord, StepResult, StepStamp},
+    db::{
+        Hint, Message, Messages, Received, Result, Sent, StepRecord, StepResult, StepStamp, texts,
+    },
     ids::{Format, Owner, WorkflowId},
     payload::Encoded,
     time::Timestamp,
@@ -20,6 +22,7 @@ use crate::{
 #[async_trait]
 impl Messages for Sqlite {
     async fn send(&self, message: &Message, step: Option<(&Owner, &StepStamp)>) -> Result<Sent> {
+        texts::check("send a message", &[&message, &step])?;
         let step = step.map(|(owner, stamp)| (owner.clone(), stamp.clone()));
         let args = (message.clone(), step);
         self.write("send a message", args, |session, (message, step)| {
@@ -35,6 +38,7 @@ impl Messages for Sqlite {
         step: &StepStamp,
         otherwise: Option<&Encoded>,
     ) -> Result<Received> {
+        texts::check("receive a message", &[&owner, &topic, &step, &otherwise])?;
         let args = Receive {
             owner: owner.clone(),
             topic: topic.to_owned(),

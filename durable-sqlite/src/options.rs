@@ -126,14 +126,25 @@ fn readers(connect: SqliteConnectOptions) -> SqlitePool {
         .connect_lazy_with(connect.pragma("query_only", "ON"))
 }
 
+/// How a URL of a file, or of a database in memory, begins.
+const URLS: [&str; 2] = ["file:", "sqlite:"];
+
+fn starts_with(path: &Path, scheme: &str) -> bool {
+    path.to_str().is_some_and(|path| path.starts_with(scheme))
+}
+
 impl Place {
     /// The same place, independent of the working directory and of links, so that all who open it mean the same file.
-    fn located(self) -> Result<Self, SqliteError> {
+    pub(crate) fn located(self) -> Result<Self, SqliteError> {
         let Self::File(path) = self else {
             return Ok(self);
         };
         if path == Path::new(":memory:") {
             return Ok(Self::Memory);
+        }
+        // Taken as it is, it would be the name of a new file.
+        if URLS.iter().any(|scheme| starts_with(&path, scheme)) {
+            return Err(SqliteError::AUrl { path });
         }
         if path.is_dir() || path.file_name().is_none() {
             return Err(SqliteError::NotAFile { path });

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{executors, messages, queues, steps, versions, waits, workflows};
+use crate::{attempts, executors, messages, queues, steps, versions, waits, workflows};
 
 async fn tables() -> SqliteConnection {
     let mut conn = SqliteConnectOptions::new()
@@ -44,6 +44,14 @@ async fn a_claim_reads_its_queue_in_order_and_sorts_nothing() {
 async fn statements_ride_on_the_indexes_named_beside_them() {
     let mut conn = tables().await;
     let statements = [
+        (
+            attempts::KNOWN,
+            "sqlite_autoindex_durable_attempts_1 (workflow_uuid=?)",
+        ),
+        (
+            attempts::KNOWN,
+            "sqlite_autoindex_operation_outputs_1 (workflow_uuid=?)",
+        ),
         (executors::EXECUTORS, "idx_workflow_status_pending"),
         (executors::LEFT, "idx_workflow_status_pending"),
         (executors::ADOPTABLE, "sqlite_autoindex_workflow_status_1"),

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{ClaimRequest, Claimed, Queues, Result},
+    db::{ClaimRequest, Claimed, Queues, Result, texts},
     ids::{Format, OwnerToken, WorkflowKey},
-    state::{claim::Claimant, transition::Event},
+    state::{Attempts, claim::Claimant, transition::Event},
 };
 use sqlx::SqliteConnection;
 
 use crate::{
-    Sqlite,
+    Sqlite, attempts,
     error::Failure,
     lane::Session,
     readable,
@@ -20,6 +20,7 @@ use crate::{
 #[async_trait]
 impl Queues for Sqlite {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        texts::check("claim workflows", &[&request])?;
         const DOING: &str = "claim workflows";
         // An idle queue is empty, and then nobody need wait for the writer.
         let any = self
@@ -188,10 +189,19 @@ pub(crate) async fn take(
     found: Claimed,
     event: &Event<'_>,
 ) -> Result<Option<Claimed>, Failure> {
-    let row = change(session, &found.row, event).await?;
-    Ok(row.map(|row| Claimed {
+    let before = found.row;
+    let Some(row) = change(session, &before, event).await? else {
+        return Ok(None);
+    };
+    let dispatched = |known: &Attempts, steps| known.dispatched(&before, steps);
+    let excused = match before.attempts {
+        ..=0 => 0,
+        _ => attempts::note(&mut session.conn, &before, dispatched).await?,
+    };
+    Ok(Some(Claimed {
         row,
         input: found.input,
+        excused,
     }))
 }
 
@@ -253,7 +263,7 @@ async fn claimed_by(
 ) -> Result<Vec<Claimed>, Failure> {
     let found = sqlx::query(CLAIMED_BY)
         .bind(rows::list(tokens))
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await?;
     let unreadable = "a claimed workflow cannot be read; it is not run";
     let mut claimed = Vec::with_capacity(found.len());
@@ -263,6 +273,9 @@ async fn claimed_by(
             rows::claimed(row),
             unreadable,
         )?);
+    }
+    for claimed in &mut claimed {
+        claimed.excused = attempts::excused(conn, &claimed.row).await?;
     }
     claimed.sort_by_key(|claimed| {
         let owner = claimed.row.owner.as_ref();

@@ -101,7 +101,8 @@ pub(crate) fn workflow_row(row: &SqliteRow) -> Result<WorkflowRow, Failure> {
     })
 }
 
-/// A workflow's row and, in the column `input`, the text of its arguments.
+/// A workflow's row and, in the column `input`, the text of its arguments. What does not count of
+/// its dispatches stands elsewhere.
 pub(crate) fn claimed(row: &SqliteRow) -> Result<Claimed, Failure> {
     let text: Option<String> = column(row, "input")?;
     let row = workflow_row(row)?;
@@ -109,7 +110,11 @@ pub(crate) fn claimed(row: &SqliteRow) -> Result<Claimed, Failure> {
         text,
         format: row.format.clone(),
     });
-    Ok(Claimed { row, input })
+    Ok(Claimed {
+        row,
+        input,
+        excused: 0,
+    })
 }
 
 /// An encoded value: its text, and the format in the column `serialization`.

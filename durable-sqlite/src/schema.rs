@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const VERSION: i64 = 125;
 
 /// The columns that statements of this crate name. A newer version may have more; without one of these nothing works.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 10] = [
     (
         "workflow_status",
         "workflow_uuid status name class_name config_name inputs output error serialization executor_id application_id \
@@ -46,7 +46,14 @@ const NEEDED: [(&str, &str); 9] = [
         "application_versions",
         "version_id version_name application_name version_timestamp created_at",
     ),
-    (OWN_TABLE, OWN_COLUMNS),
+    (
+        "durable_executors",
+        "executor_id incarnation application_name started_at",
+    ),
+    (
+        "durable_attempts",
+        "workflow_uuid incarnation excused steps last_excused",
+    ),
 ];
 
 /// The tables that no statement of this crate names yet, and that are made all the same.
@@ -59,8 +66,8 @@ const MIGRATIONS: &str = "dbos_migrations";
 const WAL_ATTEMPTS: u32 = 100;
 const WAL_WAIT: Duration = Duration::from_millis(20);
 
-const OWN_TABLE: &str = "durable_executors";
-const OWN_COLUMNS: &str = "executor_id incarnation application_name started_at";
+/// The tables of our own.
+const OWN_TABLES: [&str; 2] = ["durable_executors", "durable_attempts"];
 
 /// What a file that can be used holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +159,7 @@ async fn missing(
     for (table, needed) in NEEDED {
         if !tables.contains_key(table) {
             // Made by whoever comes first; a file of another SDK has none.
-            if table == OWN_TABLE {
+            if OWN_TABLES.contains(&table) {
                 continue;
             }
             return Ok(Some(format!("table {table:?}")));
@@ -185,7 +192,7 @@ pub(crate) async fn verify(conn: &mut SqliteConnection, path: &Path) -> Result<(
     let looking = |error| Failure::looking(path, error);
     let found = check(conn, path).await.map_err(looking)??;
     let own = tables(conn).await.map_err(looking)?;
-    if found == Found::Tables && own.contains_key(OWN_TABLE) {
+    if found == Found::Tables && OWN_TABLES.iter().all(|table| own.contains_key(*table)) {
         return Ok(());
     }
     Err(SqliteError::NotMigrated {

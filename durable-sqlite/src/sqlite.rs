@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes},
+    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes, texts},
     time::Timestamp,
 };
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -169,8 +169,13 @@ impl Sqlite {
             return self.read_in_lane(doing, args, query).await;
         };
         let answer = async {
+            self.shared.lane.check_open()?;
             let mut conn = readers.acquire().await?;
-            query(&mut conn, &args).await
+            let answer = query(&mut conn, &args).await;
+            if answer.as_ref().is_err_and(Failure::renews) {
+                conn.close_on_drop();
+            }
+            answer
         };
         answer
             .await
@@ -193,11 +198,13 @@ impl Sqlite {
             return self.read_in_lane(doing, args, query).await;
         };
         let answer = async {
+            self.shared.lane.check_open()?;
             let mut conn = readers.acquire().await?;
-            let mut transaction = conn.begin().await?;
-            let answer = query(&mut transaction, &args).await?;
-            transaction.rollback().await?;
-            Ok(answer)
+            let answer = in_one_state(&mut conn, &args, &query).await;
+            if answer.as_ref().is_err_and(Failure::renews) {
+                conn.close_on_drop();
+            }
+            answer
         };
         answer
             .await
@@ -227,6 +234,20 @@ impl Sqlite {
         conn.close().await?;
         Ok(())
     }
+}
+
+async fn in_one_state<A, T, F>(
+    conn: &mut SqliteConnection,
+    args: &A,
+    query: &F,
+) -> Result<T, Failure>
+where
+    F: Query<A, T>,
+{
+    let mut transaction = conn.begin().await?;
+    let answer = query(&mut transaction, args).await?;
+    transaction.rollback().await?;
+    Ok(answer)
 }
 
 /// What a reader asks.
@@ -276,6 +297,7 @@ impl SystemDb for Sqlite {
     }
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
+        texts::check("look for what is waited for", &[&waits])?;
         self.read_at_once(
             "look for what is waited for",
             waits.clone(),

@@ -2,11 +2,11 @@
 
 use durable_core::{
     db::{ChildInserted, Existing, Hint, Inserted, NewWorkflow, Placement, StepResult, StepStamp},
-    ids::{Format, Owner, OwnerToken, WorkflowId, WorkflowKey},
+    ids::{Format, Owner, OwnerToken, WorkflowId},
     state::WorkflowRow,
     time::Timestamp,
 };
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     error::Failure,
@@ -126,7 +126,7 @@ async fn insert_row(conn: &mut SqliteConnection, row: &WorkflowRow) -> Result<bo
 
 /// By the primary key.
 const EXISTING: &str = "
-    SELECT status, name, class_name, config_name, queue_name, creator_xid, workflow_deadline_epoch_ms
+    SELECT status, name, class_name, config_name, queue_name, parent_workflow_id, creator_xid, workflow_deadline_epoch_ms
     FROM workflow_status
     WHERE workflow_uuid = ?1";
 
@@ -145,11 +145,17 @@ async fn existing(conn: &mut SqliteConnection, start: &Start) -> Result<Option<I
             deadline: deadline.map(Timestamp::from_millis),
         }));
     }
-    Ok(Some(Inserted::Exists(Existing {
-        key: rows::workflow_key(&row)?,
-        status: rows::status(&row, &new.id)?,
-        queue: rows::name(&row, "queue_name")?,
-    })))
+    Ok(Some(Inserted::Exists(held(&row, &new.id)?)))
+}
+
+/// The workflow that holds an id.
+fn held(row: &SqliteRow, id: &WorkflowId) -> Result<Existing, Failure> {
+    Ok(Existing {
+        key: rows::workflow_key(row)?,
+        status: rows::status(row, id)?,
+        queue: rows::name(row, "queue_name")?,
+        parent: rows::name(row, "parent_workflow_id")?,
+    })
 }
 
 /// Inserts a child and records it as the parent's step, or neither.
@@ -163,10 +169,13 @@ pub(crate) async fn insert_child(
         return Ok(ChildInserted::Lost(lost));
     }
     let child = &start.new.id;
-    let is_anothers = key_of(&mut session.conn, child)
-        .await?
-        .is_some_and(|key| key != start.new.key);
-    if !is_anothers {
+    let there = sqlx::query(EXISTING)
+        .bind(child.as_str())
+        .fetch_optional(&mut session.conn)
+        .await?;
+    let there = there.map(|row| held(&row, child)).transpose()?;
+    let joins = |there| (start.new).joins(there, &parent.workflow, step.number);
+    if there.as_ref().is_none_or(joins) {
         let started = step.record(StepResult::Nothing, Some(child.clone()));
         match record(session, parent, &started).await? {
             Recording::New | Recording::Known => {}
@@ -175,21 +184,4 @@ pub(crate) async fn insert_child(
         }
     }
     Ok(ChildInserted::Done(insert(session, start).await?))
-}
-
-/// By the primary key.
-const KEY: &str = "
-    SELECT name, class_name, config_name
-    FROM workflow_status
-    WHERE workflow_uuid = ?1";
-
-async fn key_of(
-    conn: &mut SqliteConnection,
-    id: &WorkflowId,
-) -> Result<Option<WorkflowKey>, Failure> {
-    let row = sqlx::query(KEY)
-        .bind(id.as_str())
-        .fetch_optional(conn)
-        .await?;
-    row.as_ref().map(rows::workflow_key).transpose()
 }

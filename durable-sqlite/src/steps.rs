@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{History, Lost, Recorded, Result, StepRecord, StepResult, Steps},
+    db::{History, Lost, Recorded, Result, StepRecord, StepResult, Steps, texts},
     ids::{Format, Owner, WorkflowId},
     payload::Encoded,
     state::Status,
@@ -17,6 +17,7 @@ use crate::{Sqlite, error::Failure, lane::Session, rows};
 #[async_trait]
 impl Steps for Sqlite {
     async fn record_step(&self, owner: &Owner, step: &StepRecord) -> Result<Recorded> {
+        texts::check("record a step", &[&owner, &step])?;
         let args = (owner.clone(), step.clone());
         self.write("record a step", args, |session, (owner, step)| {
             Box::pin(async move { Ok(record(session, owner, step).await?.into()) })
@@ -25,6 +26,7 @@ impl Steps for Sqlite {
     }
 
     async fn histories(&self, ids: &[WorkflowId]) -> Result<Vec<History>> {
+        texts::check("read the steps of workflows", &[&ids])?;
         self.read("read the steps of workflows", ids.to_vec(), |conn, ids| {
             Box::pin(histories(conn, ids))
         })

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         ChildInserted, Claimed, Hint, Inserted, Listed, NewWorkflow, Result, Resumed, StepStamp,
-        SystemDb as _, Workflows, Write,
+        SystemDb as _, Workflows, Write, texts,
     },
     ids::{ExecutorId, Format, Owner, WorkflowId},
     payload::Outcome,
     state::{
-        INTERNAL_QUEUE, Status, WorkflowRow,
+        Attempts, INTERNAL_QUEUE, Status, WorkflowRow,
         transition::{Event, apply},
     },
     time::Timestamp,
@@ -17,7 +17,7 @@ use durable_core::{
 use sqlx::SqliteConnection;
 
 use crate::{
-    Sqlite,
+    Sqlite, attempts,
     error::Failure,
     lane::Session,
     readable,
@@ -29,6 +29,7 @@ use crate::{
 #[async_trait]
 impl Workflows for Sqlite {
     async fn insert_workflow(&self, new: &NewWorkflow) -> Result<Inserted> {
+        texts::check("start a workflow", &[&new])?;
         self.write("start a workflow", Start::new(new), |session, start| {
             Box::pin(starts::insert(session, start))
         })
@@ -41,6 +42,7 @@ impl Workflows for Sqlite {
         parent: &Owner,
         step: &StepStamp,
     ) -> Result<ChildInserted> {
+        texts::check("start a child", &[&new, &parent, &step])?;
         let args = (Start::new(new), parent.clone(), step.clone());
         self.write("start a child", args, |session, (start, parent, step)| {
             Box::pin(starts::insert_child(session, start, parent, step))
@@ -49,6 +51,7 @@ impl Workflows for Sqlite {
     }
 
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>> {
+        texts::check("read a workflow", &[&id])?;
         self.read("read a workflow", id.clone(), |conn, id| {
             Box::pin(row_of(conn, id))
         })
@@ -56,6 +59,7 @@ impl Workflows for Sqlite {
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
+        texts::check("finish a workflow", &[&owner, &outcome])?;
         let args = (owner.clone(), outcome.clone());
         self.write("finish a workflow", args, |session, (owner, outcome)| {
             Box::pin(finish(session, owner, outcome))
@@ -71,6 +75,7 @@ impl Workflows for Sqlite {
     }
 
     async fn cancel(&self, ids: &[WorkflowId]) -> Result<Vec<WorkflowId>> {
+        texts::check("cancel workflows", &[&ids])?;
         self.write("cancel workflows", ids.to_vec(), |session, ids| {
             Box::pin(cancel(session, ids))
         })
@@ -78,6 +83,7 @@ impl Workflows for Sqlite {
     }
 
     async fn resume(&self, id: &WorkflowId, queue: Option<&str>) -> Result<Resumed> {
+        texts::check("resume a workflow", &[&id, &queue])?;
         let args = (id.clone(), queue.map(str::to_owned));
         self.write("resume a workflow", args, |session, (id, queue)| {
             Box::pin(resume(session, id, queue.as_deref()))
@@ -152,7 +158,7 @@ async fn list(
             .bind(seen)
     };
     let read = |row: &_| {
-        let Claimed { row, input } = rows::claimed(row)?;
+        let Claimed { row, input, .. } = rows::claimed(row)?;
         Ok(Listed { row, input })
     };
     readable::page(conn, limit, unreadable, page, read).await
@@ -388,6 +394,8 @@ async fn resume(
     let Some(row) = change(session, &row, &Event::Resume { queue }).await? else {
         return Ok(Resumed::Unchanged(row.status));
     };
+    let anew = |_: &Attempts, steps| Attempts::resumed(steps);
+    attempts::note(&mut session.conn, &row, anew).await?;
     session.hint(Hint::Queue(
         row.queue.unwrap_or_else(|| INTERNAL_QUEUE.to_owned()),
     ));

@@ -62,7 +62,7 @@ on_both! {
             assert_eq!(inserted, Inserted::Created { deadline: stored.deadline });
             assert_eq!(database.insert_workflow(&new).await.unwrap(), inserted, "asked again");
             let other = NewWorkflow { creator: "other".into(), ..new.clone() };
-            let existing = Existing { key: new.key, status: stored.status, queue: stored.queue };
+            let existing = Existing { key: new.key, status: stored.status, queue: stored.queue, parent: stored.parent };
             assert_eq!(database.insert_workflow(&other).await.unwrap(), Inserted::Exists(existing));
         }
         assert_eq!(database.workflow(&"none".into()).await.unwrap(), None);

@@ -16,7 +16,7 @@ async fn greet(ctx: Ctx, name: String) -> Result<String, AnyError> {
 /// Run by hand or by whoever has an engine: `cargo test -- --ignored`.
 #[tokio::test]
 #[ignore = "needs a container engine, or another server"]
-async fn a_workflow_runs_on_what_server_there_is() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_workflow_runs_on_what_server_there_is() -> Result<(), AnyError> {
     let begun = std::time::Instant::now();
     let server = server().await?;
     println!("{} after {:?}", server.source(), begun.elapsed());

@@ -4,7 +4,10 @@ use std::{fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{DbError, Hint, Result, SystemDb, Waits, Wakes},
+    db::{
+        DbError, Hint, Result, SystemDb, Waits, Wakes,
+        texts::{self, Texts},
+    },
     time::Timestamp,
 };
 use futures_util::stream::BoxStream;
@@ -29,6 +32,8 @@ pub struct Faulty {
     inner: Arc<dyn SystemDb>,
     plan: Arc<dyn Fn(&'static str) -> Fault + Send + Sync>,
     hints: bool,
+    /// Texts with this in them are not taken.
+    lacking: Option<char>,
 }
 
 impl Faulty {
@@ -55,7 +60,14 @@ impl Faulty {
             inner,
             plan: Arc::new(|_| Fault::None),
             hints: true,
+            lacking: None,
         }
+    }
+
+    /// Takes no text with this character in it, as a server whose encoding lacks it: each call that has one is refused for good, whole.
+    pub fn lacking(mut self, character: char) -> Self {
+        self.lacking = Some(character);
+        self
     }
 
     /// Loses all hints: what hints speed up must happen all the same.
@@ -64,11 +76,24 @@ impl Faulty {
         self
     }
 
+    /// Whether each of a call's texts is one that is taken.
+    fn takes(&self, values: &[&dyn Texts]) -> bool {
+        self.lacking
+            .is_none_or(|lacking| !texts::any_has(values, lacking))
+    }
+
     async fn call<T>(
         &self,
         name: &'static str,
+        is_taken: bool,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        if !is_taken {
+            return Err(DbError::invalid_argument(
+                name,
+                "a text has a character that the testkit lacks",
+            ));
+        }
         let lost = || DbError::unavailable(name, "a fault of the testkit");
         match (self.plan)(name) {
             Fault::None => call.await,
@@ -94,19 +119,20 @@ impl fmt::Debug for Faulty {
 #[async_trait]
 impl SystemDb for Faulty {
     async fn migrate(&self) -> Result<()> {
-        self.call("migrate", self.inner.migrate()).await
+        self.call("migrate", true, self.inner.migrate()).await
     }
 
     async fn verify(&self) -> Result<()> {
-        self.call("verify", self.inner.verify()).await
+        self.call("verify", true, self.inner.verify()).await
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        self.call("now", self.inner.now()).await
+        self.call("now", true, self.inner.now()).await
     }
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
-        self.call("poll", self.inner.poll(waits)).await
+        let is_taken = self.takes(&[&waits]);
+        self.call("poll", is_taken, self.inner.poll(waits)).await
     }
 
     fn hints(&self) -> BoxStream<'static, Hint> {
@@ -124,7 +150,8 @@ macro_rules! faulty {
         #[async_trait]
         impl $trait for Faulty {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
-                self.call(stringify!($name), self.inner.$name($($arg),*)).await
+                let is_taken = self.takes(&[$(&$arg),*]);
+                self.call(stringify!($name), is_taken, self.inner.$name($($arg),*)).await
             })*
         }
     };

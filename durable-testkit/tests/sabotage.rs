@@ -422,6 +422,10 @@ impl Executors for Sabotaged {
         self.memory.leave(executor).await
     }
 
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        self.memory.release(owners).await
+    }
+
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
         let mut query = query.clone();
         if self.is(AbandonedWorkflowsComeAgain) {

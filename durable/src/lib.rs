@@ -7,7 +7,7 @@
 //! use durable::prelude::*;
 //! use durable::sqlite::Sqlite;
 //!
-//! #[durable::step(retries = 5, backoff = "200ms..30s")]
+//! #[durable::step(max_attempts = 5, backoff = "200ms..30s")]
 //! async fn charge(order: &str) -> Result<u64, AnyError> {
 //!     Ok(order.len() as u64)
 //! }
@@ -45,7 +45,10 @@
 //!   effect and its checkpoint leaves the effect, and the body runs again. Give effects that must not happen twice an idempotency key,
 //!   for example of the workflow's id and [`StepCtx::step_id`].
 //! - An execution that has lost its workflow (its process was thought dead, the workflow was cancelled) writes nothing more.
-//! - Trouble of the engine or the database is never a workflow's outcome.
+//! - What is recorded can be read back: a value is read back as its own type before it is recorded, in every build, and a step gives the
+//!   value that was read, which is what a replay gives. One that cannot be is [`Error::Encode`] where it is made.
+//! - Trouble of the engine or the database is never a workflow's outcome. A `result()` whose wait
+//!   ends before the workflow does says so: [`Error::is_outcome`].
 //!
 //! # What a workflow must keep to
 //!
@@ -75,11 +78,11 @@
 //! With `default-features = false` the engine stands alone, for a backend of your own ([`db::SystemDb`]).
 
 pub use durable_core::{
-    AnyError, App, AppBuilder, Awaited, ChildHandle, ChildStart, Codec, Ctx, DataSource,
+    AnyError, App, AppBuilder, Awaited, ChildCall, ChildHandle, ChildStart, Codec, Ctx, DataSource,
     DatabaseHealth, Error, Event, Handle, Health, Invocation, Isolation, LaunchReport, MethodFn,
-    MethodSet, Operation, PORTABLE_JSON, Payload, Queue, RecordedError, Registrar, RetryPolicy,
-    Start, Step, StepBody, StepCtx, Transaction, WorkflowDef, WorkflowError, WorkflowFn, db, ids,
-    payload, runtime, source, state, time,
+    MethodSet, Operation, PORTABLE_JSON, Parked, ParkedWorkflow, Payload, Queue, RecordedError,
+    Registrar, RetryPolicy, Start, Step, StepBody, StepCtx, Transaction, WorkflowDef,
+    WorkflowError, WorkflowFn, db, ids, names, payload, runtime, source, state, time,
 };
 pub use durable_macros::{step, test, workflow, workflows};
 

@@ -14,6 +14,9 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     #[cfg(all(feature = "pg-sqlx", feature = "pg-diesel"))]
     cases.pass("tests/compile/transactions.rs");
     cases.compile_fail("tests/compile/error_without_durable.rs");
+    cases.compile_fail("tests/compile/values_without_serde.rs");
+    cases.compile_fail("tests/compile/boxed_error.rs");
+    cases.compile_fail("tests/compile/called_directly.rs");
     cases.compile_fail("tests/compile/wrong_input.rs");
     cases.compile_fail("tests/compile/not_a_workflow.rs");
     cases.compile_fail("tests/compile/clock_in_workflow.rs");
@@ -22,5 +25,6 @@ fn mistakes_do_not_compile_and_are_told_in_words() {
     cases.compile_fail("tests/compile/not_methods.rs");
     cases.compile_fail("tests/compile/not_a_test.rs");
     cases.compile_fail("tests/compile/step_gives_away_its_capture.rs");
+    cases.compile_fail("tests/compile/step_moves_its_capture.rs");
     cases.compile_fail("tests/compile/not_send.rs");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use durable::{pg_diesel::DieselDriver, pg_sqlx::SqlxDriver, prelude::*};
 use durable_testkit::pg::{PgServer, Proxy, proxy::Lost};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome = Result<(), AnyError>;
 
 #[durable::step]
 async fn charge(order: &str) -> Result<u64, AnyError> {

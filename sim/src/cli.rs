@@ -14,9 +14,9 @@ Usage: cargo xtask sim [--seeds N] [--from S] [--scenario NAME] [--least RATE] [
        cargo xtask sim --twice [--seeds N]
 
 Runs the engine under simulation: any number of executors, their database and the network between them, under one seed
-  --seeds N        how many seeds (10000): half of them for `steps`, 40 % for `programs`, the rest for `poison`
+  --seeds N        how many seeds (10000): half of them for `steps`, 30 % for `programs`, the rest for others
   --from S         the first of them (0)
-  --scenario NAME  only this one, with all seeds: steps, programs, poison
+  --scenario NAME  only this one, with all seeds: steps, programs, signals, poison, restarts
   --least RATE     fail if fewer runs of `steps` are made in a second of a processor
   --jobs N         how many run beside each other (1)
   --seed S         this one only, with its timeline

@@ -56,5 +56,6 @@ fn simulate(
     let mut chooser = chooser(choices);
     let plan = durable_testkit::sim::Plan::draw(&mut chooser);
     let scenario = named.draw(&mut chooser, &plan);
-    scenario.run(plan, chooser, named.invariants(), timeline)
+    let invariants = named.invariants(&plan);
+    scenario.run(plan, chooser, invariants, timeline)
 }

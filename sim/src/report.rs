@@ -1,10 +1,10 @@
 //! What a failing run looks like to whoever has to mend it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use durable_testkit::sim::{
     Outcome,
-    shrink::{shrink, sparse},
+    shrink::{Effort, shrink, sparse},
 };
 
 use crate::{
@@ -13,8 +13,11 @@ use crate::{
     simulate,
 };
 
-/// How many runs a failing one may be shrunk with.
-const SHRINKING: usize = 4_000;
+/// How much may be spent on shrinking a failing run.
+const SHRINKING: Effort = Effort {
+    runs: 4_000,
+    time: Duration::from_secs(60),
+};
 
 /// One run, with its timeline. Errors: it failed.
 pub(crate) fn one(only: Option<&'static Named>, choices: &Choices) -> Result<(), String> {
@@ -56,7 +59,8 @@ pub(crate) fn failure(named: &Named, seed: u64, outcome: &Outcome) {
         .as_ref()
         .map(|violation| violation.invariant);
     let mut runs = 0;
-    let shrunk = shrink(&outcome.choices, SHRINKING, |candidate| {
+    let tell = |progress: &_| eprintln!("{}, seed {seed}, {progress}", named.name);
+    let shrunk = shrink(&outcome.choices, SHRINKING, tell, |candidate| {
         runs += 1;
         let again = simulate(named, &Choices::List(candidate.to_vec()), false);
         let same = again

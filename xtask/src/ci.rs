@@ -28,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 
     let mut stages = checks(workspace);
     if !options.skip_tests {
-        stages.extend(test::stages(workspace, &quick, &left_out, &provided));
+        stages.extend(test::stages(workspace, &quick, None, &left_out, &provided));
     }
     stages.push(Stage::new("README", move || readme::run(workspace)));
 

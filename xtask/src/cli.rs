@@ -40,7 +40,7 @@ const COMMANDS: [(&str, &str, &str); 6] = [
         "[--full] [FILTER]",
         "Run all tests and documentation tests, with all set-up included
 The quick run leaves out what takes long, and says at its end what that was; --full runs all of it.
-With FILTER only the tests with that text in their name are run.",
+With FILTER only the tests with that text in their name are run, and only the programs that can hold one are built.",
     ),
     (
         "ci",

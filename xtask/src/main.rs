@@ -5,6 +5,7 @@
 //! - [`cli`]: the commands, their options and their help
 //! - [`stages`]: stages run one after the other, with durations and a table at the end
 //! - [`test`](mod@test), [`ci`]: which stages those two commands are made of
+//! - [`chosen`]: which test programs can hold the test that is asked for
 //! - [`readme`], [`lengths`], [`left_out`]: what the stages check that cargo does not
 //! - [`migrate`]: the one command that needs a database backend, and so a cargo feature
 //! - [`provided`]: what the tests are provided with: [`pg`], the Postgres server that they run against, and [`python`], the
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 mod apt;
 mod bench;
+mod chosen;
 mod ci;
 mod cli;
 mod failure;

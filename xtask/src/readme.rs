@@ -205,7 +205,7 @@ mod tests {
 # Title
 $ not in a block
 ```console
-$ cargo run --example quickstart
+$ cargo run -p examples
 $5 is what it prints
 done
 ```
@@ -221,7 +221,7 @@ $ not a command
   ```
 ";
         let expected = [
-            run_step(4, "cargo run --example quickstart"),
+            run_step(4, "cargo run -p examples"),
             run_step(16, "cargo doc"),
         ];
         assert_eq!(plan(text).as_deref(), Ok(&expected[..]));
@@ -236,8 +236,8 @@ $ not a command
 
     #[test]
     fn a_command_may_go_on_in_the_next_line() {
-        let text = "```console\n$ cargo run \\\n>   --example saga \\\n    -- --fast\nout\n```\n";
-        let expected = [run_step(2, "cargo run --example saga -- --fast")];
+        let text = "```console\n$ cargo run \\\n>   --bin saga \\\n    -- --fast\nout\n```\n";
+        let expected = [run_step(2, "cargo run --bin saga -- --fast")];
         assert_eq!(plan(text).as_deref(), Ok(&expected[..]));
     }
 
@@ -261,7 +261,7 @@ $ not a command
     #[test]
     fn only_a_command_that_is_about_a_database_sees_which_is_named() {
         for (command, blind) in [
-            ("cargo run --example quickstart", true),
+            ("cargo run -p examples", true),
             ("DATABASE_URL=$(cargo xtask pg up) cargo run", false),
             ("cargo xtask pg down", false),
         ] {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    chosen::Chosen,
     failure::Failure,
     left_out::{self, LeftOut},
     process,
@@ -26,8 +27,11 @@ pub(crate) const LAST: &str = "doc tests";
 /// The stage that simulates.
 const SIMULATION: &str = "simulation";
 
-/// What `cargo test` is told in every stage.
+/// What `cargo test` is told where nothing is left out.
 const ALL: [&str; 3] = ["test", "--workspace", "--all-features"];
+
+/// Which tests are all that are no documentation tests.
+const PROGRAMS: [&str; 3] = ["--lib", "--bins", "--tests"];
 
 /// The oldest and the newest version of Postgres on which the conformance suite is run besides the installed one, with their stages.
 const VERSIONS: [(&str, &str); 2] = [("Postgres 13", "13"), ("Postgres 18", "18")];
@@ -47,31 +51,49 @@ pub(crate) struct Options {
 /// Runs the tests and says what was left out.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     tools::require(&[Tool::CCompiler])?;
+    let chosen = match &options.filter {
+        Some(filter) => Chosen::of(workspace, filter)?,
+        None => None,
+    };
+    if let (Some(chosen), Some(filter)) = (&chosen, &options.filter)
+        && chosen.programs().is_none()
+        && chosen.docs().is_none()
+    {
+        return Err(Failure::failed(format!(
+            "no test can have `{filter}` in its name: no source has it"
+        )));
+    }
     let left_out = LeftOut::new(workspace.target())?;
     let provided = Provided::new(workspace)?;
-    let report = stages::run(stages(workspace, options, &left_out, &provided));
+    let stages = stages(workspace, options, chosen.as_ref(), &left_out, &provided);
+    let report = stages::run(stages);
     drop(provided);
     left_out.show(report.passed(LAST))?;
     report.show();
     report.verdict("test")
 }
 
-/// The stages that the tests are made of.
+/// The stages that the tests are made of; with `chosen`, of these programs only.
 pub(crate) fn stages<'a>(
     workspace: &'a Workspace,
     options: &'a Options,
+    chosen: Option<&'a Chosen>,
     left_out: &'a LeftOut,
     provided: &'a Provided,
 ) -> Vec<Stage<'a>> {
-    // The first stage builds the examples too, as programs: tests may start them.
     let build = move || {
-        announce(options);
-        process::run(workspace.cargo(ALL).arg("--no-run"))
+        announce(options, chosen);
+        match programs(workspace, chosen) {
+            Some(mut command) => process::run(command.arg("--no-run")).map(|()| Done::Passed),
+            None => Ok(none()),
+        }
     };
-    let run = move |kinds: &[&str]| {
-        let mut command = workspace.cargo(ALL);
-        command.arg("--no-fail-fast").args(kinds);
-        process::run(prepared(&mut command, options, left_out, provided))
+    let run = move |command: Option<Command>| {
+        let Some(mut command) = command else {
+            return Ok(none());
+        };
+        command.arg("--no-fail-fast");
+        process::run(prepared(&mut command, options, left_out, provided)).map(|()| Done::Passed)
     };
     let on_version = move |text: &str| {
         if !options.full {
@@ -90,10 +112,10 @@ pub(crate) fn stages<'a>(
     // Before the minutes of compiling, as something may be missing.
     let mut stages = provided.stages();
     stages.extend([
-        Stage::new("build tests", build),
-        Stage::new("tests", move || run(&["--lib", "--bins", "--tests"])),
+        Stage::optional("build tests", build),
+        Stage::optional("tests", move || run(programs(workspace, chosen))),
         Stage::optional(SIMULATION, move || simulate(workspace, options)),
-        Stage::new(LAST, move || run(&["--doc"])),
+        Stage::optional(LAST, move || run(docs(workspace, chosen))),
     ]);
     if provided.has_server() && options.filter.is_none() {
         for (stage, version) in VERSIONS {
@@ -101,6 +123,35 @@ pub(crate) fn stages<'a>(
         }
     }
     stages
+}
+
+/// Why a stage has nothing to do.
+fn none() -> Done {
+    Done::LeftOut("none of them can have that name".to_owned())
+}
+
+/// Calls cargo for all tests but those of the documentation, or for those of them that are chosen; `None` if none is.
+fn programs(workspace: &Workspace, chosen: Option<&Chosen>) -> Option<Command> {
+    let Some(chosen) = chosen else {
+        let mut command = workspace.cargo(ALL);
+        command.args(PROGRAMS);
+        return Some(command);
+    };
+    let mut command = workspace.cargo(["test", "--all-features"]);
+    command.args(chosen.programs()?);
+    Some(command)
+}
+
+/// Calls cargo for the documentation tests, or for those of them that are chosen; `None` if none is.
+fn docs(workspace: &Workspace, chosen: Option<&Chosen>) -> Option<Command> {
+    let Some(chosen) = chosen else {
+        let mut command = workspace.cargo(ALL);
+        command.arg("--doc");
+        return Some(command);
+    };
+    let mut command = workspace.cargo(["test", "--all-features"]);
+    command.args(chosen.docs()?);
+    Some(command)
 }
 
 /// Runs the simulation, if all tests are asked for.
@@ -115,7 +166,7 @@ fn simulate(workspace: &Workspace, options: &Options) -> Result<Done, Failure> {
 }
 
 /// Says which tests are run, and how much of them.
-fn announce(options: &Options) {
+fn announce(options: &Options, chosen: Option<&Chosen>) {
     if options.full || env::var_os(FULL).is_some_and(|value| value == "1") {
         screen::line("The full run: long tests are run whole.");
     } else {
@@ -125,6 +176,12 @@ fn announce(options: &Options) {
     }
     if let Some(filter) = &options.filter {
         screen::line(format_args!("Only tests with `{filter}` in their name."));
+        let left_out = chosen.map(Chosen::left_out).unwrap_or_default();
+        if !left_out.is_empty() {
+            screen::line(format_args!(
+                "Not built, as nothing in their sources has that name: {left_out}."
+            ));
+        }
     }
 }
 
@@ -169,7 +226,7 @@ mod tests {
         let scratch = Scratch::new(&format!("test-names-{}", provided.stages().len()));
         let left_out = LeftOut::new(scratch.path()).expect("a fresh file");
         let options = Options::default();
-        let stages = stages(&workspace, &options, &left_out, provided);
+        let stages = stages(&workspace, &options, None, &left_out, provided);
         stages.iter().map(Stage::name).collect()
     }
 

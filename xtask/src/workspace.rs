@@ -48,8 +48,17 @@ impl Workspace {
 
     /// The names of its packages.
     pub(crate) fn packages(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.members()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names of its packages, with their directories.
+    pub(crate) fn members(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
         let mut command = self.cargo(["metadata", "--no-deps", "--format-version", "1"]);
-        Ok(members(&process::capture(&mut command)?))
+        let members = members(&process::capture(&mut command)?);
+        Ok(members
+            .into_iter()
+            .map(|(name, below)| (name, self.root.join(below)))
+            .collect())
     }
 
     /// The cargo that runs this program, called from the workspace's root.
@@ -86,23 +95,22 @@ fn forget_own_package(command: &mut Command) {
     }
 }
 
-/// The names of the members in what `cargo metadata` prints.
-fn members(metadata: &str) -> Vec<String> {
+/// The members in what `cargo metadata` prints: each one's name, and the last part of its directory.
+fn members(metadata: &str) -> Vec<(String, String)> {
     json::strings(metadata)
         .skip_while(|text| text != "workspace_members")
         .skip(1)
         .take_while(|text| text.starts_with("path+"))
-        .map(|id| name_in(&id).to_owned())
+        .map(|id| name_and_place(&id))
         .collect()
 }
 
-/// The name in a package id: `path+file:///here/durable#0.1.0`, or `path+file:///elsewhere#durable@0.1.0`.
-fn name_in(id: &str) -> &str {
+/// The two in a package id: `path+file:///here/durable#0.1.0`, or `path+file:///elsewhere#durable@0.1.0`.
+fn name_and_place(id: &str) -> (String, String) {
     let (place, version) = id.rsplit_once('#').unwrap_or((id, ""));
-    match version.rsplit_once('@') {
-        Some((name, _)) => name,
-        None => place.rsplit('/').next().unwrap_or(place),
-    }
+    let place = place.rsplit('/').next().unwrap_or(place);
+    let name = version.rsplit_once('@').map_or(place, |(name, _)| name);
+    (name.to_owned(), place.to_owned())
 }
 
 #[cfg(test)]
@@ -127,8 +135,24 @@ mod tests {
         let metadata = r#"{"packages":[{"name":"a","dependencies":[{"name":"durable-pg-sqlx"}]}],
             "workspace_members":["path+file:///here/durable#0.1.0","path+file:///here/b#durable-c@0.1.0"],
             "workspace_default_members":["path+file:///here/d#0.1.0"],"resolve":null}"#;
-        assert_eq!(members(metadata), ["durable", "durable-c"]);
-        assert_eq!(members("{}"), [""; 0]);
+        let pair = |name: &str, place: &str| (name.to_owned(), place.to_owned());
+        let both = [pair("durable", "durable"), pair("durable-c", "b")];
+        assert_eq!(members(metadata), both);
+        assert_eq!(members("{}"), []);
+    }
+
+    #[test]
+    fn the_first_command_of_a_new_user_compiles_few_crates() {
+        let workspace = Workspace::find().expect("cargo test runs inside the workspace");
+        let mut command = workspace.cargo(["tree", "--package", "examples"]);
+        command.args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe"]);
+        let tree = process::capture(&mut command).expect("the tree can be read");
+        let crates: std::collections::BTreeSet<_> = tree
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)"))
+            .collect();
+        // As part of another package, with its dev-dependencies, it compiled 184.
+        assert!(crates.len() <= 95, "{}: {crates:#?}", crates.len());
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Finds what JSON cannot hold before it is written: `serde_json` writes NaN and infinities as `null`, and does not read back what is
-//! nested deeper than 127 levels, nor `Some(())` as anything but `None`.
+//! Finds what JSON cannot hold before it is written, and what would be read back as another value: `serde_json` writes NaN and infinities
+//! as `null`, and reads `Some(())` as `None`. It does not read back what is nested deeper than 127 levels, which is found here as well,
+//! because writing a value of any depth takes a stack of any size.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// How deeply a value may be nested. It is stored inside arguments or an error, which add a few levels of their own.
+/// How many arrays and objects a value may be inside of. It is stored inside arguments or an error, which add a few levels of their own.
 const MAX_DEPTH: u8 = 120;
 
 /// An error at the first float in `value` that is not finite, and where it is nested too deeply.
@@ -77,8 +78,14 @@ impl Check {
             return Ok(self.depth + 1);
         }
         Err(NotJson(format!(
-            "it is nested more than {MAX_DEPTH} levels deep; store it flat, as a list of nodes that name each other"
+            "its JSON is nested more than {MAX_DEPTH} levels deep, where a variant with fields takes two; store it flat, as a list of \
+             nodes that name each other"
         )))
+    }
+
+    /// Inside the object that a variant with fields is written as: `{"Circle": …}`.
+    fn variant(self) -> Result<Self, NotJson> {
+        self.deeper().map(Self::at)
     }
 
     fn items(self) -> Result<Items, NotJson> {
@@ -185,9 +192,8 @@ impl Serializer for Check {
         variant: &'static str,
         value: &T,
     ) -> Result<(), NotJson> {
-        let depth = self.deeper()?;
         value
-            .serialize(Check::at(depth))
+            .serialize(self.variant()?)
             .map_err(|error| error.inside(variant))
     }
 
@@ -210,7 +216,7 @@ impl Serializer for Check {
         _: &'static str,
         _: usize,
     ) -> Result<Items, NotJson> {
-        self.items()
+        self.variant()?.items()
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Fields, NotJson> {
@@ -228,7 +234,7 @@ impl Serializer for Check {
         _: &'static str,
         _: usize,
     ) -> Result<Fields, NotJson> {
-        self.fields()
+        self.variant()?.fields()
     }
 }
 
@@ -350,6 +356,30 @@ mod tests {
         serde_json::from_str::<serde_json::Value>(&wrapped).unwrap();
         let found = storable(&deep(MAX_DEPTH + 1)).unwrap_err().to_string();
         assert!(found.contains("more than 120 levels deep"), "{found}");
+    }
+
+    #[derive(Serialize)]
+    enum Tree {
+        Leaf,
+        Fields { inner: Box<Tree> },
+        Items(Box<Tree>, u8),
+        One(Box<Tree>),
+    }
+
+    #[test]
+    fn a_variant_counts_as_many_levels_as_its_json_has() {
+        let fields = |inner| Tree::Fields { inner };
+        let kinds: [(fn(Box<Tree>) -> Tree, u8); 3] = [
+            (fields, 2),
+            (|inner| Tree::Items(inner, 0), 2),
+            (Tree::One, 1),
+        ];
+        for (wrap, levels) in kinds {
+            let deep = |n: u8| (0..n).fold(Tree::Leaf, |inner, _| wrap(Box::new(inner)));
+            let most = MAX_DEPTH / levels;
+            assert!(storable(&deep(most)).is_ok(), "{levels}");
+            assert!(storable(&deep(most + 1)).is_err(), "{levels}");
+        }
     }
 
     #[test]

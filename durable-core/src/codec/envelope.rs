@@ -29,7 +29,9 @@ pub(crate) fn encode_args<D: WorkflowDef>(
         _ => to_json(&what, input)?,
     };
     let json = format!(r#"{{"positionalArgs":{positional},"namedArgs":{{}}}}"#);
-    codecs.seal(&what, json)
+    let stored = codecs.seal(&what, json)?;
+    decode_args::<D>(codecs, Some(&stored)).map_err(|error| codecs.unreadable(error))?;
+    Ok(stored)
 }
 
 /// The stored arguments of a call, by position or by name.

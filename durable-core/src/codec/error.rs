@@ -33,9 +33,10 @@ pub(crate) fn encode_error<E: WorkflowError>(
     error: &E,
     earlier: Vec<String>,
 ) -> Result<Encoded, Error> {
-    // What cannot be serialized loses its type over a replay, but not its message.
+    // What cannot be serialized and read back loses its type, but not its message.
     let data = to_json(what, error)
         .ok()
+        .filter(|json| serde_json::from_str::<E>(json).is_ok())
         .and_then(|json| RawValue::from_string(json).ok());
     let value: Option<Value> = data.as_deref().and_then(value_of);
     let recorded = RecordedError {
@@ -48,7 +49,7 @@ pub(crate) fn encode_error<E: WorkflowError>(
     codecs.encode(what, &recorded)
 }
 
-/// A stored error as the type asked for; one of another type or program comes as [`Error::Recorded`].
+/// A stored error as the type asked for; the library's own comes as itself, one of another type or program as [`Error::Recorded`].
 /// Errors: it is not a stored error at all, or in an unknown format.
 pub(crate) fn decode_error<E: WorkflowError>(
     codecs: &Codecs,
@@ -58,14 +59,24 @@ pub(crate) fn decode_error<E: WorkflowError>(
     let recorded: RecordedError = codecs.decode(what, stored)?;
     let data = recorded.data.as_deref();
     let typed = data.and_then(|data| serde_json::from_str(data.get()).ok());
-    Ok(typed.unwrap_or_else(|| {
-        E::from_durable(Error::Recorded {
-            name: recorded.name,
-            message: recorded.message,
-            code: recorded.code,
-            data: data.and_then(value_of),
-        })
-    }))
+    Ok(typed.unwrap_or_else(|| E::from_durable(untyped(&recorded))))
+}
+
+/// What the library recorded in the place of an error of the workflow's type, or what another program did.
+fn untyped(recorded: &RecordedError) -> Error {
+    let data = recorded.data.as_deref().and_then(value_of);
+    if data.is_some() && Error::error_name(data.as_ref()) == recorded.name {
+        let ours = recorded.data.as_deref().map(RawValue::get);
+        if let Some(ours) = ours.and_then(|data| serde_json::from_str(data).ok()) {
+            return ours;
+        }
+    }
+    Error::Recorded {
+        name: recorded.name.clone(),
+        message: recorded.message.clone(),
+        code: recorded.code.clone(),
+        data,
+    }
 }
 
 /// As [`decode_error`], for an error that this very code has recorded. Errors: also, it is of another type now, so that a replay would
@@ -139,6 +150,57 @@ mod tests {
         let stored = encode_error(&codecs, &"error", &error, vec![]).unwrap();
         let read = decode_error::<ShopError>(&codecs, &"error", &stored);
         assert_eq!(read.unwrap(), error);
+    }
+
+    #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+    #[serde(tag = "kind")]
+    enum TaggedError {
+        #[error("{wei} wei short")]
+        Overdrawn { wei: u128 },
+        #[error("durable")]
+        Durable(Error),
+    }
+
+    impl From<Error> for TaggedError {
+        fn from(error: Error) -> Self {
+            Self::Durable(error)
+        }
+    }
+
+    #[test]
+    fn an_error_that_could_not_be_read_back_keeps_its_message() {
+        let codecs = Codecs::default();
+        let error = TaggedError::Overdrawn { wei: u128::MAX };
+        let stored = encode_error(&codecs, &"error", &error, vec![]).unwrap();
+        let message = error.to_string();
+        let first = decode_error::<TaggedError>(&codecs, &"error", &stored).unwrap();
+        let replayed = decode_own_error::<TaggedError>(&codecs, &"error", &stored).unwrap();
+        for read in [first, replayed] {
+            let TaggedError::Durable(Error::Recorded { message: kept, .. }) = read else {
+                panic!("{read:?}");
+            };
+            assert_eq!(kept, message);
+        }
+    }
+
+    #[test]
+    fn what_the_library_recorded_comes_back_as_itself() {
+        let codecs = Codecs::default();
+        let panicked = Error::WorkflowPanicked {
+            workflow: "w".to_owned(),
+            message: "no".to_owned(),
+        };
+        let stored = encode_error(&codecs, &"error", &panicked, vec![]).unwrap();
+        let read = decode_error::<ShopError>(&codecs, &"error", &stored).unwrap();
+        assert_eq!(read, ShopError::Durable(panicked));
+        let any = decode_error::<AnyError>(&codecs, &"error", &stored).unwrap();
+        assert_eq!(any.name(), "WorkflowPanicked");
+        assert_eq!(any.code(), Some("DURABLE_WORKFLOW_PANICKED"));
+        // Another program's error is its own, even if its data happens to be one of ours.
+        let text = r#"{"name":"Closed","message":"no","data":"ShuttingDown"}"#;
+        let stored = Encoded::new(text, super::super::PORTABLE_JSON);
+        let read = decode_error::<ShopError>(&codecs, &"error", &stored).unwrap();
+        assert_eq!(read.to_string(), "Closed: no");
     }
 
     #[test]

@@ -2,10 +2,17 @@
 //!
 //! Every payload is JSON first (`portable_json`, which all SDKs read), then passes through the application's [`Codec`] if it has one
 //! (encryption, compression). The name of what was applied is stored with each row, and a row is read by its own name.
+//!
+//! Whether a value can be stored is tried: its text is read back once, in the same way and as the same type as a replay reads it, before it
+//! is recorded; and what a step gives is the value that was read back, so that an execution goes on with what its replays will see. That
+//! is so in every build: reading takes two to three times as long as writing the text does (2 µs for 200 bytes, 0.15 ms for 13 kB), which
+//! is little beside what the database takes. Of a message or an event only the reader knows the type; there it is tried whether the text
+//! is within what every reader can read.
 
 mod check;
 mod envelope;
 mod error;
+mod readable;
 
 use std::{any::type_name, borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
@@ -15,7 +22,8 @@ pub(crate) use envelope::{decode_args, encode_args};
 pub use error::RecordedError;
 pub(crate) use error::{decode_error, decode_own_error, encode_error};
 
-use crate::{Error, ids::Format, payload::Encoded};
+use crate::{Error, ids::Format, payload::Encoded, workflow::Payload};
+use readable::Readable;
 
 /// The name of the default format, which every SDK reads.
 pub const PORTABLE_JSON: &str = "portable_json";
@@ -33,7 +41,8 @@ pub trait Codec: Send + Sync + 'static {
     /// The text to store for `json`. Errors: why it cannot be stored.
     fn encode(&self, json: &str) -> Result<String, String>;
 
-    /// The JSON that was stored as `text`. Errors: why it cannot be read.
+    /// The JSON that was stored as `text`. Also called once for each value that is stored, before it is recorded. Errors: why it cannot
+    /// be read.
     fn decode(&self, text: &str) -> Result<String, String>;
 }
 
@@ -87,13 +96,28 @@ impl Codecs {
             .collect()
     }
 
-    /// A value as it is stored; `what` names it in errors.
+    /// A value as it is stored, and what is read back from that; `what` names it in errors.
+    pub(crate) fn store<T: Payload>(
+        &self,
+        what: &dyn fmt::Display,
+        value: &T,
+    ) -> Result<(T, Encoded), Error> {
+        let stored = self.seal(what, to_json(what, value)?)?;
+        let read = self.decode(what, &stored);
+        let read = read.map_err(|error| self.unreadable(error))?;
+        Ok((read, stored))
+    }
+
+    /// A value as it is stored, where only its reader knows its type; `what` names it in errors.
     pub(crate) fn encode<T: Serialize + ?Sized>(
         &self,
         what: &dyn fmt::Display,
         value: &T,
     ) -> Result<Encoded, Error> {
-        self.seal(what, to_json(what, value)?)
+        let stored = self.seal(what, to_json(what, value)?)?;
+        self.decode::<Readable>(what, &stored)
+            .map_err(|error| self.unreadable(error))?;
+        Ok(stored)
     }
 
     /// A stored value; `what` names it in errors.
@@ -103,6 +127,27 @@ impl Codecs {
         stored: &Encoded,
     ) -> Result<T, Error> {
         from_json(what, &self.open(what, stored)?)
+    }
+
+    /// Why a value cannot be stored: `error` is what reading it back has given.
+    fn unreadable(&self, error: Error) -> Error {
+        let Error::Decode {
+            what,
+            type_name,
+            reason,
+        } = error
+        else {
+            return error;
+        };
+        let codec = self.writer.as_ref().map(|codec| codec.name());
+        let reason = match codec.filter(|name| text_of(name) == type_name) {
+            Some(name) => format!("codec {name:?} cannot read what it wrote: {reason}"),
+            None => format!(
+                "what is written of it cannot be read back as {type_name}: {reason}; change how the type is serialized (a 128-bit integer \
+                 inside a `tag`ged, `untagged` or `flatten`ed type has to be a text)"
+            ),
+        };
+        Error::Encode { what, reason }
     }
 
     /// JSON text as it is stored.
@@ -115,6 +160,15 @@ impl Codecs {
             None => Encoded::new(json, PORTABLE_JSON),
             Some(codec) => Encoded::new(codec.encode(&json).map_err(failed)?, codec.name()),
         };
+        if let Some(place) = stored.text.find('\0') {
+            // JSON escapes it, so it is the codec's.
+            return Err(failed(format!(
+                "its codec {:?} gives a text with a NUL in it, at byte {place}, which no database takes; let it give base64",
+                self.writer
+                    .as_ref()
+                    .map_or(PORTABLE_JSON, |codec| codec.name())
+            )));
+        }
         let (size, limit) = (stored.text.len(), self.limit);
         if size > limit {
             return Err(failed(format!(
@@ -141,11 +195,16 @@ impl Codecs {
         })?;
         let json = codec.decode(&stored.text).map_err(|reason| Error::Decode {
             what: what.to_string(),
-            type_name: format!("{name} text"),
+            type_name: text_of(name),
             reason,
         })?;
         Ok(Cow::Owned(json))
     }
+}
+
+/// The type that a codec reads, as errors name it.
+fn text_of(codec: &str) -> String {
+    format!("{codec} text")
 }
 
 /// `value` as JSON. What JSON cannot hold is an error: NaN and infinities, map keys that are no text, more than 120 levels.
@@ -169,6 +228,9 @@ fn from_json<T: DeserializeOwned>(what: &dyn fmt::Display, json: &str) -> Result
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
     use super::*;
 
     struct Reversed;
@@ -225,6 +287,82 @@ mod tests {
             codecs.decode::<String>(&"value", &stored),
             Ok("123456".into())
         );
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Amount {
+        Wei { value: u128 },
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    enum Expr {
+        Num,
+        Not { inner: Box<Expr> },
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_not_stored() {
+        let codecs = Codecs::default();
+        let refused = |error: Error| {
+            assert_eq!(error.code(), "DURABLE_ENCODE");
+            error.to_string()
+        };
+        let amount = Amount::Wei { value: u128::MAX };
+        let error = refused(codecs.store(&"value", &amount).unwrap_err());
+        assert!(error.contains("has to be a text"), "{error}");
+        let deep = (0..70).fold(Expr::Num, |inner, _| Expr::Not {
+            inner: Box::new(inner),
+        });
+        let error = refused(codecs.store(&"value", &deep).unwrap_err());
+        assert!(error.contains("store it flat"), "{error}");
+        // Its reader may have any type.
+        assert!(codecs.encode(&"value", &deep).is_err());
+        let raw = RawValue::from_string("[".repeat(128) + &"]".repeat(128)).unwrap();
+        refused(codecs.encode(&"value", &raw).unwrap_err());
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Order {
+        id: u8,
+        #[serde(skip)]
+        seen: bool,
+    }
+
+    #[test]
+    fn what_is_stored_goes_on_as_it_will_be_read() {
+        let order = Order { id: 1, seen: true };
+        let (read, stored) = Codecs::default().store(&"value", &order).unwrap();
+        assert_eq!(stored.text, r#"{"id":1}"#);
+        assert_eq!(read, Order { id: 1, seen: false });
+    }
+
+    struct OneWay;
+
+    impl Codec for OneWay {
+        fn name(&self) -> &'static str {
+            "one way"
+        }
+
+        fn encode(&self, json: &str) -> Result<String, String> {
+            Ok(json.to_owned())
+        }
+
+        fn decode(&self, _: &str) -> Result<String, String> {
+            Err("the key is gone".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_codec_that_cannot_read_what_it_writes_is_found_at_the_write() {
+        let mut codecs = Codecs::default();
+        codecs.write_with(Arc::new(OneWay));
+        let error = codecs.store(&"value", &1).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            r#"value cannot be stored: codec "one way" cannot read what it wrote: the key is gone"#
+        );
+        assert!(codecs.encode(&"value", &1).is_err());
     }
 
     #[test]

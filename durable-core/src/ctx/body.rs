@@ -2,14 +2,14 @@
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use crate::{
-    engine::{execution::Execution, observer::notice, panic_message},
+    engine::{execution::Execution, observer::notice},
+    panics::{caught, discard},
     runtime::BoxFuture,
 };
 
@@ -61,7 +61,7 @@ where
         let this = self.get_mut();
         let _inside = this.execution.sequence.enter_body(this.step);
         let begun = this.limit.map(|_| this.execution.engine.runtime.elapsed());
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = caught(|| {
             if let Some(call) = this.call.take() {
                 this.future = Some(call());
             }
@@ -69,14 +69,14 @@ where
                 Some(future) => future.as_mut().poll(cx),
                 None => Poll::Pending,
             }
-        }));
+        });
         if let Some(begun) = begun {
             this.check_poll(begun);
         }
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 }
@@ -103,7 +103,6 @@ impl<F, T> InBody<'_, '_, F, T> {
 impl<F, T> Drop for InBody<'_, '_, F, T> {
     fn drop(&mut self) {
         // Dropping a body runs user code, which may panic; what the body came to is known by then.
-        let future = self.future.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        discard(self.future.take());
     }
 }

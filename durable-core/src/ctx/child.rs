@@ -10,10 +10,10 @@ use std::{
 
 use super::{Ctx, Operation, mailbox::record_error, operation::Built, step::recorded_result};
 use crate::{
-    Error,
+    AnyError, Error,
     any_error::WorkflowError,
     codec::{encode_args, encode_error},
-    db::{NewWorkflow, StepRecord, StepResult},
+    db::{Existing, NewWorkflow, StepRecord, StepResult},
     engine::{
         Awaited, Engine, decode_end,
         execution::{Call, Execution},
@@ -22,7 +22,10 @@ use crate::{
         unencodable,
     },
     ids::{WorkflowId, WorkflowKey},
+    names::Name,
     payload::{Encoded, Ended, Outcome},
+    runtime::BoxFuture,
+    sabotage::Bug,
     state::Status,
     workflow::{MethodFn, Payload, WorkflowDef, WorkflowFn, key_of},
 };
@@ -47,8 +50,10 @@ impl Ctx {
     /// Builds the start of a child workflow; options follow as methods, then `.await` gives a [`ChildHandle`].
     ///
     /// The child's row and this workflow's record of it are one commit. Its id is `{parent}-{number}` unless given; it inherits the
-    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another workflow, `Encode`, `Invalid`. A child that is not
-    /// registered stops the execution instead; the workflow goes on in a process that knows it.
+    /// deadline unless it gets a timeout. Errors: `Conflict` when the id belongs to another
+    /// workflow, or, if it is not given, to one that this workflow has not started; `Encode`,
+    /// `Invalid`, `InvalidName`. A child that is not registered stops the execution instead; the
+    /// workflow goes on in a process that knows it.
     #[track_caller]
     pub fn start<D: WorkflowDef, Args>(
         &self,
@@ -69,6 +74,69 @@ impl Ctx {
     ) -> ChildStart<D> {
         let _ = method;
         self.child(Some(instance), &input, Location::caller())
+    }
+
+    /// Builds the call of a child workflow, its start and the wait for its result in one; options follow as methods, then `.await` gives
+    /// its result.
+    ///
+    /// It is recorded as [`start`](Self::start) and [`ChildHandle::result`] are, as two operations, whose numbers follow each other. Built
+    /// before a `join!`, several calls run at once. Errors: those of the two, in the child's error type.
+    ///
+    /// ```
+    /// use durable_core::{AnyError, Ctx};
+    /// # use durable_core::{Invocation, WorkflowDef};
+    /// # struct Charge;
+    /// # impl WorkflowDef for Charge {
+    /// #     const NAME: &'static str = "charge";
+    /// #     const CLASS: Option<&'static str> = None;
+    /// #     const PARAMS: &'static [&'static str] = &["cents"];
+    /// #     const BODY_HASH: u128 = 0;
+    /// #     const VERSION: Option<&'static str> = None;
+    /// #     const MAX_RECOVERY_ATTEMPTS: Option<u32> = None;
+    /// #     type Input = u32;
+    /// #     type Output = String;
+    /// #     type Error = AnyError;
+    /// # }
+    /// # fn charge(_: Ctx, _: u32) -> Invocation<Charge> {
+    /// #     Invocation::new(async { Ok(String::new()) })
+    /// # }
+    /// async fn pay(ctx: &Ctx, order: &str, cents: u32) -> Result<String, AnyError> {
+    ///     // `charge` is an `async fn(ctx: Ctx, cents: u32) -> Result<String, AnyError>` with `#[durable::workflow]` on it.
+    ///     ctx.call(charge, cents).id(format!("charge-{order}")).await
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn call<D: WorkflowDef, Args>(
+        &self,
+        workflow: impl WorkflowFn<D, Args>,
+        input: D::Input,
+    ) -> ChildCall<D> {
+        let _ = workflow;
+        self.called(None, &input, Location::caller())
+    }
+
+    /// As [`call`](Self::call), for a workflow that is a method, on the instance registered under `instance`.
+    #[track_caller]
+    pub fn call_on<T, D: WorkflowDef, Args>(
+        &self,
+        instance: &str,
+        method: impl MethodFn<T, D, Args>,
+        input: D::Input,
+    ) -> ChildCall<D> {
+        let _ = method;
+        self.called(Some(instance), &input, Location::caller())
+    }
+
+    fn called<D: WorkflowDef>(
+        &self,
+        config: Option<&str>,
+        input: &D::Input,
+        place: &'static Location<'static>,
+    ) -> ChildCall<D> {
+        ChildCall {
+            start: self.child(config, input, place),
+            result: self.build(GET_RESULT, 1, place),
+        }
     }
 
     fn child<D: WorkflowDef>(
@@ -141,8 +209,10 @@ impl Ctx {
                 Err(error) => encode_error(codecs, &name, error, Vec::new()).map(StepResult::Error),
             };
             let stored = stored.unwrap_or_else(|error| StepResult::Error(unencodable(&error)));
-            execution.record(&stamp, stored, None).await;
-            result
+            match execution.record(&stamp, stored, None).await {
+                Ok(()) => result,
+                Err(error) => record_error(&execution, call, error).await,
+            }
         })
     }
 }
@@ -160,7 +230,7 @@ impl<D: WorkflowDef> ChildStart<D> {
         self.option(|options| options.timeout = TimeoutChoice::Never)
     }
 
-    fn operation(self) -> Operation<'static, ChildHandle<D>> {
+    fn operation(self) -> Operation<'static, ChildHandle<D::Output, D::Error>> {
         let Self {
             ctx,
             built,
@@ -184,16 +254,17 @@ impl<D: WorkflowDef> ChildStart<D> {
             started.map(|(id, slot)| ChildHandle {
                 ctx,
                 id,
+                name: D::NAME,
                 slot,
-                definition: PhantomData,
+                result: PhantomData,
             })
         })
     }
 }
 
 impl<D: WorkflowDef> IntoFuture for ChildStart<D> {
-    type Output = Result<ChildHandle<D>, Error>;
-    type IntoFuture = Operation<'static, ChildHandle<D>>;
+    type Output = Result<ChildHandle<D::Output, D::Error>, Error>;
+    type IntoFuture = Operation<'static, ChildHandle<D::Output, D::Error>>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.operation()
@@ -203,6 +274,46 @@ impl<D: WorkflowDef> IntoFuture for ChildStart<D> {
 impl<D: WorkflowDef> fmt::Debug for ChildStart<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChildStart({})", self.key)
+    }
+}
+
+/// A child about to be called. It has its two numbers; await it to start the child and to wait for its result.
+#[must_use = "a child is called when this is awaited"]
+pub struct ChildCall<D: WorkflowDef> {
+    start: ChildStart<D>,
+    result: Built,
+}
+
+impl<D: WorkflowDef> ChildCall<D> {
+    fn option(mut self, set: impl FnOnce(&mut StartOptions)) -> Self {
+        set(&mut self.start.options);
+        self
+    }
+
+    start_options!(option);
+
+    /// Gives the child no deadline, also not its parent's.
+    pub fn no_timeout(self) -> Self {
+        self.option(|options| options.timeout = TimeoutChoice::Never)
+    }
+}
+
+impl<D: WorkflowDef> IntoFuture for ChildCall<D> {
+    type Output = Result<D::Output, D::Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { start, result } = self;
+        Box::pin(async move {
+            let child = start.await.map_err(D::Error::from_durable)?;
+            awaited(result, child.id, child.slot).await
+        })
+    }
+}
+
+impl<D: WorkflowDef> fmt::Debug for ChildCall<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildCall({})", self.start.key)
     }
 }
 
@@ -216,13 +327,39 @@ fn prepare(
 ) -> Result<(StartCall, NewWorkflow), Error> {
     let start = start?;
     start.options.check()?;
+    start.check_key()?;
     let id = match &start.options.id {
         Some(id) => WorkflowId::from(id.as_str()),
-        None => WorkflowId::from(format!("{}-{}", execution.id(), call.number)),
+        None => {
+            let id = WorkflowId::of_child(execution.id(), call.number);
+            Name::ChildId.check(id.as_str())?;
+            id
+        }
     };
-    let parent = Some((execution.id(), execution.deadline));
+    let deadline = execution
+        .deadline
+        .filter(|_| !Bug::ChildWithoutDeadline.is_planted());
+    let parent = Some((execution.id(), deadline));
     let new = execution.engine.new_workflow(id, &start, parent)?;
     Ok((start, new))
+}
+
+/// The child's id is another workflow's.
+fn conflict(execution: &Execution, new: &NewWorkflow, existing: &Existing) -> Error {
+    let (mut held, mut called) = (existing.key.to_string(), new.key.to_string());
+    if existing.key == new.key {
+        let by = |parent: Option<&WorkflowId>| match parent {
+            Some(parent) => format!(", child of {:?}", parent.as_str()),
+            None => ", no child of another".to_owned(),
+        };
+        held += &by(existing.parent.as_ref());
+        called += &by(Some(execution.id()));
+    }
+    Error::Conflict {
+        workflow: new.id.to_string(),
+        existing: held,
+        called,
+    }
 }
 
 /// Why the start was refused the first time.
@@ -254,7 +391,7 @@ async fn start_child(
         Err(error @ Error::NotRegistered { .. }) => return execution.refuse(error).await,
         Err(error) => return record_error(execution, call, error).await,
     };
-    let id = new.id.clone();
+    let (id, joining) = (new.id.clone(), new.clone());
     let stamp = execution.settled(execution.stamp(call.number, call.name));
     let step = Some((execution.owner.clone(), stamp.clone()));
     match execution.engine.insert(new, step).await {
@@ -263,27 +400,35 @@ async fn start_child(
             Ok((id, slot))
         }
         Ok(Insertion::Exists(existing)) => {
-            if let Err(error) = start.check_existing(&id, &existing) {
+            if !joining.joins(&existing, execution.id(), call.number) {
+                let error = conflict(execution, &joining, &existing);
                 return record_error(execution, call, error).await;
             }
+            start.warn_of_queue(&id, &existing);
             execution.observe_recorded(&stamp, true);
             Ok((id, None))
         }
         Ok(Insertion::Lost(lost)) => execution.lost(lost).await,
+        // One of its values cannot be stored, and never will.
+        Err(error @ Error::Invalid(_)) => record_error(execution, call, error).await,
         // The database's trouble, or the shutdown's, is no outcome of this workflow.
         Err(error) => execution.refuse(error).await,
     }
 }
 
 /// A child workflow, as its parent holds it. Cheap to clone; belongs to the parent's own task.
-pub struct ChildHandle<D: WorkflowDef> {
+///
+/// Its types are those of the child's `Result`, so that a struct can hold it: `ChildHandle<Receipt, ShopError>`.
+pub struct ChildHandle<T, E = AnyError> {
     ctx: Ctx,
     id: WorkflowId,
+    /// The name that the child is stored under.
+    name: &'static str,
     slot: Option<Arc<ResultSlot>>,
-    definition: PhantomData<fn() -> D>,
+    result: PhantomData<fn() -> (T, E)>,
 }
 
-impl<D: WorkflowDef> ChildHandle<D> {
+impl<T, E> ChildHandle<T, E> {
     /// The child's id.
     pub fn id(&self) -> &WorkflowId {
         &self.id
@@ -293,17 +438,13 @@ impl<D: WorkflowDef> ChildHandle<D> {
     ///
     /// Besides the child's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`.
     #[track_caller]
-    pub fn result(&self) -> Operation<'static, D::Output, D::Error> {
+    pub fn result(&self) -> Operation<'static, T, E>
+    where
+        T: Payload,
+        E: WorkflowError,
+    {
         let built = self.ctx.build(GET_RESULT, 1, Location::caller());
-        let (id, slot) = (self.id.clone(), self.slot.clone());
-        Operation::new(GET_RESULT, built, move |execution, call| async move {
-            let call = Call {
-                name: GET_RESULT,
-                child: true,
-                ..call
-            };
-            child_result::<D>(&execution, call, id, slot).await
-        })
+        awaited(built, self.id.clone(), self.slot.clone())
     }
 
     /// How the child stands now, recorded. Errors: `NotFound`.
@@ -319,32 +460,49 @@ impl<D: WorkflowDef> ChildHandle<D> {
     }
 }
 
-impl<D: WorkflowDef> Clone for ChildHandle<D> {
+/// The wait for a child's end, as the operation of this number.
+fn awaited<T: Payload, E: WorkflowError>(
+    built: Built,
+    child: WorkflowId,
+    slot: Option<Arc<ResultSlot>>,
+) -> Operation<'static, T, E> {
+    Operation::new(GET_RESULT, built, move |execution, call| async move {
+        let call = Call {
+            name: GET_RESULT,
+            child: true,
+            ..call
+        };
+        child_result(&execution, call, child, slot).await
+    })
+}
+
+impl<T, E> Clone for ChildHandle<T, E> {
     fn clone(&self) -> Self {
         Self {
             ctx: self.ctx.clone(),
             id: self.id.clone(),
+            name: self.name,
             slot: self.slot.clone(),
-            definition: PhantomData,
+            result: PhantomData,
         }
     }
 }
 
-impl<D: WorkflowDef> fmt::Debug for ChildHandle<D> {
+impl<T, E> fmt::Debug for ChildHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildHandle")
-            .field("workflow", &D::NAME)
+            .field("workflow", &self.name)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-async fn child_result<D: WorkflowDef>(
+async fn child_result<T: Payload, E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
     id: WorkflowId,
     slot: Option<Arc<ResultSlot>>,
-) -> Result<D::Output, D::Error> {
+) -> Result<T, E> {
     if let Some(record) = execution.replay(call).await {
         if record.child.as_ref() != Some(&id) {
             return other_child(execution, call, record, &id).await;
@@ -354,16 +512,31 @@ async fn child_result<D: WorkflowDef>(
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
     execution.observe_waits(call.number, Awaited::End(&id));
-    let ended = match execution.engine.end_of(&id, slot.as_deref()).await {
+    let ended = {
+        let _waits = execution.interrupt.waits();
+        match execution.engine.end_of(&id, slot.as_deref()).await {
+            Ok(ended) => Ok(ended),
+            // The child's execution here was stopped; the child goes on, and so does the wait for
+            // it.
+            Err(_) => execution.engine.waiters.result(&id).await,
+        }
+    };
+    let ended = match ended {
         Ok(ended) => ended,
-        // The child's execution here was stopped; the child goes on, and so does the wait for it.
-        Err(_) => execution.engine.waiters.result(&id).await,
+        // Its id came from the database, which now does not take it.
+        Err(error) => return execution.refuse(error).await,
     };
     stamp.completed_at = execution.now();
-    let result = decode_end::<D>(&execution.engine, &id, &ended);
+    let result = decode_end(&execution.engine, &id, &ended);
+    if result.is_err() && Bug::ForgetsChildErrors.is_planted() {
+        return result;
+    }
     let stored = child_end(execution, ended, &result);
-    execution.record(&stamp, stored, Some(id)).await;
-    result
+    match execution.record(&stamp, stored, Some(id)).await {
+        Ok(()) => result,
+        // What the child's row holds, this one must hold too.
+        Err(error) => execution.refuse(error).await,
+    }
 }
 
 /// A child's end as its parent records it: its own words where it has some.
@@ -375,6 +548,7 @@ fn child_end<T, E: WorkflowError>(
     match (ended, result) {
         (Ended::Outcome(Outcome::Success(value)), Ok(_)) => StepResult::Output(value),
         (Ended::Outcome(Outcome::Failure(error)), Err(_)) => StepResult::Error(error),
+        (Ended::Cancelled, _) if Bug::RecordsCancelAsNothing.is_planted() => StepResult::Nothing,
         (_, Err(error)) => {
             let codecs = &execution.engine.codecs;
             let stored = encode_error(codecs, &"a child's error", error, Vec::new());

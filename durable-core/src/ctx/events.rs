@@ -18,7 +18,9 @@ use crate::{
         execution::{Call, Execution},
     },
     ids::WorkflowId,
+    names::Name,
     payload::Encoded,
+    sabotage::Bug,
     workflow::Payload,
 };
 
@@ -26,7 +28,7 @@ const SET_EVENT: &str = "DBOS.setEvent";
 const GET_EVENT: &str = "DBOS.getEvent";
 
 impl Ctx {
-    /// Publishes a value under a key; a later one replaces it. Errors: `Encode`.
+    /// Publishes a value under a key; a later one replaces it. Errors: `Encode`, `InvalidName`.
     #[track_caller]
     pub fn set_event<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Operation<'static, ()> {
         let built = self.build(SET_EVENT, 1, Location::caller());
@@ -48,7 +50,7 @@ impl Ctx {
     /// Waits until a workflow has published a value under a key; `None` if it has not within `timeout`.
     ///
     /// The value read first is this operation's for ever, also when a later one replaces it. The timeout survives restarts. Errors: `Decode` for a value
-    /// that is not a `T`, `UnknownFormat`.
+    /// that is not a `T`, `UnknownFormat`; `InvalidName`.
     #[track_caller]
     pub fn get_event<T: Payload>(
         &self,
@@ -79,17 +81,18 @@ async fn set_event(
         return done;
     }
     execution.gate().await;
-    let value = match value {
+    let value = match Name::EventKey.check(key).and(value) {
         Ok(value) => value,
         Err(error) => return record_error(execution, call, error).await,
     };
     let stamp = execution.settled(execution.stamp(call.number, call.name));
     let db = &execution.engine.db;
     let answer = db.set_event(&execution.owner, key, &value, &stamp).await;
-    execution
-        .recorded(&stamp, &StepResult::Nothing, answer)
-        .await;
-    Ok(())
+    let recorded = execution.recorded(&stamp, &StepResult::Nothing, answer);
+    match recorded.await {
+        Ok(()) => Ok(()),
+        Err(error) => record_error(execution, call, error).await,
+    }
 }
 
 async fn get_event<T: DeserializeOwned>(
@@ -103,12 +106,17 @@ async fn get_event<T: DeserializeOwned>(
         return value;
     }
     execution.gate().await;
-    let value = wait_for(execution, call, workflow, key, timeout).await?;
+    let value = match wait_for(execution, call, workflow, key, timeout).await {
+        Ok(value) => value,
+        Err(error) => return record_error(execution, call, error).await,
+    };
     execution.gate().await;
     let value = value.unwrap_or_else(nothing);
     let stamp = execution.stamp(call.number, call.name);
     let result = StepResult::Output(value.clone());
-    execution.record(&stamp, result, None).await;
+    if let Err(error) = execution.record(&stamp, result, None).await {
+        return record_error(execution, call, error).await;
+    }
     read(execution, call, &value)
 }
 
@@ -120,9 +128,12 @@ async fn wait_for(
     timeout: Duration,
 ) -> Result<Option<Encoded>, Error> {
     let engine = &execution.engine;
+    Name::SoughtId.check(workflow.as_str())?;
+    Name::EventKey.check(key)?;
     // Registered before the first look, so that an event in between is not missed.
     let waiting = engine.waiters.event(workflow, key);
-    if let Some(value) = execution.ok(engine.db.event(workflow, key).await).await {
+    let value = engine.db.event(workflow, key).await;
+    if let Some(value) = execution.valid(value).await? {
         return Ok(Some(value));
     }
     let sleep = Call {
@@ -130,14 +141,21 @@ async fn wait_for(
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake, _| wake).await?;
     execution.observe_waits(call.number, Awaited::Event(workflow, key));
     let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
     loop {
-        let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
+        let woken = {
+            let _waits = execution.interrupt.waits();
+            select(Box::pin(waiting.signalled()), &mut timer).await
+        };
         // At the end one last look: an event that was set late but before this counts.
         let expired = matches!(woken, Either::Right(_));
-        let value = execution.ok(engine.db.event(workflow, key).await).await;
+        if expired && Bug::NoLastLook.is_planted() {
+            return Ok(None);
+        }
+        let value = engine.db.event(workflow, key).await;
+        let value = execution.valid(value).await?;
         if value.is_some() || expired {
             return Ok(value);
         }

@@ -14,7 +14,8 @@ use crate::{
         Awaited,
         execution::{Call, Execution},
     },
-    ids::WorkflowId,
+    ids::{WorkflowId, message_id},
+    names::Name,
     payload::Encoded,
     sabotage::Bug,
     workflow::Payload,
@@ -26,7 +27,7 @@ const RECV: &str = "DBOS.recv";
 impl Ctx {
     /// Puts a message into a workflow's mailbox, once however often this workflow is replayed.
     ///
-    /// Errors: `NotFound` when there is no such workflow (one that has ended is fine), `Encode`.
+    /// Errors: `NotFound` when there is no such workflow (one that has ended is fine), `Encode`, `InvalidName`.
     #[track_caller]
     pub fn send<T: Serialize + ?Sized>(
         &self,
@@ -50,7 +51,7 @@ impl Ctx {
     ///
     /// A message is taken once; a wait that is dropped, as it lost a race, may have taken one: rather than racing it with a sleep, give it a
     /// timeout. The timeout survives restarts. Errors: `Decode` for a message that is not a `T`, which is taken all the same
-    /// and is an error on every replay: wait for a `serde_json::Value` where senders are not to be trusted; `UnknownFormat`; `Nested` and
+    /// and is an error on every replay: wait for a `serde_json::Value` where senders are not to be trusted; `UnknownFormat`; `InvalidName`; `Nested` and
     /// `ForeignTask` for a wait that is where it must not be.
     #[track_caller]
     pub fn recv<T: Payload>(
@@ -99,29 +100,38 @@ async fn send(
     }
     execution.gate().await;
     let stamp = execution.settled(execution.stamp(call.number, call.name));
-    let error = match payload {
+    let checked = Name::SoughtId
+        .check(destination.as_str())
+        .and_then(|()| Name::Topic.check(&topic));
+    let error = match checked.and(payload) {
         Ok(payload) => {
+            let key = format!("{}-{}", execution.owner.token, call.number);
             let message = crate::db::Message {
                 // The same at every attempt, so that a send whose answer was lost is not doubled.
-                id: format!("{}-{}::{destination}", execution.owner.token, call.number),
+                id: if Bug::MessageIdWithoutNumber.is_planted() {
+                    message_id(execution.owner.token.as_str(), destination)
+                } else {
+                    message_id(&key, destination)
+                },
                 destination: destination.clone(),
                 topic,
                 payload,
             };
-            let sent = execution
-                .engine
-                .db
-                .send(&message, Some((&execution.owner, &stamp)))
-                .await;
-            match execution.ok(sent).await {
-                Sent::Delivered => {
+            let db = &execution.engine.db;
+            if Bug::SendsApart.is_planted() {
+                execution.ok(db.send(&message, None).await).await;
+            }
+            let sent = db.send(&message, Some((&execution.owner, &stamp))).await;
+            match execution.valid(sent).await {
+                Ok(Sent::Delivered) => {
                     execution.observe_recorded(&stamp, true);
                     return Ok(());
                 }
-                Sent::Lost(lost) => return execution.lost(lost).await,
-                Sent::NoDestination => Error::NotFound {
+                Ok(Sent::Lost(lost)) => return execution.lost(lost).await,
+                Ok(Sent::NoDestination) => Error::NotFound {
                     workflow: destination.to_string(),
                 },
+                Err(error) => error,
             }
         }
         Err(error) => error,
@@ -139,7 +149,7 @@ pub(super) async fn record_error<T>(
         .unwrap_or_else(|error| crate::engine::unencodable(&error));
     let stamp = execution.stamp(call.number, call.name);
     execution
-        .record(&stamp, StepResult::Error(stored), None)
+        .record_instead(&stamp, StepResult::Error(stored))
         .await;
     Err(error)
 }
@@ -154,25 +164,50 @@ async fn receive<T: DeserializeOwned>(
         return received;
     }
     execution.gate().await;
+    let received = receive_new(execution, call, topic, timeout).await;
+    match received {
+        Ok(Some(message)) => read(execution, call, &message),
+        Ok(None) => Ok(None),
+        Err(error) => record_error(execution, call, error).await,
+    }
+}
+
+/// Waits for a message and takes it. Errors: there cannot be one under this topic; nothing is recorded.
+async fn receive_new(
+    execution: &Execution,
+    call: Call<'_>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<Encoded>, Error> {
+    Name::Topic.check(topic)?;
     // Registered before the first look, so that a message in between is not missed.
     let waiting = execution.engine.waiters.message(execution.id(), topic);
-    if let Some(message) = take(execution, call, topic, None).await {
-        return read(execution, call, &message);
+    if let Some(message) = take(execution, call, topic, None).await? {
+        return Ok(Some(message));
     }
     let sleep = Call {
         number: call.number + 1,
         name: sleep::SLEEP,
         ..call
     };
-    let deadline = sleep::wake_time(execution, sleep, timeout, |wake| wake).await?;
+    let deadline = sleep::wake_time(execution, sleep, timeout, |wake, _| wake).await?;
     execution.observe_waits(call.number, Awaited::Message(topic));
-    let mut timer = Box::pin(sleep::sleep_until(execution, deadline));
+    let mut timer = Box::pin(async {
+        if Bug::WaitsForEver.is_planted() {
+            std::future::pending::<()>().await;
+        }
+        sleep::sleep_until(execution, deadline).await;
+    });
     loop {
-        let woken = select(Box::pin(waiting.signalled()), &mut timer).await;
+        let woken = {
+            let _waits = execution.interrupt.waits();
+            select(Box::pin(waiting.signalled()), &mut timer).await
+        };
         // At the end one last look: a message that came late but before this is delivered.
         let otherwise = matches!(woken, Either::Right(_)).then(nothing);
-        if let Some(message) = take(execution, call, topic, otherwise.as_ref()).await {
-            return read(execution, call, &message);
+        let message = take(execution, call, topic, otherwise.as_ref()).await?;
+        if message.is_some() {
+            return Ok(message);
         }
         if otherwise.is_some() {
             return Ok(None);
@@ -180,23 +215,23 @@ async fn receive<T: DeserializeOwned>(
     }
 }
 
-/// Takes a message, if there is one, or records that there was none.
+/// Takes a message, if there is one, or records that there was none. Errors: there cannot be one under this topic.
 async fn take(
     execution: &Execution,
     call: Call<'_>,
     topic: &str,
     otherwise: Option<&Encoded>,
-) -> Option<Encoded> {
+) -> Result<Option<Encoded>, Error> {
     execution.gate().await;
     let stamp = execution.settled(execution.stamp(call.number, call.name));
     let db = &execution.engine.db;
     let received = db.receive(&execution.owner, topic, &stamp, otherwise).await;
-    let message = match execution.ok(received).await {
+    let message = match execution.valid(received).await? {
         Received::Message(message) => Some(message),
         Received::Otherwise => None,
         Received::Empty => {
             execution.order.unsettle(call.number);
-            return None;
+            return Ok(None);
         }
         Received::Lost(lost) => return execution.lost(lost).await,
     };
@@ -204,11 +239,11 @@ async fn take(
         && let Some(message) = &message
     {
         let result = StepResult::Output(message.clone());
-        execution.record(&stamp, result, None).await;
-        return Some(message.clone());
+        execution.record(&stamp, result, None).await?;
+        return Ok(Some(message.clone()));
     }
     execution.observe_recorded(&stamp, true);
-    message
+    Ok(message)
 }
 
 /// What a wait for a value recorded, if it is recorded.

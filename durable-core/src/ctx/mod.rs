@@ -17,7 +17,7 @@ mod transaction;
 use std::{fmt, panic::Location, sync::Arc};
 
 pub(crate) use body::OVERDUE;
-pub use child::{ChildHandle, ChildStart};
+pub use child::{ChildCall, ChildHandle, ChildStart};
 pub use operation::Operation;
 pub use step::{Step, StepBody, StepCtx};
 pub use transaction::{SendAsyncFn, Transaction};
@@ -31,6 +31,7 @@ use crate::{
 use operation::{Built, Ticket};
 use sequence::Misplaced;
 pub use sleep::SLEEP;
+pub(crate) use sleep::place_of;
 
 /// The context of a running workflow. Cheap to clone; belongs to the workflow's own task.
 #[derive(Clone)]

@@ -18,6 +18,8 @@ struct State {
     last: i32,
     /// Operations that were polled and have not ended: number, and how many had ended when each was first polled.
     running: BTreeMap<i32, u64>,
+    /// The same, by how many had ended.
+    begun: BTreeSet<(u64, i32)>,
     /// How many operations have ended while others ran.
     ended: u64,
     /// The thread that polls the workflow right now.
@@ -44,8 +46,9 @@ impl Sequence {
     pub(crate) fn take(&self, count: i32) -> Result<i32, Misplaced> {
         let mut state = self.lock();
         state.check_place()?;
-        let ended = state.ended;
-        if let Some((number, _)) = state.running.iter().find(|(_, begun)| **begun < ended) {
+        if let Some((begun, number)) = state.begun.first()
+            && *begun < state.ended
+        {
             return Err(Misplaced::Unordered(*number));
         }
         let first = state.last + 1;
@@ -67,6 +70,7 @@ impl Sequence {
         state.check_place()?;
         let ended = state.ended;
         state.running.insert(number, ended);
+        state.begun.insert((ended, number));
         Ok(())
     }
 
@@ -83,17 +87,22 @@ impl Sequence {
         self.lock().check_place()
     }
 
+    /// How many operations have begun and not ended.
+    pub(crate) fn begun(&self) -> usize {
+        self.lock().running.len()
+    }
+
     /// Says that an operation has given its result.
     pub(crate) fn end(&self, number: i32) {
         let mut state = self.lock();
-        if state.running.remove(&number).is_some() {
+        if state.remove(number) {
             state.ended += 1;
         }
     }
 
     /// Says that an operation was dropped.
     pub(crate) fn forget(&self, number: i32) {
-        self.lock().running.remove(&number);
+        self.lock().remove(number);
     }
 
     /// Says that this thread polls the workflow, until the guard is dropped.
@@ -117,6 +126,12 @@ impl Sequence {
 }
 
 impl State {
+    /// Takes an operation out of those that run; whether it was among them.
+    fn remove(&mut self, number: i32) -> bool {
+        let begun = self.running.remove(&number);
+        begun.is_some_and(|begun| self.begun.remove(&(begun, number)))
+    }
+
     fn check_place(&self) -> Result<(), Misplaced> {
         if self.polled_by != Some(std::thread::current().id()) {
             return Err(Misplaced::ForeignTask);

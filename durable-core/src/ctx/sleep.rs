@@ -12,6 +12,7 @@ use crate::{
     engine::{
         Event,
         execution::{Call, Execution},
+        order::Position,
     },
     payload::Encoded,
     runtime::Timer,
@@ -37,9 +38,12 @@ impl Ctx {
                 name: SLEEP,
                 ..call
             };
-            let settles = |wake| execution.order.settle(call.number, wake);
+            let settles = |wake, now| execution.order.settle_sleep(call.number, wake, now);
             let wake = wake_time(&execution, call, duration, settles).await?;
-            sleep_until(&execution, wake).await;
+            if !execution.order.is_past(call.number) {
+                let _waits = execution.interrupt.waits();
+                sleep_until(&execution, wake).await;
+            }
             execution.engine.observe(&Event::Slept {
                 workflow: execution.id(),
                 execution: &execution.owner.token,
@@ -50,12 +54,13 @@ impl Ctx {
     }
 }
 
-/// When a wait ends: as recorded, or, recorded now, `duration` from now, as `settles` has it.
+/// When a wait ends: as recorded, or, recorded now, `duration` from now by the database's clock.
+/// `settles` gives its place among the operations that end, for a wake time and the time of now.
 pub(super) async fn wake_time(
     execution: &Execution,
     call: Call<'_>,
     duration: Duration,
-    settles: impl FnOnce(Timestamp) -> Timestamp,
+    settles: impl FnOnce(Timestamp, Timestamp) -> Timestamp,
 ) -> Result<Timestamp, Error> {
     if let Some(record) = execution.replay(call).await {
         return match parse(record) {
@@ -68,11 +73,19 @@ pub(super) async fn wake_time(
     }
     execution.gate().await;
     let mut stamp = execution.stamp(call.number, call.name);
-    let wake = settles(stamp.started_at.saturating_add(duration));
-    stamp.completed_at = wake;
+    let now = if Bug::PlacesMoveWakes.is_planted() {
+        execution.order.least(call.number).max(stamp.started_at)
+    } else {
+        stamp.started_at
+    };
+    let wake = now.saturating_add(duration);
+    stamp.completed_at = settles(wake, now);
     let result = StepResult::Output(encode(wake));
-    execution.record_stamped(&stamp, result, None).await;
-    Ok(wake)
+    match execution.record_stamped(&stamp, result, None).await {
+        Ok(()) => Ok(wake),
+        // Nothing in it is the caller's.
+        Err(error) => execution.refuse(error).await,
+    }
 }
 
 /// Waits until the database's clock, as this process knows it, shows `wake`.
@@ -92,16 +105,23 @@ pub(super) async fn sleep_until(execution: &Execution, wake: Timestamp) {
         if execution.now() >= wake {
             return;
         }
+        if Bug::SleepsByWallClock.is_planted() && engine.runtime.now() >= wake {
+            return;
+        }
         let timer = engine.runtime.sleep(engine.clock.until(wake), Timer::Work);
         select(timer, jumps).await;
     }
 }
 
-/// When a recorded operation ended, for the order of those that end: a sleep when it woke.
-pub(in crate::ctx) fn ended_at(record: &StepRecord) -> Timestamp {
-    let woke = parse(record).filter(|_| record.name == SLEEP);
+/// The place of a recorded operation among those that end.
+pub(crate) fn place_of(record: &StepRecord) -> Position {
+    let wake = parse(record).filter(|_| record.name == SLEEP);
     let done = record.completed_at.or(record.started_at);
-    woke.or(done).unwrap_or(Timestamp::from_millis(0))
+    Position {
+        // Other SDKs may have recorded when the sleep began.
+        at: wake.max(done).unwrap_or(Timestamp::from_millis(0)),
+        wake,
+    }
 }
 
 /// Epoch seconds as a JSON number, whatever codec the application has: other SDKs read it.

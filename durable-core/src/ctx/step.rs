@@ -23,14 +23,16 @@ use crate::{
     Error,
     any_error::WorkflowError,
     codec::{decode_error, decode_own_error, encode_error},
-    db::{StepRecord, StepResult},
+    db::{StepRecord, StepResult, StepStamp},
     engine::{
         Event,
         execution::{Call, Execution},
     },
     ids::WorkflowId,
+    names::Name,
     payload::Encoded,
     runtime::{BoxFuture, Timer},
+    sabotage::Bug,
     state::retry::RetryPolicy,
     workflow::Payload,
 };
@@ -93,6 +95,7 @@ pub trait StepBody<'a, Args, T, E>: Send + 'a {
     fn call(&mut self, step: StepCtx) -> BoxFuture<'a, Result<T, E>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, F, Fut, T, E> StepBody<'a, (), T, E> for F
 where
     F: FnMut() -> Fut + Send + 'a,
@@ -103,6 +106,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, F, Fut, T, E> StepBody<'a, (StepCtx,), T, E> for F
 where
     F: FnMut(StepCtx) -> Fut + Send + 'a,
@@ -139,7 +143,7 @@ impl Ctx {
     /// Builds a step of this name; awaiting it runs `body`, or gives what is recorded.
     ///
     /// By default there is one attempt and no timeout. Errors, besides the body's own, as `durable::Error` in its type: `StepTimeout`,
-    /// `StepPanicked`, `Encode` for a value that cannot be stored, `Nested` and `ForeignTask` for a step that is where it must not be.
+    /// `StepPanicked`, `Encode` for a value that cannot be stored, `InvalidName`, `Nested` and `ForeignTask` for a step that is where it must not be.
     #[track_caller]
     pub fn step<'a, Args, T, E>(
         &self,
@@ -165,12 +169,16 @@ impl Ctx {
 }
 
 impl<'a, T, E> Step<'a, T, E> {
-    /// Retries a failed attempt up to `n` times, 1 s after the first and twice as long after each further one.
-    pub fn retries(self, n: u32) -> Self {
-        self.plan(|plan| plan.retry = plan.retry.max_attempts(n.saturating_add(1)))
+    /// Makes at most `n` attempts in all, the first included: the second 1 s after the first has failed, and each further one after twice
+    /// as long.
+    ///
+    /// The error of the last attempt is the step's. An [`AnyError`](crate::AnyError) then names the step and the number of attempts; an
+    /// error type of your own stays as it is, and a warning names them. What the attempts before said is recorded with it.
+    pub fn max_attempts(self, n: u32) -> Self {
+        self.plan(|plan| plan.retry = plan.retry.max_attempts(n))
     }
 
-    /// Retries by this policy. Attempts are counted in memory: a recovered workflow begins at the first again.
+    /// Makes attempts by this policy. Attempts are counted in memory: a recovered workflow begins at the first again.
     pub fn retry(self, policy: RetryPolicy) -> Self {
         self.plan(|plan| plan.retry = policy)
     }
@@ -237,10 +245,40 @@ async fn run<T: Payload, E: WorkflowError>(
         return recorded_result(&execution, record).await;
     }
     let mut stamp = execution.stamp(call.number, call.name);
-    let (result, earlier) = attempts(&execution, call, plan).await;
+    let timed = plan.timeout.is_some();
+    let (result, earlier) = match Name::Step.check(call.name) {
+        Ok(()) => attempts(&execution, call, plan).await,
+        Err(error) => {
+            execution.gate().await;
+            (Err(E::from_durable(error)), Vec::new())
+        }
+    };
+    let forgotten = match &result {
+        Err(_) if timed => Bug::ForgetsTimeouts.is_planted(),
+        Err(error) => Bug::ForgetsPanics.is_planted() && error.message().contains("panicked"),
+        Ok(_) => false,
+    };
+    if forgotten {
+        return result;
+    }
     stamp.completed_at = execution.now();
     let (result, stored) = encode(&execution, call, result, earlier);
-    execution.record(&stamp, stored, None).await;
+    record(&execution, call, &stamp, result, stored).await
+}
+
+/// Records what a step came to. Where the database does not take that, it came to the error that says so.
+pub(super) async fn record<T: Payload, E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    stamp: &StepStamp,
+    result: Result<T, E>,
+    stored: StepResult,
+) -> Result<T, E> {
+    let Err(error) = execution.record(stamp, stored, None).await else {
+        return result;
+    };
+    let (result, stored) = encode(execution, call, Err(E::from_durable(error)), Vec::new());
+    execution.record_instead(stamp, stored).await;
     result
 }
 
@@ -270,7 +308,7 @@ pub(super) async fn recorded_result<T: Payload, E: WorkflowError>(
     }
 }
 
-/// The result as it is stored; one that cannot be stored becomes the error that says so.
+/// The result as a replay will read it, and as it is stored; one that cannot be stored becomes the error that says so.
 pub(super) fn encode<T: Payload, E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
@@ -285,8 +323,8 @@ pub(super) fn encode<T: Payload, E: WorkflowError>(
         execution.id().as_str(),
     );
     let result = match result {
-        Ok(value) => match codecs.encode(&what, &value) {
-            Ok(encoded) => return (Ok(value), StepResult::Output(encoded)),
+        Ok(value) => match codecs.store(&what, &value) {
+            Ok((read, stored)) => return (Ok(read), StepResult::Output(stored)),
             Err(error) => Err(E::from_durable(error)),
         },
         Err(error) => Err(error),
@@ -315,9 +353,12 @@ async fn attempts<T: Payload, E: WorkflowError>(
         execution.gate().await;
         let retried = result.as_ref().err().filter(|error| {
             let wanted = plan.retry_if.as_ref().is_none_or(|wanted| wanted(error));
-            wanted && plan.retry.allows_after(attempt)
+            let wanted = wanted || Bug::RetriesAnyError.is_planted();
+            let more = u32::from(Bug::RetriesTooOften.is_planted());
+            wanted && plan.retry.allows_after(attempt.saturating_sub(more))
         });
         let Some(error) = retried else {
+            let result = result.map_err(|error| gave_up(execution, call, attempt, error));
             return (result, earlier);
         };
         let message = error.message();
@@ -333,9 +374,33 @@ async fn attempts<T: Payload, E: WorkflowError>(
             wait,
         });
         earlier.push(message);
-        runtime.sleep(wait, Timer::Work).await;
+        if !Bug::RetriesAtOnce.is_planted() {
+            let _waits = execution.interrupt.waits();
+            runtime.sleep(wait, Timer::Work).await;
+        }
         attempt = attempt.saturating_add(1);
     }
+}
+
+/// The error of a step whose last attempt has failed. That there were several is said.
+pub(super) fn gave_up<E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    attempts: u32,
+    error: E,
+) -> E {
+    if attempts <= 1 {
+        return error;
+    }
+    tracing::warn!(
+        workflow = %execution.id(),
+        step = call.name,
+        number = call.number,
+        attempts,
+        error = error.message(),
+        "each attempt of a step has failed"
+    );
+    error.after_attempts(call.name, attempts)
 }
 
 async fn one_attempt<T: Payload, E: WorkflowError>(
@@ -368,12 +433,12 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     let Some(timeout) = plan.timeout else {
         return body
             .await
-            .unwrap_or_else(|panic| Err(panicked(execution, call, panic)));
+            .unwrap_or_else(|panic| Err(panicked(execution, call, attempt, panic)));
     };
     let timer = execution.engine.runtime.sleep(timeout, Timer::Work);
     match select(body, timer).await {
         Either::Left((result, _)) => {
-            result.unwrap_or_else(|panic| Err(panicked(execution, call, panic)))
+            result.unwrap_or_else(|panic| Err(panicked(execution, call, attempt, panic)))
         }
         Either::Right(((), body)) => {
             token.cancel();
@@ -383,6 +448,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
                 number: call.number,
                 step: call.name.to_owned(),
                 timeout,
+                attempt,
             }))
         }
     }
@@ -391,6 +457,7 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
 pub(super) fn panicked<E: WorkflowError>(
     execution: &Execution,
     call: Call<'_>,
+    attempt: u32,
     message: String,
 ) -> E {
     E::from_durable(Error::StepPanicked {
@@ -398,5 +465,6 @@ pub(super) fn panicked<E: WorkflowError>(
         number: call.number,
         step: call.name.to_owned(),
         message,
+        attempt,
     })
 }

@@ -46,6 +46,7 @@ macro_rules! __each_concern {
         $receive!($crate::db::Executors {
             fn join(wanted: &$crate::db::WantedExecutor) -> $crate::db::Joined;
             fn leave(executor: &$crate::ids::ExecutorId) -> ();
+            fn release(owners: &[$crate::ids::Owner]) -> Vec<$crate::ids::WorkflowId>;
             fn abandoned(query: &$crate::db::AbandonedQuery) -> Vec<$crate::db::Abandoned>;
             fn requeue(claimant: &$crate::state::claim::Claimant, abandoned: &[$crate::db::Abandoned]) -> Vec<$crate::ids::WorkflowId>;
             fn adopt(claimant: &$crate::state::claim::Claimant, adoptions: &[$crate::db::Adoption]) -> Vec<$crate::db::Claimed>;

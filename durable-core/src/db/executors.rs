@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Claimed, Result};
 use crate::{
-    ids::{ExecutorId, OwnerToken, WorkflowId},
+    ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     state::claim::Claimant,
 };
 
@@ -19,6 +19,11 @@ pub trait Executors: Send + Sync {
 
     /// Gives the id back: from now on its unended workflows are abandoned. Does nothing if it is not held.
     async fn leave(&self, executor: &ExecutorId) -> Result<()>;
+
+    /// Says that a shutdown has ended these executions while nothing of them ran, and returns the
+    /// workflows that still held their tokens: the dispatch does not count as a crash. They stay
+    /// pending. Asking again is safe.
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>>;
 
     /// Pending workflows that nobody runs: their executors showed life once and are dead now, or are the asking one itself.
     ///
@@ -36,8 +41,10 @@ pub trait Executors: Send + Sync {
     ) -> Result<Vec<WorkflowId>>;
 
     /// Takes workflows over, each only if it still holds the token that was read, and returns those taken. Of two adoptions of one
-    /// workflow the first counts. Nothing is taken for an earlier
-    /// incarnation of the executor. After `Unavailable`, ask [`claimed_by`](super::Queues::claimed_by) with the new tokens.
+    /// workflow the first counts. Nothing is taken for an earlier incarnation of the executor. What
+    /// was recorded since the dispatch before is noted, as by a claim of what was claimed before
+    /// ([`Attempts`](crate::state::Attempts)). After `Unavailable`, ask
+    /// [`claimed_by`](super::Queues::claimed_by) with the new tokens.
     async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>>;
 }
 

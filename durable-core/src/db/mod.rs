@@ -3,7 +3,8 @@
 //! A method is what the engine means ("claim up to n from this queue for this executor"), not a table access, and is
 //! atomic: all of it is committed before it answers, or none of it happened. Losing a race is a value ([`Lost`]), a
 //! broken promise is a [`DbError`]. After [`DbError::Unavailable`] the call **may have happened**; every method says how
-//! asking again is safe. Nothing here names a driver or a table; nothing in a backend decides what a workflow does.
+//! asking again is safe. A call with a text that no database takes is [`DbError::InvalidArgument`] ([`texts`]), also where several
+//! callers share it: they are told apart by asking in parts. Nothing here names a driver or a table; nothing in a backend decides what a workflow does.
 
 use std::{fmt, sync::Arc};
 
@@ -21,6 +22,7 @@ pub(crate) mod outage;
 mod queues;
 mod retrying;
 mod steps;
+pub mod texts;
 mod versions;
 mod waits;
 mod workflows;
@@ -90,6 +92,15 @@ pub enum DbError {
     /// The call cannot be served as it was made.
     #[error("{0}")]
     Refused(String),
+    /// It does not take a value that it was given, and never will: a text with a NUL, one that its encoding lacks or its indexes are too
+    /// small for. Nothing was done, and other calls are not concerned.
+    #[error("the database does not take a value that it was given to {doing}: {source}")]
+    InvalidArgument {
+        /// What was asked, as in "record a step".
+        doing: &'static str,
+        /// What is wrong with the value.
+        source: Cause,
+    },
 }
 
 impl DbError {
@@ -109,6 +120,22 @@ impl DbError {
         }
     }
 
+    /// A value that the database does not take.
+    pub fn invalid_argument(
+        doing: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::InvalidArgument {
+            doing,
+            source: Cause::new(source),
+        }
+    }
+
+    /// Whether a value of this very call is what the database does not take.
+    pub fn is_about_arguments(&self) -> bool {
+        matches!(self, Self::InvalidArgument { .. })
+    }
+
     /// A failure that may pass.
     pub fn unavailable(
         doing: &'static str,
@@ -126,6 +153,7 @@ impl fmt::Debug for DbError {
         let (kind, fields) = match self {
             Self::Unavailable { doing, source } => ("Unavailable", Ok((doing, source))),
             Self::Broken { doing, source } => ("Broken", Ok((doing, source))),
+            Self::InvalidArgument { doing, source } => ("InvalidArgument", Ok((doing, source))),
             Self::Refused(why) => ("Refused", Err(why)),
         };
         match fields {

@@ -41,4 +41,14 @@ pub struct Claimed {
     pub row: WorkflowRow,
     /// Its encoded arguments; `None` if it has none stored.
     pub input: Option<Encoded>,
+    /// How many of its dispatches do not count as crashes: see
+    /// [`Attempts`](crate::state::Attempts).
+    pub excused: i64,
+}
+
+impl Claimed {
+    /// How many of its dispatches count as crashes, should this one end in one.
+    pub fn counted(&self) -> i64 {
+        self.row.attempts.saturating_sub(self.excused)
+    }
 }

@@ -255,6 +255,10 @@ impl Executors for Retrying {
         self.change(|| self.inner.leave(executor)).await
     }
 
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        self.change(|| self.inner.release(owners)).await
+    }
+
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
         let found = self.ask(|| self.inner.abandoned(query)).await?;
         if found.is_empty() {

@@ -27,6 +27,30 @@ impl Waits {
             && self.events.is_empty()
             && self.owners.is_empty()
     }
+
+    /// Two parts of about the same size. Errors: all of it, as it is not more than one.
+    pub fn halves(mut self) -> Result<[Self; 2], Self> {
+        let count =
+            self.results.len() + self.messages.len() + self.events.len() + self.owners.len();
+        if count < 2 {
+            return Err(self);
+        }
+        let mut left = count / 2;
+        let other = Self {
+            results: take_up_to(&mut self.results, &mut left),
+            messages: take_up_to(&mut self.messages, &mut left),
+            events: take_up_to(&mut self.events, &mut left),
+            owners: take_up_to(&mut self.owners, &mut left),
+        };
+        Ok([self, other])
+    }
+}
+
+/// Takes up to `left` from the end of a list, and counts them off.
+fn take_up_to<T>(list: &mut Vec<T>, left: &mut usize) -> Vec<T> {
+    let taken = list.split_off(list.len().saturating_sub(*left));
+    *left -= taken.len();
+    taken
 }
 
 /// The part of [`Waits`] that has come; what has not is left out.
@@ -56,4 +80,46 @@ pub enum Hint {
     Workflow(WorkflowId),
     /// Something changed; the backend cannot tell what.
     Anything,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_have_all_of_it_and_each_less_than_all() {
+        let place = |n: usize| (WorkflowId::from(format!("w{n}")), "name".to_owned());
+        let owner = |n: usize| Owner {
+            workflow: format!("w{n}").into(),
+            token: "t".into(),
+        };
+        for (results, messages, events, owners) in
+            [(2, 0, 0, 0), (1, 1, 0, 0), (0, 1, 3, 1), (5, 4, 3, 2)]
+        {
+            let waits = Waits {
+                results: (0..results).map(|n| place(n).0).collect(),
+                messages: (0..messages).map(place).collect(),
+                events: (0..events).map(place).collect(),
+                owners: (0..owners).map(owner).collect(),
+            };
+            let mut parts = vec![waits];
+            let mut ones = [0; 4];
+            while let Some(part) = parts.pop() {
+                match part.halves() {
+                    Ok(halves) => {
+                        assert!(halves.iter().all(|half| !half.is_empty()));
+                        parts.extend(halves);
+                    }
+                    Err(one) => {
+                        ones[0] += one.results.len();
+                        ones[1] += one.messages.len();
+                        ones[2] += one.events.len();
+                        ones[3] += one.owners.len();
+                    }
+                }
+            }
+            assert_eq!(ones, [results, messages, events, owners]);
+        }
+        assert_eq!(Waits::default().halves(), Err(Waits::default()));
+    }
 }

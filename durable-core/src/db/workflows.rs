@@ -22,8 +22,9 @@ pub trait Workflows: Send + Sync {
     /// Inserts a child as [`insert_workflow`](Self::insert_workflow) does, and records it as the parent's step in the same commit.
     ///
     /// The step names the child's workflow and has no result. Nothing is inserted when the parent's token is lost. When the id
-    /// belongs to a workflow of another name, class or instance, nothing is recorded. Asking again is safe. What it tells of a row
-    /// that was there is from a moment of the call, maybe before the record.
+    /// belongs to a workflow that this start does not [join](NewWorkflow::joins), nothing is
+    /// recorded. Asking again is safe. What it tells of a row that was there is from a moment of
+    /// the call, maybe before the record.
     async fn insert_child(
         &self,
         new: &NewWorkflow,
@@ -131,6 +132,16 @@ pub enum Timing {
 }
 
 impl NewWorkflow {
+    /// Whether the workflow that holds the id already counts as the child that `parent` starts as
+    /// operation `number`.
+    ///
+    /// It must have been started as the same. A workflow is known by an id that was chosen, whoever
+    /// started it; the id that a child gets otherwise is its parent's alone.
+    pub fn joins(&self, existing: &Existing, parent: &WorkflowId, number: i32) -> bool {
+        let is_chosen = self.id != WorkflowId::of_child(parent, number);
+        existing.key == self.key && (is_chosen || existing.parent.as_ref() == Some(parent))
+    }
+
     /// The row as it is inserted at `now` (the database's clock).
     ///
     /// Enqueues of one process must get strictly increasing `created_at` per queue: a backend passes such a `now`.
@@ -205,6 +216,8 @@ pub struct Existing {
     pub status: Status,
     /// The queue it is on.
     pub queue: Option<String>,
+    /// The workflow that started it.
+    pub parent: Option<WorkflowId>,
 }
 
 /// What came of inserting a child.

@@ -4,12 +4,14 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
 
 use super::{AppBuilder, Engine, Handle, Health, LaunchReport, Start};
 use crate::{
     Error,
     db::{Message, NULL_TOPIC, Sent, StepRecord},
-    ids::{ExecutorId, WorkflowId},
+    ids::{ExecutorId, WorkflowId, message_id},
+    names::Name,
     runtime::{IdKind, Timer},
     state::WorkflowRow,
     workflow::{MethodFn, WorkflowDef, WorkflowFn},
@@ -37,7 +39,7 @@ impl App {
     /// Starts a workflow; options follow as methods, then `.await` gives a [`Handle`].
     ///
     /// It returns once the workflow and its input are committed. Errors: `Conflict` when the id belongs to another workflow,
-    /// `NotRegistered`, `Encode`, `Invalid`.
+    /// `NotRegistered`, `Encode`, `Invalid`, `InvalidName`.
     pub fn start<D: WorkflowDef, Args>(
         &self,
         workflow: impl WorkflowFn<D, Args>,
@@ -63,9 +65,9 @@ impl App {
         &self,
         workflow: impl WorkflowFn<D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = workflow;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// A handle on a workflow that is a method, by its id.
@@ -73,9 +75,9 @@ impl App {
         &self,
         method: impl MethodFn<T, D, Args>,
         id: impl Into<WorkflowId>,
-    ) -> Handle<D> {
+    ) -> Handle<D::Output, D::Error> {
         let _ = method;
-        Handle::new(Arc::clone(&self.engine), id.into(), None)
+        Handle::new::<D>(Arc::clone(&self.engine), id.into(), None)
     }
 
     /// The row of a workflow: its status, its times, its place. Errors: `NotFound`.
@@ -85,10 +87,23 @@ impl App {
         engine.row(&id).await
     }
 
+    /// Why this process stopped a workflow and does not try it again, if it did: the error that its handle's `result` gives here.
+    ///
+    /// Asks the database nothing; [`health`](Self::health) lists the first of them. Errors: `InvalidName`.
+    pub fn parked(&self, id: impl Into<WorkflowId>) -> Result<Option<Error>, Error> {
+        let id = id.into();
+        Name::SoughtId.check(id.as_str())?;
+        Ok(self.engine.running.parked_of(&id).map(|(_, error)| error))
+    }
+
     /// The recorded operations of a workflow, in the order of their numbers; none for an unknown id.
     pub async fn steps(&self, id: impl Into<WorkflowId>) -> Result<Vec<StepRecord>, Error> {
+        let id = id.into();
         self.engine.check_outside("app.steps(…)", None)?;
-        let histories = self.engine.db.histories(&[id.into()]).await?;
+        Name::SoughtId.check(id.as_str())?;
+        let id = [id];
+        let asked = async { Ok(self.engine.db.histories(&id).await?) };
+        let histories = self.engine.served(asked).await?;
         Ok(histories
             .into_iter()
             .flat_map(|history| history.steps)
@@ -111,7 +126,7 @@ impl App {
         engine.resume(&id).await
     }
 
-    /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`.
+    /// Puts a message into a workflow's mailbox, under a topic. Errors: `NotFound`, `Encode`, `InvalidName`.
     ///
     /// Called again it sends again; with [`send_once`](Self::send_once) it does not.
     pub async fn send<T: Serialize + ?Sized>(
@@ -124,7 +139,8 @@ impl App {
         self.send_once(destination, topic, message, &key).await
     }
 
-    /// Puts a message into a workflow's mailbox, unless one with this idempotency key is there or was.
+    /// Puts a message into a workflow's mailbox, unless one with this idempotency key is there or
+    /// was: in this mailbox, as others have keys of their own.
     pub async fn send_once<T: Serialize + ?Sized>(
         &self,
         destination: impl Into<WorkflowId>,
@@ -138,7 +154,8 @@ impl App {
         let message = self
             .engine
             .message(&destination, Some(topic), message, idempotency_key)?;
-        match self.engine.db.send(&message, None).await? {
+        let asked = async { Ok(self.engine.db.send(&message, None).await?) };
+        match self.engine.served(asked).await? {
             Sent::Delivered => Ok(()),
             Sent::NoDestination | Sent::Lost(_) => Err(Error::NotFound {
                 workflow: destination.to_string(),
@@ -154,13 +171,16 @@ impl App {
         timeout: Duration,
     ) -> Result<Option<T>, Error> {
         let workflow = workflow.into();
+        Name::SoughtId.check(workflow.as_str())?;
+        Name::EventKey.check(key)?;
         let engine = &self.engine;
         engine.check_outside("app.get_event(…)", Some("`ctx.get_event(…)`"))?;
         let waiting = engine.waiters.event(&workflow, key);
         let mut timer = engine.runtime.sleep(timeout, Timer::Work);
         let mut expired = false;
         loop {
-            if let Some(value) = engine.db.event(&workflow, key).await? {
+            let asked = async { Ok(engine.db.event(&workflow, key).await?) };
+            if let Some(value) = engine.served(asked).await? {
                 let what = format_args!("event {key:?} of workflow {:?}", workflow.as_str());
                 return engine.codecs.decode(&what, &value).map(Some);
             }
@@ -171,7 +191,7 @@ impl App {
             let stopped = Box::pin(engine.stopped.cancelled());
             match select(select(signalled, stopped), timer).await {
                 Either::Left((Either::Left(_), rest)) => timer = rest,
-                Either::Left((Either::Right(_), _)) => return Err(Error::ShuttingDown),
+                Either::Left((Either::Right(_), _)) => return Err(engine.why_stopped()),
                 // At the end one last look: an event whose hint was lost counts.
                 Either::Right(((), _)) => {
                     expired = true;
@@ -204,42 +224,86 @@ impl App {
         &self.engine.claimant.version
     }
 
-    /// Stops: starts and claims nothing more, gives what runs up to `grace` to end (children that it starts included), then interrupts it.
+    /// Stops: starts and claims nothing more. What only waits (for a time, a message, an event,
+    /// another workflow) is stopped at once; what runs has up to `grace` to end or to come to a
+    /// wait, children that it starts included. Then it is interrupted.
     ///
-    /// What was interrupted is unfinished and goes on when an executor recovers it. The executor id is free when this returns, which is at
-    /// most 10 s after `grace`, also while the database is away.
+    /// What was stopped is unfinished and goes on when an executor recovers it; whoever waits for
+    /// its result here is told so. It is no crash for its `max_recovery_attempts`, unless a body
+    /// had to be interrupted. The executor id is free when this returns, which is as soon as
+    /// nothing runs, and at most 10 s after `grace`, also while the database is away.
+    ///
+    /// It goes on to its end also when the caller is dropped half way. The body of a step may call
+    /// it, and is itself what the grace is for.
     pub async fn shutdown(&self, grace: Duration) {
-        let engine = &self.engine;
-        engine.stopping.cancel();
-        if !engine.within(grace, engine.running.idle()).await {
-            tracing::warn!(
-                "interrupting the workflows that still run; they go on when they are recovered"
-            );
-            engine.running.stop_all();
-            engine.stop_tasks();
-            // Dropping takes no time; only what waits for an absent database is left behind, and its writes are fenced.
-            engine.within(SETTLE, engine.running.idle()).await;
+        if self.engine.ended.is_cancelled() {
+            // Nothing is left to be stopped.
+            let engine = &self.engine;
+            let left = async { drop(engine.db.leave(engine.executor()).await) };
+            engine.within(SETTLE, left).await;
+            return;
         }
-        // What is added from now on, by an answer that comes late, is stopped as well.
-        engine.running.stop_all();
-        engine.stop_tasks();
-        let left = async {
-            if let Err(error) = engine.db.leave(engine.executor()).await {
-                tracing::error!(%error, "the executor id could not be given back");
-            }
+        let (ends, ended) = oneshot::channel();
+        let engine = Arc::clone(&self.engine);
+        let stop = async move {
+            engine.stop(grace).await;
+            // The caller may be gone.
+            let _ = ends.send(());
         };
-        engine.within(SETTLE, left).await;
-        engine.tell_withheld(true);
-        engine.stopped.cancel();
+        let runtime = &self.engine.runtime;
+        runtime.spawn("shutdown", Box::pin(stop)).detach();
+        // Without an answer the runtime has ended, and everything with it.
+        let _ = ended.await;
     }
 }
 
 /// How long a shutdown waits for what should take no time.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long a shutdown tries to say which workflows it stopped at rest.
+const SAY: Duration = Duration::from_secs(2);
+
 impl Engine {
     fn executor(&self) -> &ExecutorId {
         &self.claimant.executor
+    }
+
+    /// See [`App::shutdown`].
+    async fn stop(&self, grace: Duration) {
+        self.stopping.cancel();
+        self.running.drain();
+        if !self.within(grace, self.running.idle()).await {
+            tracing::warn!(
+                "interrupting the workflows that still run; they go on when they are recovered"
+            );
+            self.running.stop_all();
+            self.stop_tasks();
+            // Dropping takes no time; only what waits for an absent database is left behind, and its writes are fenced.
+            self.within(SETTLE, self.running.idle()).await;
+        }
+        // What is added from now on, by an answer that comes late, is stopped as well.
+        self.running.stop_all();
+        self.stop_tasks();
+        self.within(SAY, self.release()).await;
+        let left = async {
+            if let Err(error) = self.db.leave(self.executor()).await {
+                tracing::error!(%error, "the executor id could not be given back");
+            }
+        };
+        self.within(SETTLE - SAY, left).await;
+        self.tell_withheld(true);
+        self.stopped.cancel();
+    }
+
+    /// Says which workflows were stopped at rest: their next executions are not because of a crash.
+    async fn release(&self) {
+        let rested = self.running.take_rested();
+        if rested.is_empty() {
+            return;
+        }
+        if let Err(error) = self.db.release(&rested).await {
+            tracing::warn!(%error, "this shutdown counts as a crash of the workflows that it stopped");
+        }
     }
 
     /// Waits for a task, no longer than this; whether it was done.
@@ -256,9 +320,14 @@ impl Engine {
         value: &T,
         key: &str,
     ) -> Result<Message, Error> {
+        Name::SoughtId.check(destination.as_str())?;
+        Name::MessageKey.check(key)?;
+        if let Some(topic) = topic {
+            Name::Topic.check(topic)?;
+        }
         let what = format_args!("a message to workflow {:?}", destination.as_str());
         Ok(Message {
-            id: format!("{key}::{destination}"),
+            id: message_id(key, destination),
             destination: destination.clone(),
             topic: topic.unwrap_or(NULL_TOPIC).to_owned(),
             payload: self.codecs.encode(&what, value)?,

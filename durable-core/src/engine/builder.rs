@@ -14,6 +14,7 @@ use crate::{
     codec::{Codec, Codecs, PORTABLE_JSON},
     db::SystemDb,
     ids::ExecutorId,
+    names::Name,
     runtime::{Runtime, TokioRuntime},
     workflow::{WorkflowDef, WorkflowFn},
 };
@@ -72,10 +73,7 @@ pub struct AppBuilder {
 
 impl AppBuilder {
     pub(super) fn new(name: String) -> Self {
-        let failed = name
-            .trim()
-            .is_empty()
-            .then(|| Error::Invalid("an application needs a name".to_owned()));
+        let failed = Name::Application.check(&name).err();
         Self {
             name,
             backend: None,
@@ -128,9 +126,10 @@ impl AppBuilder {
 
     fn check_queue(&self, queue: &Queue) -> Result<(), Error> {
         let name = &queue.name;
-        if name.trim().is_empty() || name.starts_with("_dbos_") {
+        Name::Queue.check(name)?;
+        if name.starts_with("_dbos_") {
             return Err(Error::Invalid(format!(
-                "a queue cannot be named {name:?}: blank names and those that begin with \"_dbos_\" are taken"
+                "a queue cannot be named {name:?}: names that begin with \"_dbos_\" are taken"
             )));
         }
         if self.queues.iter().any(|other| other.name == *name) {
@@ -142,19 +141,17 @@ impl AppBuilder {
     /// This process's executor id: one living process at a time holds it. By default `local`, suffixed where that is in use.
     pub fn executor_id(mut self, id: impl Into<ExecutorId>) -> Self {
         let id = id.into();
-        if id.as_str().trim().is_empty() {
-            let message = "an executor id must not be blank; leave it out to get a free one";
-            self.failed
-                .get_or_insert(Error::Invalid(message.to_owned()));
-        }
+        let checked = Name::Executor.check(id.as_str());
         self.executor = Some(id);
-        self
+        self.check(checked)
     }
 
     /// The application version, instead of the digest of what is registered. Workflows are run by the version that started them.
     pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = Some(version.into());
-        self
+        let version = version.into();
+        let checked = Name::Version.check(&version);
+        self.version = Some(version);
+        self.check(checked)
     }
 
     /// Stores payloads through a codec (encryption, compression), and reads its rows besides plain ones.
@@ -237,7 +234,7 @@ impl AppBuilder {
 
     /// Brings the schema up to date, takes over what dead executors left, and begins to run workflows.
     ///
-    /// Errors: `Invalid` for what was given to the builder, `Database` when the database cannot be used or the executor id is in use.
+    /// Errors: `Invalid` and `InvalidName` for what was given to the builder, `Database` when the database cannot be used or the executor id is in use.
     pub async fn launch(self) -> Result<App, Error> {
         launch(self).await
     }
@@ -258,7 +255,8 @@ impl AppBuilder {
 
 fn check_codec(codec: &impl Codec) -> Result<(), Error> {
     let name = codec.name();
-    if name.trim().is_empty() || name == PORTABLE_JSON {
+    Name::Codec.check(name)?;
+    if name == PORTABLE_JSON {
         return Err(Error::Invalid(format!(
             "a codec cannot be named {name:?}: rows carry the name, so it must be its own"
         )));

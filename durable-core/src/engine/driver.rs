@@ -1,7 +1,6 @@
 //! Polls a workflow's future, and lets its operations begin and end when it is at rest.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering, fence},
@@ -13,15 +12,16 @@ use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{
-    execution::Execution,
-    interrupt::Interruption,
-    observer::notice,
-    order::Next,
-    place,
-    run::{Driven, panic_message},
-    turns::Turns,
+    execution::Execution, interrupt::Interruption, observer::notice, order::Next, place,
+    run::Driven, turns::Turns,
 };
-use crate::{ctx::OVERDUE, payload::Outcome, runtime::BoxFuture, time::Timestamp};
+use crate::{
+    ctx::OVERDUE,
+    panics::{caught, discard},
+    payload::Outcome,
+    runtime::BoxFuture,
+    time::Timestamp,
+};
 
 /// How often a workflow that wakes itself whenever it is polled is polled again before it counts as being at rest: it may never be.
 const RESTLESS: u32 = 64;
@@ -106,7 +106,13 @@ impl Driver {
             self.turns.forget();
             self.restless = 0;
             match execution.order.at_rest() {
-                Next::Waits => break,
+                Next::Waits => {
+                    execution.interrupt.rests(execution.sequence.begun());
+                    if let Some(reason) = execution.interrupt.stop_now() {
+                        return Poll::Ready(Driven::Interrupted(reason));
+                    }
+                    break;
+                }
                 Next::Wakes(wakers) => wakers.into_iter().for_each(Waker::wake),
             }
         }
@@ -158,7 +164,7 @@ impl Driver {
             let _polling = (execution.sequence.enter(), place::enter(execution));
             execution.order.polls();
             let mut cx = Context::from_waker(&self.waker);
-            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut cx)))
+            caught(|| running.as_mut().poll(&mut cx))
         };
         if let (Some(begun), Some(deadline)) = (begun, execution.deadline) {
             check_poll(execution, begun, deadline);
@@ -171,14 +177,14 @@ impl Driver {
                 Poll::Ready(Driven::Interrupted(reason))
             }
             (Ok(Poll::Ready(outcome)), _) => Poll::Ready(Driven::Returned(outcome)),
-            (Err(panic), _) => Poll::Ready(Driven::Panicked(panic_message(panic.as_ref()))),
+            (Err(panic), _) => Poll::Ready(Driven::Panicked(panic)),
             (Ok(Poll::Pending), None) => Poll::Pending,
         }
     }
 
     /// Drops the future, which runs user code, which may panic.
     pub(super) fn end(self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.future)));
+        discard(self.future);
     }
 }
 

@@ -12,15 +12,16 @@ use super::{
     order::Order,
     replay::Rehearsal,
     slot::ResultSlot,
+    witnesses::Unneeded,
 };
 use crate::{
     Error,
-    ctx::{SLEEP, sequence::Sequence},
-    db::{DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
+    ctx::{SLEEP, place_of, sequence::Sequence},
+    db::{Claimed, DbError, Lost, Recorded, StepRecord, StepResult, StepStamp},
     ids::{Owner, WorkflowId, WorkflowKey},
+    names,
     payload::Encoded,
     sabotage::Bug,
-    state::WorkflowRow,
     time::Timestamp,
 };
 
@@ -29,7 +30,10 @@ pub(crate) struct Execution {
     pub(crate) engine: Arc<Engine>,
     pub(crate) owner: Owner,
     pub(crate) key: WorkflowKey,
+    /// How many executions were dispatched, this one included.
     pub(crate) attempt: i64,
+    /// How many of them count as crashes, with this one.
+    pub(super) counted: i64,
     pub(crate) deadline: Option<Timestamp>,
     /// Tells this workflow from an earlier, deleted one of its id.
     pub(crate) incarnation: String,
@@ -44,6 +48,8 @@ pub(crate) struct Execution {
     outbox_trouble: Mutex<Option<DbError>>,
     /// The operation that gave an error last.
     failed: Mutex<Option<Failed>>,
+    /// Witnesses of steps that are recorded.
+    pub(super) unneeded: Unneeded,
 }
 
 /// An operation that gave an error: its number, its name, and the error.
@@ -63,19 +69,23 @@ impl Execution {
     pub(super) fn new(
         engine: Arc<Engine>,
         owner: Owner,
-        row: &WorkflowRow,
+        claimed: &Claimed,
         history: Vec<StepRecord>,
         slot: Arc<ResultSlot>,
     ) -> Self {
+        let row = &claimed.row;
         let order = Order::default();
-        order.begins_at(history.iter().filter_map(begun_by).max());
+        let ended = history.iter().filter(|step| step.name != SLEEP);
+        order.begins_at(ended.map(|step| (place_of(step).at, step.number)).max());
         Self {
             engine,
             owner,
             key: row.key.clone(),
             attempt: row.attempts,
+            counted: claimed.counted(),
             deadline: row.deadline,
-            incarnation: incarnation(row),
+            incarnation: row.incarnation(),
+            unneeded: Unneeded::default(),
             slot,
             interrupt: Interrupt::default(),
             sequence: Sequence::default(),
@@ -152,7 +162,7 @@ impl Execution {
         // A child's start that was refused is recorded without a child.
         let refused = call.child && matches!(record.result, StepResult::Error(_));
         let fits = record.child.is_some() == call.child || refused;
-        if record.name != call.name || !fits {
+        if !names::is_record_of(call.name, record) || !fits {
             return self.refuse(self.unexpected(record, call)).await;
         }
         self.keep_failed(record.number, &record.name, &record.result);
@@ -183,14 +193,16 @@ impl Execution {
     }
 
     /// Records an operation. Does not return if this execution has lost its workflow.
+    ///
+    /// Errors: the database does not take the record, so that this is what the operation comes to, and is to be recorded instead.
     pub(crate) async fn record(
         &self,
         stamp: &StepStamp,
         result: StepResult,
         child: Option<WorkflowId>,
-    ) {
+    ) -> Result<(), Error> {
         let stamp = self.settled(stamp.clone());
-        self.record_stamped(&stamp, result, child).await;
+        self.record_stamped(&stamp, result, child).await
     }
 
     /// As [`record`](Self::record), with the stamp as it is.
@@ -199,13 +211,26 @@ impl Execution {
         stamp: &StepStamp,
         result: StepResult,
         child: Option<WorkflowId>,
-    ) {
+    ) -> Result<(), Error> {
         let record = stamp.record(result, child);
         if Bug::AcknowledgesEarly.is_planted() {
-            return self.record_later(stamp, record);
+            self.record_later(stamp, record);
+            return Ok(());
         }
         let answer = self.engine.db.record_step(&self.owner, &record).await;
-        self.recorded(stamp, &record.result, answer).await;
+        self.recorded(stamp, &record.result, answer).await
+    }
+
+    /// Records an operation's error where something else could not be, under a name that every database takes. Does not return if the
+    /// database does not take that either.
+    pub(crate) async fn record_instead(&self, stamp: &StepStamp, error: StepResult) {
+        let stamp = StepStamp {
+            name: names::stand_in(&stamp.name).into_owned(),
+            ..stamp.clone()
+        };
+        if let Err(lasting) = self.record(&stamp, error, None).await {
+            self.refuse::<()>(lasting).await;
+        }
     }
 
     /// What no engine must do: see [`Bug::AcknowledgesEarly`].
@@ -221,14 +246,14 @@ impl Execution {
             .detach();
     }
 
-    /// Takes the answer to a recording write. Does not return unless it is written.
+    /// Takes the answer to a recording write. Does not return unless it is written, or (the error) a value is what cannot be.
     pub(crate) async fn recorded(
         &self,
         stamp: &StepStamp,
         result: &StepResult,
         answer: Result<Recorded, DbError>,
-    ) {
-        match self.ok(answer).await {
+    ) -> Result<(), Error> {
+        match self.valid(answer).await? {
             Recorded::Lost(_) if Bug::TakesLostForWritten.is_planted() => {
                 self.observe_recorded(stamp, true);
             }
@@ -248,6 +273,7 @@ impl Execution {
                 self.refuse::<()>(error).await;
             }
         }
+        Ok(())
     }
 
     /// Tells that an operation is recorded.
@@ -288,10 +314,10 @@ impl Execution {
         });
     }
 
-    /// The database's time as this execution knows it: by this process's estimate, and by what is recorded already.
+    /// The database's time by this process's estimate. What is recorded has no say in it: it may be
+    /// of a clock that was ahead.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.engine.clock.now();
-        self.order.floor().map_or(now, |floor| now.max(floor))
+        self.engine.clock.now()
     }
 
     /// The begin of a record, with this moment as its beginning.
@@ -299,7 +325,7 @@ impl Execution {
         let now = self.now();
         StepStamp {
             number,
-            name: name.to_owned(),
+            name: names::recordable(name).into_owned(),
             started_at: now,
             completed_at: now,
         }
@@ -316,6 +342,16 @@ impl Execution {
         match answer {
             Ok(value) => value,
             Err(error) => self.refuse(error.into()).await,
+        }
+    }
+
+    /// As [`ok`](Self::ok), where it may be a value of this very operation that the database does not take: that is its error.
+    pub(crate) async fn valid<T>(&self, answer: Result<T, DbError>) -> Result<T, Error> {
+        match answer {
+            Err(error) if error.is_about_arguments() && !Bug::StopsAtBadValues.is_planted() => {
+                Err(error.into())
+            }
+            answer => Ok(self.ok(answer).await),
         }
     }
 
@@ -339,19 +375,5 @@ impl Execution {
         }
         self.interrupt.signal(Interruption::Refused(error));
         std::future::pending().await
-    }
-}
-
-/// A time that an earlier execution has seen: of a sleep the beginning, as its end may lie ahead.
-fn begun_by(step: &StepRecord) -> Option<Timestamp> {
-    let is_wait = step.name == SLEEP;
-    step.completed_at.filter(|_| !is_wait).max(step.started_at)
-}
-
-/// The token of the call that inserted the row, which no other row has; rows of other SDKs may have none, and are told by their instant.
-fn incarnation(row: &WorkflowRow) -> String {
-    match &row.creator {
-        Some(creator) => creator.to_string(),
-        None => row.created_at.as_millis().to_string(),
     }
 }

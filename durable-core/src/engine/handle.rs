@@ -9,31 +9,52 @@ use super::{
     slot::{ResultSlot, SlotState},
 };
 use crate::{
-    Error, WorkflowError,
+    AnyError, Error, WorkflowError,
     codec::decode_error,
     db::Resumed,
     ids::WorkflowId,
+    names::Name,
     payload::{Ended, Outcome},
     state::{Status, WorkflowRow},
-    workflow::WorkflowDef,
+    workflow::{Payload, WorkflowDef},
 };
 
 /// A workflow that was started: its id, and its result once it has one. Cheap to clone.
-pub struct Handle<D: WorkflowDef> {
+///
+/// Its types are those of the workflow's `Result`, so that a struct can hold it:
+///
+/// ```
+/// # use durable_core::AnyError;
+/// struct Pending {
+///     order: u64,
+///     receipt: durable_core::Handle<String, AnyError>,
+/// }
+///
+/// async fn receipt(pending: Pending) -> Result<String, AnyError> {
+///     pending.receipt.result().await
+/// }
+/// ```
+pub struct Handle<T, E = AnyError> {
     engine: Arc<Engine>,
     id: WorkflowId,
+    /// The name that the workflow is stored under.
+    name: &'static str,
     /// Where its execution in this process leaves the outcome, if it runs here.
     slot: Option<Arc<ResultSlot>>,
-    definition: PhantomData<fn() -> D>,
+    result: PhantomData<fn() -> (T, E)>,
 }
 
-impl<D: WorkflowDef> Handle<D> {
-    pub(crate) fn new(engine: Arc<Engine>, id: WorkflowId, slot: Option<Arc<ResultSlot>>) -> Self {
+impl<T, E> Handle<T, E> {
+    pub(crate) fn new<D>(engine: Arc<Engine>, id: WorkflowId, slot: Option<Arc<ResultSlot>>) -> Self
+    where
+        D: WorkflowDef<Output = T, Error = E>,
+    {
         Self {
             engine,
             id,
+            name: D::NAME,
             slot,
-            definition: PhantomData,
+            result: PhantomData,
         }
     }
 
@@ -44,18 +65,21 @@ impl<D: WorkflowDef> Handle<D> {
 
     /// Waits for the workflow's end and gives its result; wherever it runs, and as often as it is asked.
     ///
-    /// Besides the workflow's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`; `Stopped` when the
-    /// execution in this process was stopped and the workflow goes on later; `UnexpectedStep` or another report when the code does not fit the
-    /// history. A dropped wait does not touch the workflow.
-    pub async fn result(&self) -> Result<D::Output, D::Error> {
+    /// Besides the workflow's own error, as `durable::Error` in its type: `Cancelled`, `DeadLettered`, `NotFound`, `Decode`. And
+    /// `Unfinished` when the workflow has not ended and goes on later: the application shuts down, its set-up misses something, the code
+    /// does not fit the history. [`Error::is_outcome`] tells that from an end. A dropped wait does not touch the workflow.
+    pub async fn result(&self) -> Result<T, E>
+    where
+        T: Payload,
+        E: WorkflowError,
+    {
         let recorded = "`result()` of the handle that `ctx.start(…)` gives";
-        let ended = match (self.engine).check_outside("handle.result()", Some(recorded)) {
-            Ok(()) => self.engine.end_of(&self.id, self.slot.as_deref()).await,
-            Err(error) => Err(error),
-        };
-        match ended {
-            Ok(ended) => decode_end::<D>(&self.engine, &self.id, &ended),
-            Err(error) => Err(D::Error::from_durable(error)),
+        if let Err(misplaced) = (self.engine).check_outside("handle.result()", Some(recorded)) {
+            return Err(E::from_durable(misplaced));
+        }
+        match self.engine.end_of(&self.id, self.slot.as_deref()).await {
+            Ok(ended) => decode_end(&self.engine, &self.id, &ended),
+            Err(error) => Err(E::from_durable(error.ends_wait_for(&self.id))),
         }
     }
 
@@ -84,27 +108,33 @@ impl<D: WorkflowDef> Handle<D> {
     }
 }
 
-impl<D: WorkflowDef> Clone for Handle<D> {
+impl<T, E> Clone for Handle<T, E> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.engine), self.id.clone(), self.slot.clone())
+        Self {
+            engine: Arc::clone(&self.engine),
+            id: self.id.clone(),
+            name: self.name,
+            slot: self.slot.clone(),
+            result: PhantomData,
+        }
     }
 }
 
-impl<D: WorkflowDef> fmt::Debug for Handle<D> {
+impl<T, E> fmt::Debug for Handle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("workflow", &D::NAME)
+            .field("workflow", &self.name)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
 /// A workflow's end as its types.
-pub(crate) fn decode_end<D: WorkflowDef>(
+pub(crate) fn decode_end<T: Payload, E: WorkflowError>(
     engine: &Engine,
     id: &WorkflowId,
     ended: &Ended,
-) -> Result<D::Output, D::Error> {
+) -> Result<T, E> {
     let workflow = id.to_string();
     let result = match ended {
         Ended::Outcome(Outcome::Success(value)) => {
@@ -122,7 +152,7 @@ pub(crate) fn decode_end<D: WorkflowDef>(
         Ended::DeadLettered => Err(Error::DeadLettered { workflow }),
         Ended::Missing => Err(Error::NotFound { workflow }),
     };
-    result.map_err(D::Error::from_durable)
+    result.map_err(E::from_durable)
 }
 
 impl Engine {
@@ -132,6 +162,7 @@ impl Engine {
         id: &WorkflowId,
         slot: Option<&ResultSlot>,
     ) -> Result<Ended, Error> {
+        Name::SoughtId.check(id.as_str())?;
         let waited = Box::pin(async {
             if let Some(slot) = slot {
                 match slot.wait().await {
@@ -146,7 +177,7 @@ impl Engine {
         let stopped = Box::pin(self.stopped.cancelled());
         match select(waited, stopped).await {
             Either::Left((end, _)) => end,
-            Either::Right(_) => Err(Error::ShuttingDown),
+            Either::Right(_) => Err(self.why_stopped()),
         }
     }
 
@@ -155,7 +186,7 @@ impl Engine {
         loop {
             let refused = Box::pin(self.running.refused(id));
             match select(ended, refused).await {
-                Either::Left((ended, _)) => return Ok(ended),
+                Either::Left((ended, _)) => return ended,
                 Either::Right(((owner, error), rest)) => {
                     if self.row(id).await?.is_owned_by(&owner.token) {
                         return Err(error);
@@ -169,14 +200,18 @@ impl Engine {
 
     /// The row of a workflow. Errors: `NotFound`.
     pub(crate) async fn row(&self, id: &WorkflowId) -> Result<WorkflowRow, Error> {
-        self.db.workflow(id).await?.ok_or_else(|| Error::NotFound {
+        Name::SoughtId.check(id.as_str())?;
+        let asked = async { Ok(self.db.workflow(id).await?) };
+        self.served(asked).await?.ok_or_else(|| Error::NotFound {
             workflow: id.to_string(),
         })
     }
 
     /// Cancels a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn cancel(&self, id: &WorkflowId) -> Result<bool, Error> {
-        let cancelled = self.db.cancel(std::slice::from_ref(id)).await?;
+        Name::SoughtId.check(id.as_str())?;
+        let asked = async { Ok(self.db.cancel(std::slice::from_ref(id)).await?) };
+        let cancelled = self.served(asked).await?;
         if cancelled.is_empty() {
             self.row(id).await?;
             return Ok(false);
@@ -187,7 +222,9 @@ impl Engine {
 
     /// Resumes a workflow; whether this call did. Errors: `NotFound`.
     pub(crate) async fn resume(&self, id: &WorkflowId) -> Result<bool, Error> {
-        match self.db.resume(id, None).await? {
+        Name::SoughtId.check(id.as_str())?;
+        let asked = async { Ok(self.db.resume(id, None).await?) };
+        match self.served(asked).await? {
             Resumed::Enqueued => {
                 self.wake_queues();
                 Ok(true)

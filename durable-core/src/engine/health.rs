@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Engine;
-use crate::{db::outage::Sight, time::millis};
+use crate::{Error, db::outage::Sight, ids::WorkflowId, source::writer::LONG, time::millis};
 
 /// How an application is: [`App::health`](crate::App::health).
 ///
-/// As JSON: `{"database":{"state":"up"},"running":3,"shutting_down":false}`, or with
-/// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` for the database.
+/// As JSON: `{"database":{"state":"up"},"running":3,"parked":{"count":0,"first":[]},"shutting_down":false}`, or with
+/// `{"state":"away","for_ms":2100,"error":"…","waiting":2}` or
+/// `{"state":"held","for_ms":7000,"workflow":"…","step":"…"}` for the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
@@ -18,6 +19,8 @@ pub struct Health {
     pub database: DatabaseHealth,
     /// How many workflows run in this process; those that sleep or wait count.
     pub running: usize,
+    /// What was stopped in this process and stays unfinished.
+    pub parked: Parked,
     /// Whether a shutdown has begun, or is over.
     pub shutting_down: bool,
 }
@@ -31,6 +34,33 @@ impl Health {
     }
 }
 
+/// Workflows whose execution in this process had to stop (their code does not fit their history, something is missing in the application's
+/// set-up, the database refuses what they write), and which it does not try again: they stay unfinished and hold their place until
+/// they are cancelled, run by another process, or this one is started anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Parked {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them, in the order of their ids: at most 20. [`App::parked`](crate::App::parked) tells of any one.
+    pub first: Vec<ParkedWorkflow>,
+}
+
+/// One of the [`Parked`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ParkedWorkflow {
+    /// Its id.
+    pub id: String,
+    /// The stable code of what stopped it.
+    pub code: &'static str,
+    /// That in words, with what to do.
+    pub error: String,
+}
+
+/// How many of the parked workflows a probe is told of.
+const TOLD: usize = 20;
+
 /// Whether the database answers, as the calls of this process find it.
 ///
 /// It counts as away when a call has failed twice in a row, or once after more than a second, and no other was answered meanwhile: with
@@ -43,6 +73,18 @@ impl Health {
 pub enum DatabaseHealth {
     /// It answers.
     Up,
+    /// It answers, but a transactional step's closure has had its only writer for more than 5 s:
+    /// nothing is written until that ends.
+    #[non_exhaustive]
+    Held {
+        /// How long it has had it.
+        #[serde(rename = "for_ms", serialize_with = "as_millis")]
+        lasting: Duration,
+        /// The workflow.
+        workflow: String,
+        /// The step.
+        step: String,
+    },
     /// It does not.
     #[non_exhaustive]
     Away {
@@ -61,16 +103,40 @@ fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok,
 }
 
 impl Engine {
+    fn parked(&self) -> Parked {
+        let (count, first) = self.running.parked(TOLD);
+        let told = |(id, error): (WorkflowId, Error)| ParkedWorkflow {
+            id: id.to_string(),
+            code: error.code(),
+            error: error.to_string(),
+        };
+        Parked {
+            count,
+            first: first.into_iter().map(told).collect(),
+        }
+    }
+
     /// How this process is.
     pub(super) fn health(&self) -> Health {
-        let database = match self.outage.sight() {
-            Sight::Up => DatabaseHealth::Up,
-            Sight::Away {
-                since,
-                error,
-                waiting,
-            } => DatabaseHealth::Away {
-                lasting: self.runtime.elapsed().saturating_sub(since),
+        let now = self.runtime.elapsed();
+        let held = self.holders.oldest();
+        let held = held.filter(|holder| now.saturating_sub(holder.since) >= LONG);
+        let database = match (self.outage.sight(), held) {
+            (Sight::Up, None) => DatabaseHealth::Up,
+            (Sight::Up, Some(holder)) => DatabaseHealth::Held {
+                lasting: now.saturating_sub(holder.since),
+                workflow: holder.workflow,
+                step: holder.step,
+            },
+            (
+                Sight::Away {
+                    since,
+                    error,
+                    waiting,
+                },
+                _,
+            ) => DatabaseHealth::Away {
+                lasting: now.saturating_sub(since),
                 error,
                 waiting,
             },
@@ -78,6 +144,7 @@ impl Engine {
         Health {
             database,
             running: self.running.count(),
+            parked: self.parked(),
             shutting_down: self.is_stopping(),
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 
 use super::Engine;
-use crate::db::Hint;
+use crate::{db::Hint, sabotage::Bug};
 
 /// How often the database's clock is read again.
 const CLOCK_REFRESH: Duration = Duration::from_secs(30);
@@ -23,7 +23,9 @@ impl Engine {
 pub(super) async fn sweep_deadlines(engine: Arc<Engine>) {
     loop {
         engine.poll_pause(engine.settings.poll).await;
-        engine.expire_deadlines().await;
+        if !Bug::DeadlinesNotSwept.is_planted() {
+            engine.expire_deadlines().await;
+        }
         engine.tell_withheld(false);
     }
 }
@@ -32,6 +34,9 @@ pub(super) async fn sweep_deadlines(engine: Arc<Engine>) {
 pub(super) async fn keep_recovering(engine: Arc<Engine>) {
     loop {
         engine.poll_pause(engine.settings.recovery).await;
+        if Bug::RecoversOnlyAtLaunch.is_planted() {
+            continue;
+        }
         match engine.recover().await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "abandoned workflows recovered"),

@@ -5,7 +5,7 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures_util::task::AtomicWaker;
@@ -55,6 +55,12 @@ pub(crate) struct Interrupt {
     reason: Mutex<Option<Interruption>>,
     /// Step bodies that are running.
     bodies: AtomicUsize,
+    /// Operations that only wait: for a time, a message, an event, another workflow.
+    waits: AtomicUsize,
+    /// Stop as soon as nothing runs.
+    draining: AtomicBool,
+    /// A body ran when a shutdown stopped the execution.
+    cut_off: AtomicBool,
     /// What running bodies can look at.
     token: CancellationToken,
     driver: AtomicWaker,
@@ -69,11 +75,37 @@ impl Interrupt {
                 .as_ref()
                 .is_none_or(|held| reason.is_immediate() && !held.is_immediate());
             if replaces {
+                let cuts_off = matches!(reason, Interruption::Shutdown) && self.has_bodies();
+                self.cut_off.fetch_or(cuts_off, Ordering::AcqRel);
                 *held = Some(reason);
             }
         }
         self.token.cancel();
         self.driver.wake();
+    }
+
+    /// Stops the execution as soon as nothing of it runs.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.driver.wake();
+    }
+
+    /// Stops an execution that is at rest and has begun so many operations, if it was asked to and
+    /// none of them runs.
+    pub(super) fn rests(&self, begun: usize) {
+        let is_asked = self.draining.load(Ordering::Acquire) && !self.is_signalled();
+        if is_asked && !self.has_bodies() && self.waits.load(Ordering::Acquire) == begun {
+            self.signal(Interruption::Shutdown);
+        }
+    }
+
+    /// Whether a shutdown stopped the execution while a body ran.
+    pub(super) fn was_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Acquire)
+    }
+
+    fn has_bodies(&self) -> bool {
+        self.bodies.load(Ordering::Acquire) > 0
     }
 
     /// Whether the execution is to stop, at the latest at its next operation.
@@ -87,7 +119,7 @@ impl Interrupt {
             return None;
         }
         let held = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = self.bodies.load(Ordering::Acquire) == 0;
+        let idle = !self.has_bodies();
         held.as_ref()
             .filter(|reason| idle || reason.is_immediate())
             .cloned()
@@ -108,10 +140,26 @@ impl Interrupt {
         &self.token
     }
 
+    /// Says that an operation only waits, until the guard is dropped.
+    pub(crate) fn waits(&self) -> WaitGuard<'_> {
+        self.waits.fetch_add(1, Ordering::AcqRel);
+        WaitGuard(self)
+    }
+
     /// Says that a step body runs, until the guard is dropped.
     pub(crate) fn body(&self) -> BodyGuard<'_> {
         self.bodies.fetch_add(1, Ordering::AcqRel);
         BodyGuard(self)
+    }
+}
+
+/// An operation that only waits.
+#[derive(Debug)]
+pub(crate) struct WaitGuard<'a>(&'a Interrupt);
+
+impl Drop for WaitGuard<'_> {
+    fn drop(&mut self) {
+        self.0.waits.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -149,6 +197,32 @@ mod tests {
         drop(body);
         interrupt.signal(Interruption::Lost(CANCELLED));
         assert!(matches!(interrupt.stop_now(), Some(Interruption::Shutdown)));
+    }
+
+    #[test]
+    fn who_is_asked_to_stops_once_all_that_has_begun_waits() {
+        let interrupt = Interrupt::default();
+        let _wait = interrupt.waits();
+        interrupt.rests(1);
+        assert!(!interrupt.is_signalled());
+        interrupt.drain();
+        interrupt.rests(2);
+        let body = interrupt.body();
+        interrupt.rests(1);
+        assert!(!interrupt.is_signalled());
+        drop(body);
+        interrupt.rests(1);
+        assert!(matches!(interrupt.stop_now(), Some(Interruption::Shutdown)));
+        assert!(!interrupt.was_cut_off());
+    }
+
+    #[test]
+    fn a_body_that_runs_at_the_end_of_the_grace_is_cut_off() {
+        let interrupt = Interrupt::default();
+        let body = interrupt.body();
+        interrupt.signal(Interruption::Shutdown);
+        drop(body);
+        assert!(interrupt.was_cut_off());
     }
 
     #[test]

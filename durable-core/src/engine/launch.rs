@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     App, AppBuilder, Engine, clock::DbClock, dispatch, dispatch::Worker, housekeeping, notices,
-    observer::notice, running::Running, version, waiters,
+    observer::notice, running::Running, version, waiters, witnesses::Keepers,
 };
 use crate::{
     Error,
     db::{self, Joined, Retrying, SystemDb, Unrunnable, VersionCount, WantedExecutor},
     ids::{ExecutorId, Format},
     runtime::Runtime,
+    source::writer::Holders,
     state::{INTERNAL_QUEUE, claim::Claimant},
 };
 
@@ -201,8 +202,11 @@ pub(super) fn assemble(
         observer: builder.observer,
         told: notices::Told::default(),
         body_hook: builder.body_hook,
+        holders: Holders::default(),
+        keepers: Keepers::default(),
         stopping: CancellationToken::new(),
         stopped: CancellationToken::new(),
+        ended: CancellationToken::new(),
         tasks: Mutex::default(),
     }
 }
@@ -272,11 +276,31 @@ fn workers(queues: Vec<super::Queue>) -> Vec<Arc<Worker>> {
         .collect()
 }
 
+/// Held by a task that runs as long as the application does: dropped without a shutdown, the
+/// runtime has ended, or that task has panicked.
+struct Alive(Arc<Engine>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let engine = &self.0;
+        if !engine.is_stopping() {
+            engine.ended.cancel();
+            engine.stopping.cancel();
+            engine.stopped.cancel();
+        }
+    }
+}
+
 impl Engine {
     /// Starts what runs as long as the application does, but for the recovery that follows the first.
     fn spawn_tasks(self: &Arc<Self>) {
         self.keep("hints", housekeeping::listen(Arc::clone(self)));
-        self.keep("waiters", waiters::multiplex(Arc::clone(self)));
+        let alive = Alive(Arc::clone(self));
+        let waiters = waiters::multiplex(Arc::clone(self));
+        self.keep("waiters", async move {
+            let _alive = alive;
+            waiters.await;
+        });
         self.keep("deadlines", housekeeping::sweep_deadlines(Arc::clone(self)));
         self.keep("clock", housekeeping::keep_clock(Arc::clone(self)));
         for worker in &self.queues {
@@ -287,7 +311,7 @@ impl Engine {
         }
     }
 
-    fn keep(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn keep(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let handle = self.runtime.spawn(name, Box::pin(task));
         self.tasks
             .lock()

@@ -3,7 +3,8 @@
 //! [`launch`] puts it together, [`app`] is its public face. [`start`] inserts workflows, [`dispatch`] claims them from queues,
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
 //! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
-//! [`notices`] tells what should be heard of workflows that ended; [`place`] refuses calls of the application inside a workflow, where they would not be recorded.
+//! [`notices`] tells what should be heard of workflows that ended; [`place`] refuses calls of the application inside a workflow, where
+//! they would not be recorded; [`witnesses`] removes those that are needed no longer.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
@@ -21,7 +22,7 @@ mod interrupt;
 mod launch;
 mod notices;
 pub(crate) mod observer;
-mod order;
+pub(crate) mod order;
 mod place;
 mod recovery;
 mod registry;
@@ -33,19 +34,22 @@ pub(crate) mod start;
 mod turns;
 mod version;
 mod waiters;
+pub(crate) mod witnesses;
 
 use std::{
     fmt,
+    future::Future,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use tokio_util::sync::CancellationToken;
 
 pub use app::App;
 pub use builder::{AppBuilder, Queue};
 pub use handle::Handle;
-pub use health::{DatabaseHealth, Health};
+pub use health::{DatabaseHealth, Health, Parked, ParkedWorkflow};
 pub use launch::LaunchReport;
 pub use observer::{Awaited, Event};
 pub use registry::{MethodSet, Registrar};
@@ -54,13 +58,14 @@ pub use start::Start;
 pub(crate) use handle::decode_end;
 pub(crate) use interrupt::Interruption;
 pub(crate) use registry::unencodable;
-pub use run::panic_message;
 
 use crate::{
+    Error,
     codec::Codecs,
     db::{SystemDb, outage::Outage},
     ids::OwnerToken,
     runtime::{IdKind, Runtime, TaskHandle, Timer},
+    source::writer::Holders,
     state::claim::Claimant,
 };
 
@@ -83,10 +88,16 @@ pub(crate) struct Engine {
     told: notices::Told,
     /// What a test has asked before bodies run.
     body_hook: Option<hook::BodyHook>,
+    /// The closures that have a database's only writer now.
+    pub(crate) holders: Holders,
+    /// The databases with witnesses.
+    pub(crate) keepers: witnesses::Keepers,
     /// Nothing new is started or claimed.
     stopping: CancellationToken,
     /// The shutdown is over: nothing that is waited for will be seen any more.
     stopped: CancellationToken,
+    /// The runtime has ended, without a shutdown.
+    ended: CancellationToken,
     tasks: Mutex<Vec<TaskHandle>>,
 }
 
@@ -118,6 +129,30 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
+    }
+
+    /// Why nothing that is waited for will be seen any more, once `stopped` or `stopping` is
+    /// cancelled.
+    pub(crate) fn why_stopped(&self) -> Error {
+        if self.ended.is_cancelled() {
+            Error::RuntimeEnded
+        } else {
+            Error::ShuttingDown
+        }
+    }
+
+    /// Asks for something on behalf of the application. Errors: also that the runtime has ended, at
+    /// once, as nobody would answer.
+    pub(crate) async fn served<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let ended = std::pin::pin!(self.ended.cancelled());
+        // That first: a call that is asked may be answered still, as by a pool that reads.
+        match select(ended, std::pin::pin!(asked)).await {
+            Either::Left(((), _)) => Err(Error::RuntimeEnded),
+            Either::Right((answer, _)) => answer,
+        }
     }
 
     pub(crate) fn observe(&self, event: &Event<'_>) {

@@ -1,14 +1,11 @@
 //! What an application can watch its workflows do.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Error,
     ids::{OwnerToken, WorkflowId},
+    panics::caught,
     payload::Outcome,
 };
 
@@ -209,10 +206,10 @@ pub(super) fn observe(observer: Option<&Observer>, event: &Event<'_>) {
         } => tracing::trace!(%workflow, number, "operation dropped"),
     }
     if let Some(observer) = observer
-        && catch_unwind(AssertUnwindSafe(|| observer(event))).is_err()
+        && let Err(panic) = caught(|| observer(event))
     {
         // An observer's mistake is not the workflow's.
-        tracing::error!(?event, "the observer panicked");
+        tracing::error!(?event, panic, "the observer panicked");
     }
 }
 

@@ -1,15 +1,35 @@
-//! In which order the operations of one execution end: in that of the times that are recorded of them, so that every later execution of the
-//! workflow ends them in the same order, and a race has the same winner.
+//! In which order the operations of one execution end: in that of the places that are recorded of
+//! them, so that every later execution of the workflow ends them in the same order, and a race has
+//! the same winner.
 //!
-//! A sleep's time is the one at which it wakes, any other operation's the one with which its record is written. An operation that is done waits
-//! for those with earlier times that the workflow awaits as well, however late their answers or timers are. One ends at a time: before the
-//! next, the workflow is polled until nothing in it moves. Its time is the least that a later one can get. What is recorded ends before
-//! anything new begins: a branch that lost before a crash is dropped on the replay before it can do anything.
+//! A place is a time, and the operation's number among those of the same time. It stands in the
+//! record's `completed_at`. An operation that is done waits for those with earlier places that the
+//! workflow awaits as well, however late their answers or timers are. One ends at a time: before
+//! the next, the workflow is polled until nothing in it moves. Its place is the least that a later
+//! one can get. What is recorded ends before anything new begins: a branch that lost before a crash
+//! is dropped on the replay before it can do anything.
+//!
+//! **A place is not a clock.** The database's clock may have been ahead for a while, so that places
+//! lie in the future of one that is right:
+//!
+//! - An operation that is done gets the time of now, or that of the last place if this is later.
+//! - A sleep wakes by the clock alone, at the time in its record's output. Its place is that time,
+//!   moved on by as much as the places are ahead of the clock, so that what is done before it wakes
+//!   still finds a place before it. Sleeps have their places in the order in which they wake, as
+//!   far as there is room between two of them.
+//! - A replayed sleep that something recorded comes after is over: an earlier execution has seen it
+//!   end.
+//!
+//! So a clock that was ahead can hold up a sleep which was recorded by it, and nothing else. On a
+//! replay the places are read, not made anew.
 //!
 //! Whether an operation is awaited is found out by waking it: if the workflow comes to rest without having polled it, it is not.
+//!
+//! Each change costs no more than the logarithm of how many operations there are: a join of many
+//! thousand is common.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
@@ -24,15 +44,29 @@ pub(crate) struct Order(Mutex<State>);
 /// An operation's place: its time, and its number among those of the same time.
 type Key = (Timestamp, i32);
 
+/// Where the record of an operation puts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) at: Timestamp,
+    /// When it wakes, if it is a sleep.
+    pub(crate) wake: Option<Timestamp>,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// Those whose time is known.
+    /// Those whose place is known, without those that are passed over.
     timed: BTreeMap<Key, Timed>,
+    /// Those that the workflow does not await: they were woken, and not polled.
+    passed: BTreeMap<Key, Timed>,
+    /// Those of `timed` that end when they are polled in their turn.
+    ready: BTreeSet<Key>,
     times: BTreeMap<i32, Timestamp>,
+    /// The sleeps among them: when each wakes, and its number.
+    sleeps: BTreeSet<Key>,
     /// The greatest of those that have ended.
     last: Option<Key>,
-    /// No operation has a time before this.
-    floor: Option<Timestamp>,
+    /// The greatest place that an earlier execution recorded, of sleeps aside.
+    floor: Option<Key>,
     /// Which poll of the workflow this is.
     poll: u64,
     /// Whether the workflow was at rest, and no operation has ended since: the next one may.
@@ -43,11 +77,16 @@ struct State {
     asked: Option<(u64, Vec<Key>)>,
     /// New operations that may not begin yet.
     new: BTreeMap<i32, Waker>,
+    /// How many wakers are kept here that wake the same.
+    kept: HashMap<(usize, usize), usize>,
     /// How often new operations were let begin.
     round: u64,
+    /// How many operations were looked at in all, for a test that counts the work.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
-/// An operation whose time is known.
+/// An operation whose place is known.
 #[derive(Debug, Default)]
 struct Timed {
     waker: Option<Waker>,
@@ -55,10 +94,12 @@ struct Timed {
     polled: u64,
     /// Whether it ends when it is polled in its turn.
     ready: bool,
-    /// Whether the workflow does not await it: it was woken, and not polled.
+    /// Whether the workflow does not await it.
     passed: bool,
     /// The epoch in which it was woken and polled.
     awaited: Option<u64>,
+    /// When it wakes, if it is a sleep.
+    wake: Option<Timestamp>,
 }
 
 /// What the driver does once the workflow is at rest.
@@ -71,15 +112,9 @@ pub(super) enum Next {
 }
 
 impl Order {
-    /// Says that no operation has a time before this one.
-    pub(super) fn begins_at(&self, floor: Option<Timestamp>) {
+    /// Says which is the greatest place that is recorded already, of sleeps aside.
+    pub(super) fn begins_at(&self, floor: Option<(Timestamp, i32)>) {
         self.lock().floor = floor;
-    }
-
-    /// The least time that an operation can get now.
-    pub(crate) fn floor(&self) -> Option<Timestamp> {
-        let state = self.lock();
-        state.floor.max(state.last.map(|(at, _)| at))
     }
 
     /// Says that the workflow's task was woken.
@@ -95,15 +130,8 @@ impl Order {
     /// How many wakers are kept here that wake what this one wakes; none if the workflow was at rest, and no operation has ended since.
     pub(super) fn restless(&self, waker: &Waker) -> Option<usize> {
         let state = self.lock();
-        if state.rested {
-            return None;
-        }
-        let timed = state
-            .timed
-            .values()
-            .filter_map(|timed| timed.waker.as_ref());
-        let wakers = timed.chain(state.new.values());
-        Some(wakers.filter(|kept| kept.will_wake(waker)).count())
+        let kept = || state.kept.get(&identity(waker)).copied().unwrap_or(0);
+        (!state.rested).then(kept)
     }
 
     /// What comes next, now that the workflow is at rest: it was polled, has not ended, and nothing in it has woken it.
@@ -113,44 +141,58 @@ impl Order {
         if !std::mem::replace(&mut state.rested, true) {
             // The workflow may await others now.
             state.epoch += 1;
-            for timed in state.timed.values_mut() {
-                timed.passed = false;
-            }
+            state.pass_none();
         }
         let wakers = state.ask().or_else(|| state.let_begin());
         wakers.map_or(Next::Waits, Next::Wakes)
     }
 
-    /// The time of an operation that is about to be recorded, if it is `at`: not before what has ended. From now on it has its place.
+    /// The place of an operation that is about to be recorded, done `at` this time: not before what
+    /// has ended. From now on it has it.
     pub(crate) fn settle(&self, number: i32, at: Timestamp) -> Timestamp {
         let mut state = self.lock();
-        let at = match state.last {
-            Some(last) if (at, number) < last => {
-                // Of the same time as the last one only if it comes after it by its number as well.
-                let later = u64::from(number < last.1);
-                last.0.saturating_add(Duration::from_millis(later))
-            }
-            _ => at,
-        };
-        state.place(number, at);
+        let at = at.max(state.least(number));
+        state.place(number, Position { at, wake: None });
         at
     }
 
+    /// The place of a sleep that is about to be recorded and wakes at `wake`, where the clock shows
+    /// `now`. From now on it has it.
+    pub(crate) fn settle_sleep(&self, number: i32, wake: Timestamp, now: Timestamp) -> Timestamp {
+        let mut state = self.lock();
+        let at = state.place_of_sleep(number, wake, now);
+        let wake = Some(wake);
+        state.place(number, Position { at, wake });
+        at
+    }
+
+    /// The least time that the place of an operation can have now.
+    pub(crate) fn least(&self, number: i32) -> Timestamp {
+        self.lock().least(number)
+    }
+
     /// Gives an operation the place that its record has, to end in its turn; whether that is now.
-    pub(crate) fn recorded(&self, number: i32, at: Timestamp, waker: &Waker) -> bool {
+    pub(crate) fn recorded(&self, number: i32, place: Position, waker: &Waker) -> bool {
         let (is_next, _old) = {
             let mut state = self.lock();
             // At its first poll others that are awaited may not have their places yet.
             let is_next = state.times.contains_key(&number) && state.is_next(number);
-            state.place(number, at);
+            state.place(number, place);
             (is_next, state.keep(number, waker, true))
         };
         is_next
     }
 
     /// Gives an operation the place that its record turned out to have.
-    pub(crate) fn known(&self, number: i32, at: Timestamp) {
-        self.lock().place(number, at);
+    pub(crate) fn known(&self, number: i32, place: Position) {
+        self.lock().place(number, place);
+    }
+
+    /// Whether an earlier execution has recorded something after this operation.
+    pub(crate) fn is_past(&self, number: i32) -> bool {
+        let state = self.lock();
+        let key = state.times.get(&number).map(|at| (*at, number));
+        key.is_some() && key < state.floor
     }
 
     /// Says that an operation is not done after all.
@@ -166,7 +208,9 @@ impl Order {
                 return true;
             }
             *since = Some(state.round);
-            state.new.insert(number, waker.clone())
+            state.count(waker, true);
+            let old = state.new.insert(number, waker.clone());
+            state.uncounted(old)
         };
         false
     }
@@ -175,10 +219,10 @@ impl Order {
     pub(crate) fn polled(&self, number: i32) {
         let mut state = self.lock();
         let poll = state.poll;
-        if let Some(timed) = state.of(number) {
+        state.change(number, |timed| {
             timed.polled = poll;
             timed.passed = false;
-        }
+        });
     }
 
     /// Keeps what wakes an operation that has begun and is not done.
@@ -193,14 +237,15 @@ impl Order {
             if !state.times.contains_key(&number) {
                 // It ends without a record of its own: the sooner the better.
                 let last = state.last.map(|(at, _)| at);
-                state.place(number, last.unwrap_or(Timestamp::from_millis(0)));
+                let at = last.unwrap_or(Timestamp::from_millis(0));
+                state.place(number, Position { at, wake: None });
             }
             if state.is_next(number) || Bug::EndsInAnyOrder.is_planted() {
                 let removed = state.remove(number);
                 let key = removed.as_ref().map(|(key, _)| *key);
                 state.last = state.last.max(key);
                 state.rested = false;
-                (true, removed.and_then(|(_, timed)| timed.waker))
+                (true, removed.and_then(|(_, waker)| waker))
             } else {
                 (false, state.keep(number, waker, true))
             }
@@ -212,7 +257,8 @@ impl Order {
     pub(crate) fn forget(&self, number: i32) {
         let _removed = {
             let mut state = self.lock();
-            (state.remove(number), state.new.remove(&number))
+            let new = state.new.remove(&number);
+            (state.remove(number), state.uncounted(new))
         };
     }
 
@@ -221,36 +267,134 @@ impl Order {
     }
 }
 
+/// What two wakers have in common that wake the same.
+fn identity(waker: &Waker) -> (usize, usize) {
+    let table = std::ptr::from_ref(waker.vtable());
+    (waker.data().addr(), table.addr())
+}
+
+/// The least time with which this operation's place comes after that one.
+fn after(key: Key, number: i32) -> Timestamp {
+    // Of the same time only if it comes after it by its number as well.
+    let later = u64::from(number < key.1);
+    key.0.saturating_add(Duration::from_millis(later))
+}
+
+/// The greatest time with which this operation's place comes before that one.
+fn before(key: Key, number: i32) -> Timestamp {
+    let earlier = i64::from(number > key.1);
+    Timestamp::from_millis(key.0.as_millis().saturating_sub(earlier))
+}
+
 // What a waker does when it is woken or dropped is not known here: whatever is taken out is dropped after the lock.
 impl State {
-    fn place(&mut self, number: i32, at: Timestamp) {
-        let before = self.times.insert(number, at);
-        let timed = before.and_then(|before| self.timed.remove(&(before, number)));
-        self.timed.insert((at, number), timed.unwrap_or_default());
+    /// The least time that this operation's place can get now.
+    fn least(&self, number: i32) -> Timestamp {
+        let last = self.last.max(self.floor);
+        last.map_or(Timestamp::from_millis(i64::MIN), |last| after(last, number))
     }
 
-    fn remove(&mut self, number: i32) -> Option<(Key, Timed)> {
+    fn place_of_sleep(&self, number: i32, wake: Timestamp, now: Timestamp) -> Timestamp {
+        let key_of = |(_, number): &Key| Some((*self.times.get(number)?, *number));
+        let earlier = self.sleeps.range(..(wake, number)).next_back();
+        let later = self.sleeps.range((wake, number)..).next();
+        let ground = self.least(number);
+        let earlier = earlier.and_then(key_of).map(|key| after(key, number));
+        let least = earlier.map_or(ground, |earlier| earlier.max(ground));
+        let at = wake.saturating_add(ground.since(now)).max(least);
+        match later.and_then(key_of).map(|key| before(key, number)) {
+            Some(most) if least <= most => at.min(most),
+            _ => at,
+        }
+    }
+
+    fn place(&mut self, number: i32, place: Position) {
+        let mut timed = self.take(number).map(|(_, timed)| timed);
+        let timed_now = timed.get_or_insert_default();
+        timed_now.wake = place.wake;
+        if let Some(timed) = timed {
+            self.put((place.at, number), timed);
+        }
+    }
+
+    /// Takes an operation out, with what is known of it; [`put`](Self::put) undoes that.
+    fn take(&mut self, number: i32) -> Option<(Key, Timed)> {
         let key = (self.times.remove(&number)?, number);
-        Some((key, self.timed.remove(&key)?))
+        self.ready.remove(&key);
+        let timed = self
+            .timed
+            .remove(&key)
+            .or_else(|| self.passed.remove(&key))?;
+        if let Some(wake) = timed.wake {
+            self.sleeps.remove(&(wake, number));
+        }
+        Some((key, timed))
     }
 
-    fn of(&mut self, number: i32) -> Option<&mut Timed> {
-        let at = self.times.get(&number)?;
-        self.timed.get_mut(&(*at, number))
+    fn put(&mut self, key: Key, timed: Timed) {
+        self.look();
+        self.times.insert(key.1, key.0);
+        if let Some(wake) = timed.wake {
+            self.sleeps.insert((wake, key.1));
+        }
+        if timed.passed {
+            self.passed.insert(key, timed);
+            return;
+        }
+        if timed.ready {
+            self.ready.insert(key);
+        }
+        self.timed.insert(key, timed);
     }
 
-    /// Keeps what wakes an operation, if its time is known; gives the waker that was kept before.
+    /// Changes what is known of an operation, if its place is known.
+    fn change<T>(&mut self, number: i32, change: impl FnOnce(&mut Timed) -> T) -> Option<T> {
+        let (key, mut timed) = self.take(number)?;
+        let changed = change(&mut timed);
+        self.put(key, timed);
+        Some(changed)
+    }
+
+    fn remove(&mut self, number: i32) -> Option<(Key, Option<Waker>)> {
+        let (key, timed) = self.take(number)?;
+        Some((key, self.uncounted(timed.waker)))
+    }
+
+    /// Keeps what wakes an operation, if its place is known; gives the waker that was kept before.
     fn keep(&mut self, number: i32, waker: &Waker, ready: bool) -> Option<Waker> {
         let poll = self.poll;
-        let timed = self.of(number)?;
-        timed.ready = ready;
-        timed.polled = poll;
-        timed.waker.replace(waker.clone())
+        let old = self.change(number, |timed| {
+            timed.ready = ready;
+            timed.polled = poll;
+            timed.waker.replace(waker.clone())
+        })?;
+        self.count(waker, true);
+        self.uncounted(old)
+    }
+
+    /// Counts a waker that is kept from now on, or not any more.
+    fn count(&mut self, waker: &Waker, kept: bool) {
+        let count = self.kept.entry(identity(waker)).or_default();
+        if kept {
+            *count += 1;
+            return;
+        }
+        *count -= 1;
+        if *count == 0 {
+            self.kept.remove(&identity(waker));
+        }
+    }
+
+    /// A waker that is not kept any more.
+    fn uncounted(&mut self, waker: Option<Waker>) -> Option<Waker> {
+        if let Some(waker) = &waker {
+            self.count(waker, false);
+        }
+        waker
     }
 
     fn is_next(&self, number: i32) -> bool {
-        let mut awaited = self.timed.iter().filter(|(_, timed)| !timed.passed);
-        let next = awaited.next().map(|(key, _)| key.1);
+        let next = self.timed.first_key_value().map(|(key, _)| key.1);
         self.rested && next == Some(number)
     }
 
@@ -259,20 +403,30 @@ impl State {
         let Some((poll, asked)) = self.asked.take() else {
             return;
         };
-        for key in asked {
-            if let Some(timed) = self.timed.get_mut(&key) {
-                timed.passed = timed.polled <= poll;
-                timed.awaited = (!timed.passed).then_some(self.epoch);
+        let epoch = self.epoch;
+        for (at, number) in asked {
+            // It may have got another place meanwhile.
+            if self.times.get(&number) == Some(&at) {
+                self.change(number, |timed| {
+                    timed.passed = timed.polled <= poll;
+                    timed.awaited = (!timed.passed).then_some(epoch);
+                });
             }
+        }
+    }
+
+    fn pass_none(&mut self) {
+        while let Some((key, mut timed)) = self.passed.pop_first() {
+            timed.passed = false;
+            self.put(key, timed);
         }
     }
 
     /// Who must be woken: the first that can end, and whoever is before it and not known to be awaited.
     fn ask(&mut self) -> Option<Vec<Waker>> {
-        let awaited = || self.timed.iter().filter(|(_, timed)| !timed.passed);
-        let first_ready = awaited().position(|(_, timed)| timed.ready)?;
+        let first_ready = *self.ready.first()?;
         let (mut keys, mut wakers) = (Vec::new(), Vec::new());
-        for (key, timed) in awaited().take(first_ready + 1) {
+        for (key, timed) in self.timed.range(..=first_ready) {
             if !timed.ready && timed.awaited == Some(self.epoch) {
                 // It is awaited and not done: its own waker says when it is.
                 return None;
@@ -280,9 +434,7 @@ impl State {
             keys.push(*key);
             wakers.extend(timed.waker.clone());
         }
-        if keys.is_empty() {
-            return None;
-        }
+        keys.iter().for_each(|_| self.look());
         self.asked = Some((self.poll, keys));
         Some(wakers)
     }
@@ -293,141 +445,23 @@ impl State {
             return None;
         }
         self.round += 1;
-        Some(std::mem::take(&mut self.new).into_values().collect())
+        let wakers: Vec<_> = std::mem::take(&mut self.new).into_values().collect();
+        for waker in &wakers {
+            self.look();
+            self.count(waker, false);
+        }
+        Some(wakers)
     }
+
+    #[cfg(test)]
+    fn look(&mut self) {
+        self.looked_at += 1;
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)]
+    fn look(&self) {}
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WAKER: &Waker = Waker::noop();
-
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_millis(ms)
-    }
-
-    /// An order with these operations, whose times are known; the workflow is polled for the first time.
-    fn settled(times: &[(i32, i64)]) -> Order {
-        let order = Order::default();
-        order.woken();
-        order.polls();
-        assert!(!goes_on(&order));
-        for (number, time) in times {
-            assert_eq!(order.settle(*number, at(*time)), at(*time));
-        }
-        order
-    }
-
-    /// The workflow is at rest; whether it is polled again.
-    fn goes_on(order: &Order) -> bool {
-        let wakes = matches!(order.at_rest(), Next::Wakes(_));
-        if wakes {
-            order.polls();
-        }
-        wakes
-    }
-
-    /// The task is woken from outside, and the workflow polled.
-    fn woken(order: &Order) {
-        order.woken();
-        order.polls();
-    }
-
-    #[test]
-    fn the_earlier_one_ends_first_however_late_its_answer_is() {
-        let order = settled(&[(1, 5), (2, 6)]);
-        order.pends(1, WAKER);
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order), "the first is asked whether it is awaited");
-        order.pends(1, WAKER);
-        assert!(!goes_on(&order), "it is, and its answer is waited for");
-        woken(&order);
-        assert!(order.may_end(1, WAKER));
-        assert!(goes_on(&order));
-        assert!(order.may_end(2, WAKER));
-    }
-
-    #[test]
-    fn the_next_ends_only_when_the_workflow_is_at_rest() {
-        let order = settled(&[(1, 5), (2, 6)]);
-        assert!(order.may_end(1, WAKER));
-        assert!(!order.may_end(2, WAKER));
-        order.polls();
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order));
-        assert!(order.may_end(2, WAKER));
-    }
-
-    #[test]
-    fn one_that_is_not_awaited_holds_nobody_up() {
-        let order = settled(&[(1, 5)]);
-        order.pends(1, WAKER);
-        assert!(!goes_on(&order));
-        woken(&order);
-        order.settle(2, at(6));
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order), "the first is asked whether it is awaited");
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order), "it is not");
-        assert!(order.may_end(2, WAKER));
-        assert!(!goes_on(&order));
-        // Awaited again, it ends.
-        woken(&order);
-        order.polled(1);
-        assert!(order.may_end(1, WAKER));
-    }
-
-    #[test]
-    fn who_is_awaited_is_asked_again_when_the_task_is_woken() {
-        let order = settled(&[(1, 5), (2, 6)]);
-        order.pends(1, WAKER);
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order));
-        order.pends(1, WAKER);
-        assert!(!order.may_end(2, WAKER));
-        assert!(!goes_on(&order), "awaited");
-        // Something that is no operation has made the code await only the second.
-        woken(&order);
-        assert!(goes_on(&order), "both are asked");
-        assert!(!order.may_end(2, WAKER));
-        assert!(goes_on(&order), "the first is not awaited");
-        assert!(order.may_end(2, WAKER));
-    }
-
-    #[test]
-    fn what_is_dropped_holds_nobody_up() {
-        let order = settled(&[(1, 5), (2, 6)]);
-        assert!(!order.may_end(2, WAKER));
-        order.forget(1);
-        assert!(goes_on(&order));
-        assert!(order.may_end(2, WAKER));
-    }
-
-    #[test]
-    fn a_time_comes_after_what_has_ended() {
-        let order = settled(&[(2, 5)]);
-        assert!(order.may_end(2, WAKER));
-        assert_eq!(order.settle(1, at(5)), at(6));
-        assert_eq!(order.settle(3, at(4)), at(5));
-        assert_eq!(order.settle(4, at(7)), at(7));
-        assert_eq!(order.floor(), Some(at(5)));
-    }
-
-    #[test]
-    fn what_is_recorded_ends_before_anything_new_begins() {
-        let order = settled(&[]);
-        let mut since = None;
-        assert!(!order.may_begin(3, &mut since, WAKER));
-        assert!(!order.recorded(2, at(9), WAKER));
-        assert!(!order.recorded(1, at(10), WAKER));
-        for number in [2, 1] {
-            assert!(goes_on(&order));
-            assert!(!order.may_begin(3, &mut since, WAKER));
-            assert!(order.recorded(number, at(if number == 2 { 9 } else { 10 }), WAKER));
-            assert!(order.may_end(number, WAKER));
-        }
-        assert!(goes_on(&order));
-        assert!(order.may_begin(3, &mut since, WAKER));
-    }
-}
+mod tests;

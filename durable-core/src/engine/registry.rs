@@ -12,6 +12,7 @@ use crate::{
     codec::{Codecs, decode_args, decode_own_error, encode_error},
     ctx::Ctx,
     ids::WorkflowKey,
+    names,
     payload::{Encoded, Outcome},
     runtime::BoxFuture,
     workflow::{Invocation, MethodFn, WorkflowDef, WorkflowFn, key_of},
@@ -56,7 +57,7 @@ impl Registered {
             read: read_outcome::<D>,
             run: Arc::new(move |ctx, input| {
                 let input = decode_args::<D>(&ctx.engine().codecs, input)?;
-                let invocation = call(ctx.clone(), input).into_future();
+                let invocation = call(ctx.clone(), input).body();
                 Ok(Box::pin(async move {
                     let result = invocation.await;
                     encode_outcome::<D>(&ctx, result)
@@ -84,7 +85,7 @@ fn encode_outcome<D: WorkflowDef>(ctx: &Ctx, result: Result<D::Output, D::Error>
     let codecs = &ctx.engine().codecs;
     let what = format_args!("the outcome of workflow {:?}", ctx.workflow_id().as_str());
     let encoded = match result {
-        Ok(value) => codecs.encode(&what, &value).map(Outcome::Success),
+        Ok(value) => (codecs.store(&what, &value)).map(|(_, stored)| Outcome::Success(stored)),
         Err(error) => encode_error(codecs, &what, &error, Vec::new()).map(Outcome::Failure),
     };
     encoded
@@ -115,6 +116,7 @@ impl Registry {
     }
 
     fn add(&mut self, key: WorkflowKey, workflow: Registered) -> Result<(), Error> {
+        names::check_key(&key)?;
         if self.0.contains_key(&key) {
             return Err(Error::Invalid(format!(
                 "workflow {key} is registered twice; give one of them another name: #[workflow(name = \"…\")]"

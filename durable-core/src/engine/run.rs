@@ -1,12 +1,6 @@
 //! Drives one execution from its dispatch to its end.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use tracing::Instrument as _;
 
@@ -27,6 +21,7 @@ use crate::{
     ctx::Ctx,
     db::{Claimed, StepRecord, Write, outage},
     ids::Owner,
+    panics::caught,
     payload::{Encoded, Ended, Outcome},
     runtime::{BoxFuture, TaskHandle, Timer},
     sabotage::Bug,
@@ -62,7 +57,7 @@ impl Engine {
         let execution = Arc::new(Execution::new(
             Arc::clone(self),
             owner,
-            &claimed.row,
+            &claimed,
             history,
             slot,
         ));
@@ -98,6 +93,13 @@ pub(super) async fn run(dispatched: Dispatched) {
         attempt = execution.attempt,
     );
     let end = execute(&execution, input.as_ref()).instrument(span).await;
+    let leaks = !matches!(end, SlotState::Ended(Ended::Outcome(_)));
+    let place = if leaks && Bug::LeaksPlaces.is_planted() {
+        std::mem::forget(place);
+        None
+    } else {
+        place
+    };
     // The place and the registration are free before anyone hears of the end.
     drop((registration, place));
     let waiters = &execution.engine.waiters;
@@ -135,7 +137,7 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
     if Bug::DecodesBeforeDeadLetter.is_planted() {
         drop(call(execution, &registered, input));
     }
-    if is_exhausted(execution.attempt, registered.max_recovery_attempts)
+    if is_exhausted(execution.counted, registered.max_recovery_attempts)
         && !Bug::NeverDeadLetters.is_planted()
     {
         return dead_letter(execution).await;
@@ -167,7 +169,14 @@ async fn execute(execution: &Arc<Execution>, input: Option<&Encoded>) -> SlotSta
                 message,
             },
         ),
-        Driven::Interrupted(reason) => return interrupted(execution, reason),
+        Driven::Interrupted(reason) => {
+            if let Interruption::Lost(lost) = &reason
+                && lost.status == Some(Status::Cancelled)
+            {
+                execution.forget_witnesses_of_cancelled().await;
+            }
+            return interrupted(execution, reason);
+        }
     };
     finish(execution, outcome).await
 }
@@ -185,8 +194,7 @@ pub(super) fn call(
     input: Option<&Encoded>,
 ) -> Result<Result<BoxFuture<'static, Outcome>, Error>, String> {
     let ctx = Ctx::new(Arc::clone(execution));
-    catch_unwind(AssertUnwindSafe(|| registered.call(ctx, input)))
-        .map_err(|panic| panic_message(panic.as_ref()))
+    caught(|| registered.call(ctx, input))
 }
 
 /// Polls the workflow until it returns, panics or is interrupted; then it is dropped.
@@ -195,15 +203,6 @@ async fn drive(execution: &Arc<Execution>, future: BoxFuture<'static, Outcome>) 
     let driven = poll_fn(|cx| driver.poll(execution, cx)).await;
     driver.end();
     driven
-}
-
-/// What a panic says, if it says it in words.
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// An error of the library as a workflow's outcome.
@@ -216,7 +215,17 @@ pub(super) fn failure(execution: &Execution, error: &Error) -> Outcome {
 async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
     let engine = &execution.engine;
     engine.running.finishing(&execution.owner);
-    match engine.db.finish_workflow(&execution.owner, &outcome).await {
+    execution.forget_witnesses().await;
+    let mut outcome = outcome;
+    let mut written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    if let Err(error) = &written
+        && error.is_about_arguments()
+    {
+        // What it came to cannot be stored, and never will.
+        outcome = failure(execution, &error.clone().into());
+        written = engine.db.finish_workflow(&execution.owner, &outcome).await;
+    }
+    match written {
         Ok(Write::Written) => {
             engine.observe(&Event::WorkflowFinished {
                 workflow: execution.id(),
@@ -236,10 +245,11 @@ async fn finish(execution: &Arc<Execution>, outcome: Outcome) -> SlotState {
 
 async fn dead_letter(execution: &Arc<Execution>) -> SlotState {
     notice(&format!(
-        "workflow {:?} ({}) is put away: {} executions began and none finished; find out what stops it, then resume it",
+        "workflow {:?} ({}) is put away: {} executions crashed and recorded no operation; find out what \
+         stops it, then resume it",
         execution.id().as_str(),
         execution.key,
-        execution.attempt - 1,
+        execution.counted - 1,
     ));
     match execution.engine.db.dead_letter(&execution.owner).await {
         Ok(Write::Written) => SlotState::Ended(Ended::DeadLettered),
@@ -264,20 +274,26 @@ fn interrupted(execution: &Arc<Execution>, reason: Interruption) -> SlotState {
                 Some(_) => SlotState::Elsewhere,
             }
         }
-        Interruption::Shutdown => stopped(
-            execution,
-            Error::Stopped {
-                workflow: execution.id().to_string(),
-                reason: Interruption::Shutdown.reason(),
-            },
-        ),
+        Interruption::Shutdown => {
+            if !execution.interrupt.was_cut_off() || Bug::ReleasesWhatWasCutOff.is_planted() {
+                execution.engine.running.rested(&execution.owner);
+            }
+            stopped(
+                execution,
+                Error::Stopped {
+                    workflow: execution.id().to_string(),
+                    reason: Interruption::Shutdown.reason(),
+                },
+            )
+        }
         Interruption::Refused(error) => refused(execution, error),
     }
 }
 
 /// The execution cannot go on: its workflow is unfinished, and not tried again by this process.
 fn refused(execution: &Execution, error: Error) -> SlotState {
-    notice(&format!("{error} [{}]", error.code()));
+    let said = error.clone().ends_wait_for(execution.id());
+    notice(&format!("{said} [{}]", said.code()));
     execution.engine.running.park(&execution.owner, &error);
     stopped(execution, error)
 }

@@ -13,6 +13,7 @@ use crate::{
     Error,
     db::Lost,
     ids::{Owner, OwnerToken, WorkflowId},
+    sabotage::Bug,
 };
 
 /// Who runs here. A token is known from before it is sent to the database until its execution has ended, so that whatever holds this
@@ -28,8 +29,12 @@ pub(super) struct Running {
 struct State {
     reserved: BTreeSet<OwnerToken>,
     executions: BTreeMap<Owner, Entry>,
+    /// What only waits is being stopped: what is added from now on, too.
+    draining: bool,
     /// Everything is being stopped: what is added from now on, too.
     stopped: bool,
+    /// Executions that a shutdown stopped while none of their bodies ran.
+    rested: Vec<Owner>,
     /// Executions that were refused, and why: trying again in this process would end the same way.
     parked: BTreeMap<Owner, Error>,
 }
@@ -63,11 +68,14 @@ impl Running {
             since: execution.engine.runtime.elapsed(),
             finishing: false,
         };
-        let stopped = {
+        let (draining, stopped) = {
             let mut state = self.lock();
             state.executions.insert(execution.owner.clone(), entry);
-            state.stopped
+            (state.draining, state.stopped)
         };
+        if draining {
+            execution.interrupt.drain();
+        }
         if stopped {
             // Its claim was on its way when everything was stopped.
             execution.interrupt.signal(Interruption::Shutdown);
@@ -89,7 +97,7 @@ impl Running {
             workflow: workflow.clone(),
             token: token.clone(),
         };
-        state.reserved.contains(token)
+        state.reserved.contains(token) && !Bug::ForgetsReserved.is_planted()
             || state.executions.contains_key(&owner)
             || state.parked.contains_key(&owner)
     }
@@ -105,6 +113,14 @@ impl Running {
         self.lock().parked.remove(owner);
     }
 
+    /// How many refused executions hold their workflows, and up to `limit` of them with why.
+    pub(super) fn parked(&self, limit: usize) -> (usize, Vec<(WorkflowId, Error)>) {
+        let state = self.lock();
+        let parked = state.parked.iter().take(limit);
+        let parked = parked.map(|(owner, error)| (owner.workflow.clone(), error.clone()));
+        (state.parked.len(), parked.collect())
+    }
+
     /// Completes when an execution of this workflow has been refused here: which, and why.
     pub(super) async fn refused(&self, workflow: &WorkflowId) -> (Owner, Error) {
         loop {
@@ -116,20 +132,23 @@ impl Running {
         }
     }
 
-    fn parked_of(&self, workflow: &WorkflowId) -> Option<(Owner, Error)> {
+    /// Why the workflow was refused here, if it was.
+    pub(super) fn parked_of(&self, workflow: &WorkflowId) -> Option<(Owner, Error)> {
         let state = self.lock();
         let (owner, error) = state.parked.range(first_owner(workflow)..).next()?;
         (owner.workflow == *workflow).then(|| (owner.clone(), error.clone()))
     }
 
-    /// The executions that have run since before `elapsed` and are not about to end.
+    /// The executions that have run since before `elapsed` and are not about to end, and those that were refused and still hold theirs.
     pub(super) fn owners_since(&self, elapsed: Duration) -> Vec<Owner> {
         let state = self.lock();
         state
             .executions
             .iter()
             .filter(|(_, entry)| entry.since < elapsed && !entry.finishing)
-            .map(|(owner, _)| owner.clone())
+            .map(|(owner, _)| owner)
+            .chain(state.parked.keys())
+            .cloned()
             .collect()
     }
 
@@ -146,23 +165,43 @@ impl Running {
 
     /// Tells an execution that its token is no longer the row's.
     pub(super) fn lose(&self, owner: &Owner, lost: Lost) {
+        self.unpark(owner);
         let execution = self.execution(owner);
         if let Some(execution) = execution {
             execution.interrupt.signal(Interruption::Lost(lost));
         }
     }
 
+    /// Stops every execution as soon as nothing of it runs, also those that are still to be added.
+    pub(super) fn drain(&self) {
+        self.lock().draining = true;
+        for execution in self.all() {
+            execution.interrupt.drain();
+        }
+    }
+
+    /// Says that a shutdown stopped an execution while none of its bodies ran.
+    pub(super) fn rested(&self, owner: &Owner) {
+        self.lock().rested.push(owner.clone());
+    }
+
+    /// The executions that a shutdown stopped while none of their bodies ran, each once.
+    pub(super) fn take_rested(&self) -> Vec<Owner> {
+        std::mem::take(&mut self.lock().rested)
+    }
+
+    fn all(&self) -> Vec<Arc<Execution>> {
+        let state = self.lock();
+        let executions = state.executions.values();
+        executions
+            .map(|entry| Arc::clone(&entry.execution))
+            .collect()
+    }
+
     /// Stops every execution, also those that are still to be added.
     pub(super) fn stop_all(&self) {
-        let all: Vec<_> = {
-            let mut state = self.lock();
-            state.stopped = true;
-            let executions = state.executions.values();
-            executions
-                .map(|entry| Arc::clone(&entry.execution))
-                .collect()
-        };
-        for execution in all {
+        self.lock().stopped = true;
+        for execution in self.all() {
             execution.interrupt.signal(Interruption::Shutdown);
         }
     }

@@ -14,15 +14,15 @@ use crate::{
         StepStamp, Timing,
     },
     ids::{Owner, WorkflowId, WorkflowKey},
+    names::{self, Name},
     payload::Encoded,
     runtime::{BoxFuture, IdKind},
+    sabotage::Bug,
+    source::writer::{Held, holding},
     state::WorkflowRow,
     time::{Timestamp, millis},
     workflow::WorkflowDef,
 };
-
-/// The most bytes of a workflow id that is given. Ids stand in indexes, which take few KB, and those of children are longer.
-const MAX_ID: usize = 512;
 
 /// A workflow about to be started. Await it: it gives a [`Handle`] once the workflow and its input are committed.
 #[must_use = "a workflow is started when this is awaited"]
@@ -80,7 +80,11 @@ impl StartOptions {
             None => Placement::Here,
             Some(name) => Placement::Queue {
                 name: name.clone(),
-                priority: self.priority,
+                priority: if Bug::StartForgetsPriority.is_planted() {
+                    0
+                } else {
+                    self.priority
+                },
             },
         }
     }
@@ -88,32 +92,18 @@ impl StartOptions {
     /// Refuses what cannot be. `0` is the default priority and cannot be asked for, as in the other SDKs.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |message: &str| Err(Error::Invalid(message.to_owned()));
-        if self.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
-            return invalid("a workflow id must not be blank; leave it out to get a random one");
-        }
-        if let Some(length) = self.id.as_ref().map(String::len)
-            && length > MAX_ID
+        let named = |name: Name, given: &Option<String>| {
+            given.as_deref().map_or(Ok(()), |given| name.check(given))
+        };
+        named(Name::WorkflowId, &self.id)?;
+        named(Name::Queue, &self.queue)?;
+        named(Name::Application, &self.application)?;
+        if let Some(application) = &self.application
+            && self.queue.is_none()
         {
             return Err(Error::Invalid(format!(
-                "a workflow id of {length} bytes is too long: {MAX_ID} are the most; a digest of what it is made of is as good a key"
+                "a workflow of application {application:?} runs there: name a queue that it serves with `.queue(…)`"
             )));
-        }
-        if self
-            .queue
-            .as_ref()
-            .is_some_and(|name| name.trim().is_empty())
-        {
-            return invalid("a queue's name must not be blank");
-        }
-        if let Some(application) = &self.application {
-            if application.trim().is_empty() {
-                return invalid("an application's name must not be blank");
-            }
-            if self.queue.is_none() {
-                return Err(Error::Invalid(format!(
-                    "a workflow of application {application:?} runs there: name a queue that it serves with `.queue(…)`"
-                )));
-            }
         }
         if self.priority < 0 {
             return invalid(
@@ -185,9 +175,10 @@ impl<D: WorkflowDef> Start<D> {
 
     start_options!(option);
 
-    async fn send(self) -> Result<Handle<D>, Error> {
+    async fn send(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
+        call.check_key()?;
         let engine = self.engine;
         engine.check_start("app.start(…)", call.options.id.is_some())?;
         let id = match &call.options.id {
@@ -205,11 +196,16 @@ impl<D: WorkflowDef> Start<D> {
             // Only a child has a parent whose token can be lost.
             Insertion::Lost(_) => None,
         };
-        Ok(Handle::new(engine, id, slot))
+        Ok(Handle::new::<D>(engine, id, slot))
     }
 }
 
 impl StartCall {
+    /// Refuses a workflow that cannot be stored under its name: one that is not registered here has not been checked yet.
+    pub(crate) fn check_key(&self) -> Result<(), Error> {
+        names::check_key(&self.key)
+    }
+
     /// Refuses an id that belongs to another workflow; a different queue is no conflict.
     pub(crate) fn check_existing(&self, id: &WorkflowId, existing: &Existing) -> Result<(), Error> {
         if existing.key != self.key {
@@ -219,15 +215,20 @@ impl StartCall {
                 called: self.key.to_string(),
             });
         }
+        self.warn_of_queue(id, existing);
+        Ok(())
+    }
+
+    /// Says that the queue of a workflow that is there already stays.
+    pub(crate) fn warn_of_queue(&self, id: &WorkflowId, existing: &Existing) {
         if self.options.queue.is_some() && existing.queue != self.options.queue {
             tracing::warn!(workflow = %id, queue = ?existing.queue, asked = ?self.options.queue, "the workflow is there already; its queue stays");
         }
-        Ok(())
     }
 }
 
 impl<D: WorkflowDef> IntoFuture for Start<D> {
-    type Output = Result<Handle<D>, Error>;
+    type Output = Result<Handle<D::Output, D::Error>, Error>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -316,14 +317,14 @@ impl Engine {
         let reserved = self.running.reserve(self, vec![new.creator.clone()]);
         // What runs may go on starting children while a shutdown waits for it.
         if parent.is_none() && self.is_stopping() {
-            return Err(Error::ShuttingDown);
+            return Err(self.why_stopped());
         }
         let (answer, answered) = oneshot::channel();
-        let task = insert_and_run(reserved, new, parent, answer);
+        let task = insert_and_run(reserved, new, parent, Held::here(), answer);
         self.runtime.spawn("start", Box::pin(task)).detach();
         match select(answered, Box::pin(self.stopped.cancelled())).await {
             Either::Left((Ok(inserted), _)) => Ok(inserted?),
-            Either::Left((Err(_), _)) | Either::Right(_) => Err(Error::ShuttingDown),
+            Either::Left((Err(_), _)) | Either::Right(_) => Err(self.why_stopped()),
         }
     }
 }
@@ -332,16 +333,16 @@ async fn insert_and_run(
     reserved: Reserved,
     new: NewWorkflow,
     parent: Option<ParentStep>,
+    held: Option<Held>,
     answer: oneshot::Sender<Result<Insertion, DbError>>,
 ) {
     let engine = Arc::clone(reserved.engine());
+    // The caller's closure waits for this one too.
     let inserted = match &parent {
-        None => engine
-            .db
-            .insert_workflow(&new)
+        None => holding(held, engine.db.insert_workflow(&new))
             .await
             .map(ChildInserted::Done),
-        Some((owner, step)) => engine.db.insert_child(&new, owner, step).await,
+        Some((owner, step)) => holding(held, engine.db.insert_child(&new, owner, step)).await,
     };
     let deadline = match inserted {
         Ok(ChildInserted::Done(Inserted::Created { deadline })) => deadline,
@@ -362,10 +363,14 @@ async fn insert_and_run(
     };
     let input = Some(new.input.clone());
     let row = WorkflowRow {
-        deadline,
+        deadline: deadline.filter(|_| !Bug::StartForgetsDeadline.is_planted()),
         ..new.into_row(engine.clock.now())
     };
-    let claimed = Claimed { row, input };
+    let claimed = Claimed {
+        row,
+        input,
+        excused: 0,
+    };
     let dispatched = engine.dispatched(claimed, owner, Vec::new(), Arc::clone(&slot), None);
     drop(reserved);
     let _ = answer.send(Ok(Insertion::Created(Some(slot))));

@@ -13,8 +13,10 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Engine;
 use crate::{
-    db::{Waits, Wakes},
+    Error,
+    db::{DbError, Waits, Wakes},
     ids::{Owner, WorkflowId},
+    names::Name,
     payload::Ended,
     sabotage::Bug,
 };
@@ -32,7 +34,7 @@ type Place = (WorkflowId, String);
 #[derive(Default)]
 struct State {
     next: u64,
-    results: BTreeMap<WorkflowId, BTreeMap<u64, oneshot::Sender<Ended>>>,
+    results: BTreeMap<WorkflowId, BTreeMap<u64, oneshot::Sender<Result<Ended, Error>>>>,
     messages: BTreeMap<Place, BTreeMap<u64, Arc<Notify>>>,
     events: BTreeMap<Place, BTreeMap<u64, Arc<Notify>>>,
     /// What to look for before the next tick.
@@ -42,8 +44,8 @@ struct State {
 }
 
 impl Waiters {
-    /// Waits for a workflow's end.
-    pub(crate) async fn result(&self, workflow: &WorkflowId) -> Ended {
+    /// Waits for a workflow's end. Errors: the database does not take its id.
+    pub(crate) async fn result(&self, workflow: &WorkflowId) -> Result<Ended, Error> {
         loop {
             let (sender, receiver) = oneshot::channel();
             let ticket = {
@@ -94,10 +96,32 @@ impl Waiters {
 
     /// Says that a workflow has ended.
     pub(crate) fn ended(&self, workflow: &WorkflowId, ended: &Ended) {
+        self.answer(workflow, &Ok(ended.clone()));
+    }
+
+    fn answer(&self, workflow: &WorkflowId, answer: &Result<Ended, Error>) {
         let senders = self.lock().results.remove(workflow).unwrap_or_default();
         for sender in senders.into_values() {
             // A waiter that is gone does not want to know.
-            let _ = sender.send(ended.clone());
+            let _ = sender.send(answer.clone());
+        }
+    }
+
+    /// Tells the waiters of these that the database does not take what they wait for. Who waits for a message or an event looks for
+    /// itself, and meets the same.
+    fn refuse(&self, waits: &Waits, error: &DbError) {
+        for workflow in &waits.results {
+            let id = workflow.as_str();
+            self.answer(workflow, &Err(Name::SoughtId.refused_by(id, error)));
+        }
+        for place in &waits.messages {
+            self.signal(Kind::Message, place);
+        }
+        for place in &waits.events {
+            self.signal(Kind::Event, place);
+        }
+        for owner in &waits.owners {
+            tracing::error!(%error, workflow = %owner.workflow, "it cannot be seen whether a workflow still runs here");
         }
     }
 
@@ -159,6 +183,9 @@ impl Waiters {
         }
         if tick && Bug::MessageWithoutPoll.is_planted() {
             waits.messages.clear();
+        }
+        if tick && Bug::EventWithoutPoll.is_planted() {
+            waits.events.clear();
         }
         (waits, true)
     }
@@ -260,7 +287,7 @@ pub(super) async fn multiplex(engine: Arc<Engine>) {
             }
         };
         let (mut waits, everything) = engine.waiters.due(ticked);
-        if everything {
+        if everything && !Bug::OwnersWithoutPoll.is_planted() {
             waits.owners.extend(engine.running.owners_since(last_tick));
         }
         if ticked {
@@ -269,14 +296,47 @@ pub(super) async fn multiplex(engine: Arc<Engine>) {
         if waits.is_empty() {
             continue;
         }
-        match engine.db.poll(&waits).await {
+        serve(&engine, waits).await;
+    }
+}
+
+/// Looks for all of this in one query. If the database does not take one of the values, it is asked in halves, so that only those who
+/// wait for that one are told.
+async fn serve(engine: &Engine, waits: Waits) {
+    let mut parts = vec![waits];
+    while let Some(part) = parts.pop() {
+        match engine.db.poll(&part).await {
             Ok(wakes) => {
                 engine.waiters.deliver(&wakes);
                 for (owner, lost) in &wakes.owners {
                     engine.running.lose(owner, *lost);
                 }
             }
+            Err(error) if error.is_about_arguments() && !Bug::PollsAllOrNothing.is_planted() => {
+                match part.halves() {
+                    Ok(halves) => parts.extend(halves),
+                    Err(one) => engine.waiters.refuse(&one, &error),
+                }
+            }
             Err(error) => tracing::error!(%error, "waiters could not be served"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_who_wait_for_the_same_event_are_woken() {
+        let waiters = Waiters::default();
+        let workflow = WorkflowId::from("w");
+        let both = [waiters.event(&workflow, "k"), waiters.event(&workflow, "k")];
+        waiters.event_set(&workflow, "k");
+        for waiting in &both {
+            assert!(waiting.signalled().now_or_never().is_some());
         }
     }
 }

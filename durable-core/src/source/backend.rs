@@ -9,6 +9,7 @@ use crate::{
     db::{DbError, Inserted, Lost, Message, NewWorkflow, Result as DbResult, Sent, StepRecord},
     ids::{Owner, WorkflowId},
     payload::Encoded,
+    runtime::BoxFuture,
 };
 
 /// Where a data source's tables are.
@@ -46,6 +47,28 @@ pub trait Backend<C: Send + 'static>: fmt::Debug + Send + Sync + 'static {
     /// What a message means, if it is the server's about something that passes, in a transaction that was begun so.
     fn trouble_worded(&self, message: &str, options: TransactionOptions) -> Option<Trouble>;
 
+    /// Whether witnesses stay until they are [forgotten](Self::forget).
+    fn keeps_witnesses(&self) -> bool {
+        false
+    }
+
+    /// Removes these witnesses. Those stay whose workflow has a transaction open that may be about
+    /// to leave one; and all of them, unless `still` says so, which is asked while no such
+    /// transaction can begin. Only for [`Layout::Other`].
+    async fn forget(&self, _keys: &[WitnessKey], _still: Still<'_>) -> DbResult<()> {
+        Ok(())
+    }
+
+    /// Up to `limit` witnesses in the order of their keys, from after this one. Only for
+    /// [`Layout::Other`].
+    async fn witnesses(
+        &self,
+        _after: Option<&WitnessKey>,
+        _limit: usize,
+    ) -> DbResult<Vec<WitnessKey>> {
+        Ok(Vec::new())
+    }
+
     /// Inserts a workflow that goes on a queue, in the transaction that is open on `conn`. Only for [`Layout::System`].
     async fn enqueue(&self, conn: &mut C, new: &NewWorkflow) -> DbResult<Inserted>;
 
@@ -53,11 +76,20 @@ pub trait Backend<C: Send + 'static>: fmt::Debug + Send + Sync + 'static {
     async fn send(&self, conn: &mut C, message: &Message) -> DbResult<Sent>;
 }
 
+/// Asks whether witnesses are still not needed.
+pub type Still<'a> = &'a (dyn Fn() -> BoxFuture<'a, bool> + Send + Sync);
+
 /// An open transaction. Dropped before its end, nothing of it happened.
 #[async_trait]
 pub trait Opened<C>: Send {
     /// The driver's connection.
     fn connection(&mut self) -> Result<&mut C, Trouble>;
+
+    /// The key of the database's only writer, if this transaction has it and nobody else can write
+    /// until it ends.
+    fn holds(&self) -> Option<usize> {
+        None
+    }
 
     /// How the transaction stands, after an error of whatever kind.
     async fn condition(&mut self) -> Condition;
@@ -107,6 +139,9 @@ pub enum Checkpoint {
 pub enum Trouble {
     /// The database is away, or the connection is.
     Away(DbError),
+    /// What the connection had prepared is of no use any more, as tables have changed or the
+    /// session was reset. Nothing happened; on another connection it may be run again at once.
+    Stale(DbError),
     /// Another transaction was in the way: a serialization failure or a deadlock.
     Contended(String),
     /// The database refuses what the closure did: a deferred constraint, or a transaction that an ignored error has broken off.

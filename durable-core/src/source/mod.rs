@@ -27,7 +27,10 @@
 //!
 //! It may be called again (what it wrote is rolled back first), so it must not give away what it captures. It must not end the
 //! transaction itself, nor change its session beyond it (`SET LOCAL`, not `SET`). It should not wait for what needs the system database:
-//! on SQLite, which has one writer, nothing else of this process is written meanwhile.
+//! on SQLite, which has one writer, nothing else of this process is written meanwhile. A call of
+//! this library that needs that writer is refused inside the closure; one that is hidden in a task
+//! of its own would wait for ever. A closure that has the writer for more than 5 s is told as a
+//! warning, and [`health`](crate::App::health) names it.
 //!
 //! # What becomes of an error
 //!
@@ -49,9 +52,13 @@ use crate::{
 
 mod backend;
 mod outbox;
+pub(crate) mod writer;
 
-pub use backend::{Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey};
+pub use backend::{
+    Backend, Checkpoint, Condition, Layout, Opened, Still, Trouble, Witness, WitnessKey,
+};
 pub use outbox::{Enqueue, Scope};
+pub use writer::held_around;
 
 /// A database whose tables transactional steps write, with the driver's connection type `C`. Cheap to clone.
 ///
@@ -68,8 +75,8 @@ impl<C: Send + 'static> DataSource<C> {
         }
     }
 
-    pub(crate) fn backend(&self) -> &dyn Backend<C> {
-        &*self.backend
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend<C>> {
+        &self.backend
     }
 
     /// Builds a transactional step of this name; awaiting it runs `body` in a transaction, or gives what is recorded.

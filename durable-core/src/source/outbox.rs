@@ -167,9 +167,10 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
         self.option(|options| options.timeout = TimeoutChoice::Never)
     }
 
-    async fn insert(self) -> Result<Handle<D>, Error> {
+    async fn insert(self) -> Result<Handle<D::Output, D::Error>, Error> {
         let call = self.call?;
         call.options.check()?;
+        call.check_key()?;
         self.source.check_layout("a workflow is enqueued")?;
         if call.options.placement() == Placement::Here {
             return Err(Error::Invalid(
@@ -191,12 +192,12 @@ impl<C: Send + 'static, D: WorkflowDef> Enqueue<'_, C, D> {
             Inserted::Created { .. } => {}
             Inserted::Exists(existing) => call.check_existing(&id, &existing)?,
         }
-        Ok(Handle::new(Arc::clone(engine), id, None))
+        Ok(Handle::new::<D>(Arc::clone(engine), id, None))
     }
 }
 
 impl<'a, C: Send + 'static, D: WorkflowDef> IntoFuture for Enqueue<'a, C, D> {
-    type Output = Result<Handle<D>, Error>;
+    type Output = Result<Handle<D::Output, D::Error>, Error>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -214,6 +215,6 @@ impl<C, D: WorkflowDef> fmt::Debug for Enqueue<'_, C, D> {
 #[allow(dead_code)]
 fn is_send<C: Send + 'static, D: WorkflowDef>(
     enqueue: Enqueue<'_, C, D>,
-) -> impl Future<Output = Result<Handle<D>, Error>> + Send {
+) -> impl Future<Output = Result<Handle<D::Output, D::Error>, Error>> + Send {
     enqueue.into_future()
 }

@@ -58,6 +58,16 @@ pub struct WorkflowRow {
 }
 
 impl WorkflowRow {
+    /// Tells this workflow from an earlier, deleted one of its id: the token of the call that
+    /// inserted the row, which no other row has. Rows of other SDKs may have none, and are told by
+    /// their instant.
+    pub fn incarnation(&self) -> String {
+        match &self.creator {
+            Some(creator) => creator.to_string(),
+            None => self.created_at.as_millis().to_string(),
+        }
+    }
+
     /// Whether `token` is the running execution's.
     pub fn is_owned_by(&self, token: &OwnerToken) -> bool {
         self.status == Status::Pending && self.owner.as_ref() == Some(token)

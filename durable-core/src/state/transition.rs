@@ -1,7 +1,9 @@
 //! What may happen to a workflow's row, and what it becomes.
 
+use std::time::Duration;
+
 use super::{INTERNAL_QUEUE, Status, WorkflowRow, claim::Claimant};
-use crate::{ids::OwnerToken, time::Timestamp};
+use crate::{ids::OwnerToken, sabotage::Bug, time::Timestamp};
 
 /// Something that happens to an existing row. A start or an enqueue makes a row and is in
 /// [`NewWorkflow::into_row`](crate::db::NewWorkflow::into_row).
@@ -76,11 +78,20 @@ pub fn apply(row: &WorkflowRow, event: &Event<'_>, now: Timestamp) -> Result<Wor
         Event::DeadLetter { token } => dead_letter(row, token, now),
         Event::Cancel => cancel(row, now),
         Event::DeadlineCheck => match row.deadline {
-            Some(deadline) if deadline <= now && !row.status.is_terminal() => cancel(row, now),
+            Some(deadline) if is_due(deadline, now) && !row.status.is_terminal() => {
+                cancel(row, now)
+            }
             _ => Err(Refusal::NotDue),
         },
         Event::Resume { queue } => resume(row, *queue, now),
     }
+}
+
+/// Whether a deadline is over.
+pub fn is_due(deadline: Timestamp, now: Timestamp) -> bool {
+    let early = Bug::DeadlinesComeEarly.is_planted();
+    let now = now.saturating_add(Duration::from_secs(early.into()));
+    deadline <= now
 }
 
 fn claim(
@@ -92,7 +103,10 @@ fn claim(
     if row.status != Status::Enqueued {
         return Err(Refusal::Status(row.status));
     }
-    let deadline = row.deadline.or_else(|| {
+    let held = row
+        .deadline
+        .filter(|_| !(Bug::TimeoutStartsOver.is_planted() && row.timeout_ms.is_some()));
+    let deadline = held.or_else(|| {
         row.timeout_ms
             .map(|ms| Timestamp::from_millis(now.as_millis().saturating_add(ms)))
     });
@@ -118,9 +132,12 @@ fn adopt(
     if row.owner.as_ref() != held {
         return Err(Refusal::NotOwner);
     }
+    let uncounted = i64::from(Bug::AdoptionsNotCounted.is_planted());
+    let row = dispatched(row, claimant, token, now);
     Ok(WorkflowRow {
         application: Some(claimant.application.clone()),
-        ..dispatched(row, claimant, token, now)
+        attempts: row.attempts - uncounted,
+        ..row
     })
 }
 
@@ -132,7 +149,7 @@ fn requeue(
     if row.status != Status::Pending || row.queue.is_none() {
         return Err(Refusal::Status(row.status));
     }
-    if row.owner.as_ref() != held {
+    if row.owner.as_ref() != held && !Bug::RequeuesWithoutFence.is_planted() {
         return Err(Refusal::NotOwner);
     }
     Ok(WorkflowRow {
@@ -222,8 +239,14 @@ fn resume(row: &WorkflowRow, queue: Option<&str>, now: Timestamp) -> Result<Work
             status: Status::Enqueued,
             owner: None,
             queue: Some(queue.unwrap_or(INTERNAL_QUEUE).to_owned()),
-            attempts: 0,
-            deadline: None,
+            attempts: if Bug::ResumeKeepsAttempts.is_planted() {
+                row.attempts
+            } else {
+                0
+            },
+            deadline: row
+                .deadline
+                .filter(|_| Bug::ResumeKeepsDeadline.is_planted()),
             deduplication_id: None,
             started_at: None,
             completed_at: None,

@@ -186,7 +186,7 @@ async fn body(ctx: Ctx, order: Order) -> Result<Receipt, ShopError> {
     use shop::{stock, orders::{Item, Order}, Currency}; use std::time::Duration; use other::{B, A};
     let Some(first) = order.items.first() else { return Err(ShopError::Empty); };
     let charge = charge(&ctx, &order, first.price * order.amount, Currency::Euro).await?;
-    let label = ctx.step("print label", || async { print_label(&order, &charge).await }).timeout(Duration::from_secs(10)).retries(3).await?;
+    let label = ctx.step("print label", || async { print_label(&order, &charge).await }).timeout(Duration::from_secs(10)).max_attempts(4).await?;
     let pair = (order.id.clone(),);
     let kind = match order.kind { Kind::Book if first.price > 100 => send_with_insurance(&ctx, &order, &label).await?, Kind::Book => plain(), Kind::Film { length, title } => { log(title); length } , _ => 0 };
     let sent = match order.kind { | Kind::Gift | Kind::Sample => return Err(ShopError::CannotBeSentTwice { order: order.id, kind: order.kind }), Kind::Letter => if order.fast { send_today_please(&ctx, &order, &label).await? } else { send_tomorrow(&ctx, &order).await? }, Kind::Card => panic!("{} is never sent by itself, only with something else", order.kind), _ => match first { Item { price: 0, .. } => { Sent::Never } _ => Sent::Later } };

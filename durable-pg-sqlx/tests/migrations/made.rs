@@ -1,6 +1,6 @@
 //! An empty database.
 
-use durable_core::db::SystemDb as _;
+use durable_core::db::{SystemDb as _, Workflows as _};
 use durable_pg::FoundSchema;
 use durable_testkit::pg::APP_ROLE;
 
@@ -144,4 +144,53 @@ async fn what_is_missing_in_a_current_database_is_made_again() {
     );
     migrate(&database).await;
     assert_current(&mut bare, "dbos").await;
+}
+
+/// Names that look like what is in our SQL.
+const ODD_SCHEMAS: [&str; 5] = [
+    "my.dbos.x",
+    "dbos.",
+    "$notify$ $trigger$ $enqueue$ $send$ $former$",
+    "it's \"REFERENCES a(b\" USING c",
+    "INDEX IF NOT EXISTS x ON dbos.y",
+];
+
+#[tokio::test]
+async fn whatever_is_in_the_name_of_a_schema_it_is_made_mended_and_used() {
+    let database = Db::empty().await;
+    let mut bare = database.bare().await;
+    for schema in ODD_SCHEMAS {
+        let options = || database.options().schema(schema).pool_size(2);
+        let migration = || options().migration().unwrap();
+        let made = migration().run().await;
+        made.unwrap_or_else(|error| panic!("{schema}: {error}"));
+        let again = migration().run().await.unwrap();
+        assert!(again.is_empty(), "{schema}: {:#?}", again.statements);
+        // As an older version would be, with all that is altered.
+        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        bare.batch(&format!(
+            "UPDATE {quoted}.dbos_migrations SET version = 124;
+            ALTER TABLE {quoted}.workflow_status DROP COLUMN attributes;
+            ALTER TABLE {quoted}.workflow_status ALTER COLUMN priority DROP NOT NULL;
+            ALTER TABLE {quoted}.notifications DROP CONSTRAINT notifications_destination_uuid_fkey;
+            ALTER TABLE {quoted}.notifications DROP CONSTRAINT notifications_pkey;
+            DROP INDEX {quoted}.uq_workflow_status_dedup_id;
+            DROP FUNCTION {quoted}.send_message;
+            CREATE TABLE {quoted}.workflow_queue (workflow_uuid text)"
+        ))
+        .await;
+        let mended = migration().run().await;
+        mended.unwrap_or_else(|error| panic!("{schema}: {error}"));
+        let again = migration().run().await.unwrap();
+        assert!(again.is_empty(), "{schema}: {:#?}", again.statements);
+        let handle = options().connect().await.unwrap();
+        handle.verify().await.unwrap();
+        bare.batch(&format!(
+            "SELECT {quoted}.enqueue_workflow('work', 'q', workflow_id => 'w');
+            SELECT {quoted}.send_message('w', '1')"
+        ))
+        .await;
+        let row = handle.workflow(&"w".into()).await.unwrap().unwrap();
+        assert_eq!(row.queue.as_deref(), Some("q"), "{schema}");
+    }
 }

@@ -43,8 +43,9 @@ async fn our_migration_changes_nothing_that_the_packages_has_made() {
     assert_current(&mut bare, "dbos").await;
     let before = state(&mut bare).await;
     let report = migrate(&database).await;
-    assert_eq!(report.statements.len(), 1, "{:#?}", report.statements);
+    assert_eq!(report.statements.len(), 2, "{:#?}", report.statements);
     assert!(report.statements[0].contains("dbos.durable_executors"));
+    assert!(report.statements[1].contains("dbos.durable_attempts"));
     assert_eq!(state(&mut bare).await, before);
 }
 

@@ -315,3 +315,50 @@ async fn an_older_database_is_not_current_and_a_check_says_so() {
     handle.verify().await.unwrap();
     migration(&database).check().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_process_that_still_writes_as_older_sdks_do_is_seen() {
+    let database = made_by(OLD).await;
+    let mut bare = database.bare().await;
+    migrate(&database).await;
+    let old =
+        "SELECT count(*) FROM dbos.workflow_status WHERE output IS NOT NULL AND status = 'SUCCESS'";
+    assert!(bare.number(old).await > 0);
+    let found = async || migration(&database).older_sdks().await.unwrap();
+    assert_eq!(found().await, None, "what was there before says nothing");
+
+    let now = "(EXTRACT(epoch FROM now()) * 1000)::bigint";
+    let ended = |id: &str, columns: &str, values: &str| {
+        format!(
+            "INSERT INTO dbos.workflow_status (workflow_uuid, status, name, created_at, updated_at, {columns})
+             VALUES ('{id}', 'SUCCESS', 'x', {now}, {now} + 5, {values})"
+        )
+    };
+    // One that a newer SDK ran, and one that it forked from an old one.
+    bare.batch("INSERT INTO dbos.workflow_input (workflow_uuid, inputs) VALUES ('new', '1')")
+        .await;
+    bare.batch(&ended("new", "completed_at", &format!("{now} + 5")))
+        .await;
+    bare.batch("INSERT INTO dbos.workflow_output (workflow_uuid, output) VALUES ('new', '1')")
+        .await;
+    bare.batch(&ended("fork", "inputs", "'1'")).await;
+    assert_eq!(found().await, None);
+
+    // An older SDK does not know `completed_at` either.
+    bare.batch(&ended(
+        "theirs",
+        "output, application_name",
+        "'2', 'billing'",
+    ))
+    .await;
+    let told = found().await.expect("it is seen");
+    for words in [
+        "1 workflow of application \"billing\"",
+        "\"theirs\" is one",
+        "dbos 3.0.0",
+        "dbos-sdk 5.0.2",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    migration(&database).check().await.unwrap();
+}

@@ -30,6 +30,7 @@ async fn a_role_is_granted_what_it_needs_and_no_more() {
         .await;
     let written = [
         "application_versions",
+        "durable_attempts",
         "durable_executors",
         "notifications",
         "operation_outputs",

@@ -4,7 +4,10 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,7 @@ impl<C: Connect> OwnPool<C> {
         let maker = Maker {
             servers,
             script: format!("{MUST_WRITE}{}", settings.prepare).into(),
+            generation: Arc::default(),
             lost: Lost::default(),
             driver: PhantomData,
         };
@@ -73,7 +77,10 @@ impl<C: Connect> OwnPool<C> {
                 self.settings.size, self.settings.acquire_timeout
             )),
         })?;
-        let mut checkout = Checkout(taken);
+        let mut checkout = Checkout {
+            taken,
+            generation: Arc::clone(&self.maker.generation),
+        };
         checkout.session()?;
         Ok(checkout)
     }
@@ -123,12 +130,15 @@ impl<C: Connect> fmt::Debug for OwnPool<C> {
 }
 
 /// A session of the pool, for as long as it is borrowed.
-pub struct Checkout<C: Connect>(bb8::PooledConnection<'static, Maker<C>>);
+pub struct Checkout<C: Connect> {
+    taken: bb8::PooledConnection<'static, Maker<C>>,
+    generation: Arc<AtomicU64>,
+}
 
 impl<C: Connect> Checkout<C> {
     /// The session. Errors: none, as it was there when it was taken out.
     pub fn session(&mut self) -> Result<&mut C::Session, DriverError> {
-        match &mut self.0.session {
+        match &mut self.taken.session {
             Ok(session) => Ok(session),
             Err(error) => Err(error.clone()),
         }
@@ -136,8 +146,19 @@ impl<C: Connect> Checkout<C> {
 
     /// Says that the session's state is unknown: it does not go back.
     pub fn discard(&mut self) {
-        self.0.broken = true;
-        self.0.lost.tell();
+        self.taken.broken = true;
+        self.taken.lost.tell();
+    }
+
+    /// Says the same of all sessions that the pool has: what they have prepared is of tables that
+    /// have changed.
+    pub fn discard_all(&mut self) {
+        self.discard();
+        // If it was made before the last time, others have said so already.
+        let made = self.taken.generation;
+        let _ = self
+            .generation
+            .compare_exchange(made, made.wrapping_add(1), Relaxed, Relaxed);
     }
 }
 
@@ -150,7 +171,7 @@ impl Lost {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether none was given up since then.
+    /// Returns `true` if none was given up since then.
     fn none_since(&self, then: Instant) -> bool {
         let lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lost.is_none_or(|lost| lost < then)
@@ -160,6 +181,8 @@ impl Lost {
 struct Maker<C> {
     servers: Servers,
     script: Arc<str>,
+    /// Sessions that were made in an earlier one are not used again.
+    generation: Arc<AtomicU64>,
     lost: Lost,
     driver: PhantomData<fn() -> C>,
 }
@@ -169,6 +192,7 @@ impl<C> Clone for Maker<C> {
         Self {
             servers: self.servers.clone(),
             script: self.script.clone(),
+            generation: Arc::clone(&self.generation),
             lost: self.lost.clone(),
             driver: PhantomData,
         }
@@ -191,6 +215,7 @@ struct Member<S> {
     session: Result<S, DriverError>,
     broken: bool,
     used: Instant,
+    generation: u64,
     lost: Lost,
 }
 
@@ -203,8 +228,10 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
     type Error = Never;
 
     async fn connect(&self) -> Result<Self::Connection, Never> {
+        let generation = self.generation.load(Relaxed);
         let session = session::<C>(&self.servers, &self.script).await;
         Ok(Member {
+            generation,
             broken: session.is_err(),
             session,
             used: Instant::now(),
@@ -216,6 +243,11 @@ impl<C: Connect> bb8::ManageConnection for Maker<C> {
         let Ok(session) = &mut member.session else {
             return Ok(());
         };
+        if member.generation != self.generation.load(Relaxed) {
+            member.broken = true;
+            *member = self.connect().await?;
+            return Ok(());
+        }
         if member.used.elapsed() <= FRESH && self.lost.none_since(member.used) {
             return Ok(());
         }

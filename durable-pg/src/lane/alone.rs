@@ -240,24 +240,29 @@ async fn end<D: Driver>(t: &mut Transaction<'_, D>, finish: &Finish) -> Result<W
 
 /// By the primary key.
 pub(crate) const EXISTING: &str = "
-    SELECT s.status, s.name, s.class_name, s.config_name, s.queue_name, s.creator_xid, s.workflow_deadline_epoch_ms
+    SELECT s.status, s.name, s.class_name, s.config_name, s.queue_name, s.parent_workflow_id, s.creator_xid,
+        s.workflow_deadline_epoch_ms
     FROM dbos.workflow_status AS s
     WHERE s.workflow_uuid = $1";
 
-/// What a start finds where its id is taken; `None` if it is free.
+/// What a start finds where its id is taken, and whether its caller records it; `None` if it is
+/// free.
 async fn existing(t: &mut impl Ask, start: &Start) -> Result<Option<(Inserted, bool)>, Failure> {
     let id = start.id();
     let Some(mut row) = t.query_one(EXISTING, params![id.as_str()]).await? else {
         return Ok(None);
     };
     let found = rows::existing(&mut row, id)?;
-    let same_key = found.key == start.new.key;
+    let joins = start
+        .parent
+        .as_ref()
+        .is_some_and(|(parent, stamp)| (start.new).joins(&found, &parent.workflow, stamp.number));
     let creator: Option<OwnerToken> = row.name()?;
     let deadline = row.integer()?.map(Timestamp::from_millis);
     if creator.as_ref() == Some(&start.new.creator) {
-        return Ok(Some((Inserted::Created { deadline }, same_key)));
+        return Ok(Some((Inserted::Created { deadline }, joins)));
     }
-    Ok(Some((Inserted::Exists(found), same_key)))
+    Ok(Some((Inserted::Exists(found), joins)))
 }
 
 /// How often a start is tried whose id is taken and then free again.
@@ -276,8 +281,8 @@ pub(crate) async fn insert(
     }
     for _ in 0..TRIES {
         // Looked for first: what is there already may be another's, and then its caller records nothing.
-        if let Some((found, same_key)) = existing(t, start).await? {
-            if same_key && let Some((parent, stamp)) = &start.parent {
+        if let Some((found, joins)) = existing(t, start).await? {
+            if joins && let Some((parent, stamp)) = &start.parent {
                 record_start(t, parent, stamp, start).await?;
             }
             return Ok(ChildInserted::Done(found));

@@ -222,7 +222,12 @@ impl<D: Driver> Lane<D> {
 
     /// Writes a batch and answers its callers.
     async fn carry(&mut self, batch: Batch) {
-        let failure = match self.write(&batch).await {
+        let mut written = self.write(&batch).await;
+        if written.as_ref().is_err_and(DriverError::is_stale) {
+            // Nothing of it happened, and the connection was given up.
+            written = self.write(&batch).await;
+        }
+        let failure = match written {
             Ok(answered) => return self.settled(batch.settle(&answered, &self.places)),
             Err(failure) => failure,
         };

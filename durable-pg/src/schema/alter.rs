@@ -7,14 +7,22 @@ use super::{
     plan::{How, Steps},
 };
 
+/// A statement that may have in it what the database gave.
+fn together(steps: &mut Steps<'_>, sql: String) {
+    steps.exact(How::Together, sql);
+}
+
 /// Columns that are missing, and what differs in those that are there; their types are the same, or the plan is not made.
 pub(super) fn columns(steps: &mut Steps<'_>, table: &str, found: &Table, wanted: &Table) {
     for (name, column) in &wanted.columns {
         match found.columns.get(name) {
-            None => steps.together(format!(
-                "ALTER TABLE dbos.{table} ADD COLUMN {}",
-                definition(name, column)
-            )),
+            None => {
+                let (schema, added) = (steps.schema(), definition(name, column));
+                together(
+                    steps,
+                    format!("ALTER TABLE {schema}.{table} ADD COLUMN {added}"),
+                );
+            }
             Some(there) => column_there(steps, table, name, there, column),
         }
     }
@@ -28,24 +36,28 @@ fn definition(name: &str, column: &Column) -> String {
 }
 
 fn column_there(steps: &mut Steps<'_>, table: &str, name: &str, there: &Column, wanted: &Column) {
-    let column = quote(name);
-    let alter = format!("ALTER TABLE dbos.{table} ALTER COLUMN {column}");
+    let (schema, column) = (steps.schema(), quote(name));
+    let alter = format!("ALTER TABLE {schema}.{table} ALTER COLUMN {column}");
     if there.default != wanted.default {
-        steps.together(match &wanted.default {
+        let change = match &wanted.default {
             Some(default) => format!("{alter} SET DEFAULT {default}"),
             None => format!("{alter} DROP DEFAULT"),
-        });
+        };
+        together(steps, change);
     }
     match (there.not_null, wanted.not_null) {
         (false, true) => {
             if let Some(default) = &wanted.default {
-                steps.together(format!(
-                    "UPDATE dbos.{table} SET {column} = {default} WHERE {column} IS NULL"
-                ));
+                together(
+                    steps,
+                    format!(
+                        "UPDATE {schema}.{table} SET {column} = {default} WHERE {column} IS NULL"
+                    ),
+                );
             }
-            steps.together(format!("{alter} SET NOT NULL"));
+            together(steps, format!("{alter} SET NOT NULL"));
         }
-        (true, false) => steps.together(format!("{alter} DROP NOT NULL")),
+        (true, false) => together(steps, format!("{alter} DROP NOT NULL")),
         (true, true) | (false, false) => {}
     }
 }
@@ -53,42 +65,49 @@ fn column_there(steps: &mut Steps<'_>, table: &str, name: &str, there: &Column, 
 /// Foreign keys between the system tables, of which the payloads and the steps have none any more.
 pub(super) fn foreign_keys(steps: &mut Steps<'_>, table: &str, found: &Table, wanted: &Table) {
     const BETWEEN: &str = "REFERENCES workflow_status(";
+    let schema = steps.schema();
     for key in of_kind(found, "f").filter(|key| key.definition.contains(BETWEEN)) {
         if !has(wanted, key) {
-            steps.together(format!(
-                "ALTER TABLE dbos.{table} DROP CONSTRAINT {}",
-                quote(&key.name)
-            ));
+            let name = quote(&key.name);
+            together(
+                steps,
+                format!("ALTER TABLE {schema}.{table} DROP CONSTRAINT {name}"),
+            );
         }
     }
     for key in of_kind(wanted, "f").filter(|key| !has(found, key)) {
-        let definition = key
-            .definition
-            .replacen("REFERENCES ", "REFERENCES dbos.", 1);
-        steps.together(format!("ALTER TABLE dbos.{table} ADD {definition}"));
+        let definition =
+            key.definition
+                .replacen("REFERENCES ", &format!("REFERENCES {schema}."), 1);
+        together(
+            steps,
+            format!("ALTER TABLE {schema}.{table} ADD {definition}"),
+        );
     }
 }
 
 /// Primary keys and unique constraints: their index is built first, while the table is in use.
 pub(super) fn keys(steps: &mut Steps<'_>, table: &str, found: &Table, wanted: &Table) {
+    let schema = steps.schema();
     for key in missing_keys(found, wanted) {
         let name = quote(&key.name);
         if found.indexes.contains_key(&key.name) {
-            steps.push(
+            steps.exact(
                 How::Alone,
-                format!("DROP INDEX CONCURRENTLY IF EXISTS dbos.{name}"),
+                format!("DROP INDEX CONCURRENTLY IF EXISTS {schema}.{name}"),
             );
         }
         let (kind, columns) = key.definition.split_once('(').unwrap_or_default();
-        steps.push(
+        steps.exact(
             How::Alone,
             format!(
-                "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {name} ON dbos.{table} ({columns}"
+                "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {schema}.{table} ({columns}"
             ),
         );
-        steps.together(format!(
-            "ALTER TABLE dbos.{table} ADD CONSTRAINT {name} {kind}USING INDEX {name}"
-        ));
+        together(
+            steps,
+            format!("ALTER TABLE {schema}.{table} ADD CONSTRAINT {name} {kind}USING INDEX {name}"),
+        );
     }
     for key in of_kind(wanted, "p").chain(of_kind(wanted, "u")) {
         let there = found
@@ -96,11 +115,11 @@ pub(super) fn keys(steps: &mut Steps<'_>, table: &str, found: &Table, wanted: &T
             .iter()
             .find(|there| same(there, key) && there.name != key.name);
         if let Some(there) = there {
-            steps.together(format!(
-                "ALTER TABLE dbos.{table} RENAME CONSTRAINT {} TO {}",
-                quote(&there.name),
-                quote(&key.name)
-            ));
+            let (old, new) = (quote(&there.name), quote(&key.name));
+            together(
+                steps,
+                format!("ALTER TABLE {schema}.{table} RENAME CONSTRAINT {old} TO {new}"),
+            );
         }
     }
 }

@@ -76,14 +76,14 @@ const COLUMNS: &str = "
       AND a.attnum > 0
       AND NOT a.attisdropped";
 
-const CONSTRAINTS: &str = r"
+const CONSTRAINTS: &str = r#"
     SELECT c.relname, k.conname, k.contype::text,
-           regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), 'REFERENCES .*?([a-z_]+)\(', 'REFERENCES \1(')
+           regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), 'REFERENCES ("([^"]|"")*"|[^".(]+)\.', 'REFERENCES ')
     FROM pg_catalog.pg_constraint AS k
     JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
     WHERE c.relnamespace = $1::bigint::oid
       AND k.contype IN ('p', 'u', 'f')
-    ORDER BY k.conname";
+    ORDER BY k.conname"#;
 
 const INDEXES: &str = "
     SELECT c.relname, i.relname, x.indisunique,

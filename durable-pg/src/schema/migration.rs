@@ -9,7 +9,7 @@ use crate::{Connection as _, Driver, DriverError, error::Failure, text::SchemaNa
 use super::{
     LOOKING,
     catalog::{self, Catalog},
-    check, grants, lock,
+    check, grants, lock, older,
     plan::{FoundSchema, How, Plan, Planner, Step},
     refuse, run,
     target::MIGRATIONS,
@@ -101,10 +101,20 @@ impl<D: Driver> Migration<D> {
     }
 
     /// Gives nothing if a run would do nothing. Errors: what is missing and what to do about it, as `Refused`.
-    pub async fn check(self) -> Result<()> {
+    pub async fn check(&self) -> Result<()> {
         let plan = self.looked().await?;
         check::missing(&self.schema, self.app_role.as_deref(), &plan)
             .map_or(Ok(()), |missing| Err(DbError::Refused(missing)))
+    }
+
+    /// Looks for processes of SDKs that do not know the tables for inputs and results that schema version 125 has: they read the
+    /// results of all others as null. Gives what was found, and which versions know them; `None` if there is no sign of one.
+    ///
+    /// For a database that [`check`](Self::check) finds nothing missing in. Reads the whole table of workflows, so it may take a while.
+    pub async fn older_sdks(&self) -> Result<Option<String>> {
+        let mut session = self.session(LOOKING).await?;
+        let found = older::writers(&mut session, &self.schema).await;
+        found.map_err(|failure| failure.into_error(LOOKING))
     }
 
     /// Gives the statements that a run would run in a database that is made anew. Connects to nothing.
@@ -176,6 +186,7 @@ impl<D: Driver> Migration<D> {
     }
 
     async fn plan(&self, session: &mut D::Connection) -> Result<Plan, Failure> {
+        verify::encoding(session).await?;
         let schema = &self.schema;
         let catalog = catalog::found(session, schema).await?;
         let schema_exists = catalog.is_some();

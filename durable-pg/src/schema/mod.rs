@@ -9,6 +9,7 @@
 //! - `lock`, `run`: doing it, once
 //! - `migration`: all that together, as the library gives it
 //! - `check`: what is missing, in words; `hint`: and what to do about it
+//! - `older`: whether somebody still writes as older SDKs do
 //! - `verify`: the look at each launch, which changes nothing
 
 mod alter;
@@ -18,6 +19,7 @@ mod grants;
 pub(crate) mod hint;
 mod lock;
 mod migration;
+mod older;
 mod plan;
 mod refuse;
 mod run;
@@ -38,6 +40,7 @@ const LOOKING: &str = "look at the system tables";
 pub(crate) async fn migrate<D: Driver>(core: &Core<D>) -> Result<()> {
     let current = async {
         let mut borrowed = core.borrow().await?;
+        verify::encoding(&mut borrowed.connection).await?;
         let problem = verify::problem(&mut borrowed.connection, core.schema()).await?;
         let rights = match problem {
             None => Some(verify::rights(&mut borrowed.connection, core.schema()).await),

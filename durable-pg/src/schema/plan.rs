@@ -93,7 +93,8 @@ impl Planner<'_> {
     pub(super) fn make_all(&self) -> Vec<Step> {
         let mut steps = Steps::new(self.schema);
         if !self.schema_exists {
-            steps.together(format!("CREATE SCHEMA {}", self.schema.quoted()));
+            let schema = self.schema.quoted();
+            steps.exact(How::Together, format!("CREATE SCHEMA {schema}"));
         }
         for made in target::tables()
             .chain(target::indexes())
@@ -108,7 +109,7 @@ impl Planner<'_> {
     /// What is missing of our own.
     pub(super) fn make_own(&self, wanted: &Catalog) -> Vec<Step> {
         let mut steps = Steps::new(self.schema);
-        for table in target::tables().filter(|made| made.name == target::OWN_TABLE) {
+        for table in target::tables().filter(|made| target::OWN_TABLES.contains(&made.name)) {
             match self.found.tables.get(table.name) {
                 None => steps.together(table.sql),
                 Some(found) => {
@@ -175,7 +176,11 @@ impl Planner<'_> {
                     .functions
                     .contains(&(name.clone(), arguments.clone()))
             {
-                steps.together(format!("DROP FUNCTION dbos.{}({arguments})", quote(name)));
+                let (schema, name) = (self.schema.rendered(), quote(name));
+                steps.exact(
+                    How::Together,
+                    format!("DROP FUNCTION {schema}.{name}({arguments})"),
+                );
             }
         }
         for made in target::functions() {
@@ -226,7 +231,7 @@ impl Planner<'_> {
             ),
             None => {}
         }
-        steps.rendered(How::Alone, target::concurrently(index, self.schema));
+        steps.exact(How::Alone, target::concurrently(index, self.schema));
     }
 
     /// Tables that nothing reads any more: without rows they go, with rows they are kept under a name of ours.
@@ -269,10 +274,11 @@ impl Planner<'_> {
             for (table, found) in &self.found.tables {
                 match found.indexes.get(name) {
                     Some(index) if index.of_constraint => {
-                        steps.together(format!(
-                            "ALTER TABLE dbos.{} DROP CONSTRAINT {name}",
-                            quote(table)
-                        ));
+                        let (schema, table) = (self.schema.rendered(), quote(table));
+                        steps.exact(
+                            How::Together,
+                            format!("ALTER TABLE {schema}.{table} DROP CONSTRAINT {name}"),
+                        );
                     }
                     Some(_) => steps.push(
                         How::Alone,
@@ -305,12 +311,18 @@ impl<'a> Steps<'a> {
         self.push(How::Together, sql);
     }
 
-    /// A statement that is written for the schema `dbos`.
+    /// A statement that is written for the schema `dbos`, and has nothing in it that a database gave.
     pub(super) fn push(&mut self, how: How, sql: impl AsRef<str>) {
-        self.rendered(how, self.1.render(sql.as_ref()));
+        self.exact(how, self.1.render(sql.as_ref()));
     }
 
-    fn rendered(&mut self, how: How, sql: String) {
+    /// A statement as it is to be run.
+    pub(super) fn exact(&mut self, how: How, sql: String) {
         self.0.push(Step { sql, how });
+    }
+
+    /// The schema, as such a statement takes it.
+    pub(super) fn schema(&self) -> String {
+        self.1.rendered()
     }
 }

@@ -82,10 +82,7 @@ pub(super) async fn by_rows<C: Connection>(
     for (table, there, wanted) in tables(found, wanted) {
         for unique in missing_uniques(there, wanted) {
             let rows = connection
-                .query(
-                    &Arc::from(schema.render(&unique.search(table, there, wanted))),
-                    &[],
-                )
+                .query(&Arc::from(unique.search(schema, table, there, wanted)), &[])
                 .await?;
             if let Some(mut row) = rows.into_iter().next() {
                 return Ok(Some(format!(
@@ -148,7 +145,7 @@ impl<'a> Unique<'a> {
     }
 
     /// Finds how many rows are the same, and in what. A column that is to be added later is NULL in all of them.
-    fn search(&self, table: &str, there: &Table, wanted: &Table) -> String {
+    fn search(&self, schema: &SchemaName, table: &str, there: &Table, wanted: &Table) -> String {
         let mut added = String::new();
         for (name, column) in &wanted.columns {
             if !there.columns.contains_key(name) {
@@ -162,11 +159,12 @@ impl<'a> Unique<'a> {
         }
         format!(
             "SELECT count(*), concat_ws(', ', {columns})
-            FROM (SELECT t.*{added} FROM dbos.{table} AS t) AS t
+            FROM (SELECT t.*{added} FROM {}.{table} AS t) AS t
             WHERE {}{given}
             GROUP BY {columns}
             HAVING count(*) > 1
             LIMIT 1",
+            schema.rendered(),
             self.condition.unwrap_or("TRUE")
         )
     }

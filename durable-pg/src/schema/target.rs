@@ -14,11 +14,11 @@ const OWN: &str = include_str!("own.sql");
 /// The table whose row tells the version.
 pub(super) const MIGRATIONS: &str = "dbos_migrations";
 
-/// The table of our own.
-pub(super) const OWN_TABLE: &str = "durable_executors";
+/// The tables of our own.
+pub(super) const OWN_TABLES: [&str; 2] = ["durable_executors", "durable_attempts"];
 
 /// The columns that statements of this crate name. A newer version may have more; without one of these nothing works.
-pub const NEEDED: [(&str, &str); 10] = [
+pub const NEEDED: [(&str, &str); 11] = [
     (MIGRATIONS, "version"),
     (
         "workflow_status",
@@ -48,13 +48,17 @@ pub const NEEDED: [(&str, &str); 10] = [
         "version_id version_name application_name version_timestamp created_at",
     ),
     (
-        OWN_TABLE,
+        "durable_executors",
         "executor_id application_name incarnation last_seen_epoch_ms lease_ms",
+    ),
+    (
+        "durable_attempts",
+        "workflow_uuid incarnation excused steps last_excused",
     ),
 ];
 
 /// The tables that the application's role reads and writes. [`MIGRATIONS`] it only reads, and `event_dispatch_kv` is nothing to it.
-pub(super) const WRITTEN: [&str; 12] = [
+pub(super) const WRITTEN: [&str; 13] = [
     "workflow_status",
     "workflow_input",
     "workflow_output",
@@ -66,7 +70,8 @@ pub(super) const WRITTEN: [&str; 12] = [
     "queues",
     "workflow_schedules",
     "application_versions",
-    OWN_TABLE,
+    "durable_executors",
+    "durable_attempts",
 ];
 
 /// The functions that are for callers, of whatever arguments: the forms that older SDKs left are dropped, as beside the present ones
@@ -197,9 +202,10 @@ pub(super) fn table_of(index: Made) -> &'static str {
 
 /// The statement that builds the index while the table is in use.
 pub(super) fn concurrently(index: Made, schema: &SchemaName) -> String {
-    schema
-        .render(index.sql)
-        .replacen("INDEX IF NOT EXISTS", "INDEX CONCURRENTLY IF NOT EXISTS", 1)
+    let sql = index
+        .sql
+        .replacen("INDEX IF NOT EXISTS", "INDEX CONCURRENTLY IF NOT EXISTS", 1);
+    schema.render(&sql)
 }
 
 /// The statements of a file, without the comments that stand before them.
@@ -235,9 +241,9 @@ mod tests {
     #[test]
     fn the_files_are_cut_into_statements_with_the_names_of_what_they_make() {
         let tables = names(tables());
-        assert_eq!(tables.len(), 14, "{tables:?}");
+        assert_eq!(tables.len(), 15, "{tables:?}");
         assert_eq!(tables.first(), Some(&MIGRATIONS));
-        assert_eq!(tables.last(), Some(&OWN_TABLE));
+        assert!(tables.ends_with(&OWN_TABLES), "{tables:?}");
         assert_eq!(names(functions()), CALLED);
         assert_eq!(notify().count(), 2);
         let indexes: Vec<_> = indexes().collect();

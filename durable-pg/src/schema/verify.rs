@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     grants, hint,
-    target::{MIGRATIONS, NEEDED, OWN_TABLE, VERSION, WRITTEN},
+    target::{MIGRATIONS, NEEDED, OWN_TABLES, VERSION, WRITTEN},
 };
 
 /// Those of the columns that are not there, and whether their table is. `$1` the schema, `$2` tables, `$3` a column of each.
@@ -28,6 +28,10 @@ const MISSING: &str = "
     ORDER BY w.n";
 
 const READ_VERSION: &str = "SELECT max(version) FROM dbos.dbos_migrations";
+
+/// How the database stores texts.
+const ENCODING: &str =
+    "SELECT pg_catalog.current_setting('server_encoding'), pg_catalog.current_database()::text";
 
 const WHO: &str = "SELECT current_user::text";
 
@@ -128,7 +132,9 @@ pub(super) async fn problem<C: Connection>(
 
 /// Why tables of a newer version are of no use, if they are not.
 pub(super) fn too_new(schema: &str, found: i64, missing: &[Missing]) -> Option<String> {
-    let first = missing.iter().find(|missing| missing.table != OWN_TABLE)?;
+    let first = missing
+        .iter()
+        .find(|missing| !OWN_TABLES.contains(&missing.table.as_str()))?;
     (found > VERSION).then(|| {
         format!(
             "the system tables in schema {schema:?} are of version {found}, newer than the {VERSION} of this library, and have no \
@@ -142,11 +148,27 @@ pub(super) async fn verify<C: Connection>(
     connection: &mut C,
     schema: &SchemaName,
 ) -> Result<(), Failure> {
+    encoding(connection).await?;
     match problem(connection, schema).await {
         Ok(None) => rights(connection, schema).await,
         Ok(Some(problem)) => Err(Failure::Refused(problem)),
         Err(failure) => Err(denied(connection, schema, "look into", failure).await),
     }
+}
+
+/// Refuses a database whose encoding cannot hold every text: a workflow would fail at the first name or value that it lacks.
+pub(super) async fn encoding<C: Connection>(connection: &mut C) -> Result<(), Failure> {
+    let mut rows = connection.query(&Arc::from(ENCODING), &[]).await?;
+    let row = rows.pop();
+    let mut row = row.ok_or_else(|| DriverError::unlike("a database has no encoding"))?;
+    let (encoding, database) = (row.some_text()?, row.some_text()?);
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "database {database:?} has the encoding {encoding}, which cannot hold every text, and names and values of workflows are any \
+         text; use a database with the encoding UTF8: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+    )))
 }
 
 /// The role of the session.

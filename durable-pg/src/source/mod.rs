@@ -2,7 +2,8 @@
 //!
 //! - `open`: a transaction, from BEGIN to COMMIT, with the engine's own statements at its end
 //! - `outbox`: workflows and messages that go in with an application's transaction
-//! - `witness`: the table of witnesses in another database, and making it
+//! - `witness`: the table of witnesses in another database, and making it; `forget`: removing those
+//!   that are needed no longer
 
 use std::{error::Error as StdError, fmt, future::Future, ops::Deref, sync::Arc};
 
@@ -10,7 +11,10 @@ use async_trait::async_trait;
 use durable_core::{
     db::{Inserted, Lost, Message, NewWorkflow, Result as DbResult, Sent, StepRecord},
     ids::Owner,
-    source::{Backend, DataSource, Isolation, Layout, Opened, TransactionOptions, Trouble},
+    source::{
+        Backend, DataSource, Isolation, Layout, Opened, Still, TransactionOptions, Trouble,
+        WitnessKey,
+    },
 };
 use tokio::sync::Semaphore;
 
@@ -23,6 +27,7 @@ use crate::{
     text::{DEFAULT_SCHEMA, SchemaName, Texts},
 };
 
+mod forget;
 mod open;
 mod outbox;
 mod witness;
@@ -299,7 +304,10 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             // A lock that the closure did not want to wait for, and a statement that ran too long, are its own business, and so is a write where it asked for none; where it
             // did not, the server has become a standby.
             Some(code::LOCK_NOT_AVAILABLE | code::QUERY_CANCELED) => None,
+            // An earlier statement of its own failed, and the closure went on.
+            Some(code::ABORTED) => None,
             Some(code::READ_ONLY) if options.read_only => None,
+            _ if said.is_stale() => Some(Trouble::Stale(said.into_error(CLOSURE))),
             _ if said.is_passing() => Some(Trouble::Away(said.into_error(CLOSURE))),
             _ => None,
         }
@@ -311,8 +319,34 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             return Some(Trouble::Contended(message.to_owned()));
         }
         let away = || durable_core::db::DbError::unavailable(CLOSURE, message.to_owned());
+        if STALE
+            .iter()
+            .any(|words| words.iter().all(|word| message.contains(word)))
+        {
+            return Some(Trouble::Stale(away()));
+        }
         let standby = !options.read_only && says(&["in a read-only transaction"]);
         (standby || says(&AWAY)).then(|| Trouble::Away(away()))
+    }
+
+    fn keeps_witnesses(&self) -> bool {
+        self.0.system.is_none()
+    }
+
+    async fn forget(&self, keys: &[WitnessKey], still: Still<'_>) -> DbResult<()> {
+        forget::forget(&self.0, keys, still)
+            .await
+            .map_err(|error| error.into_error("remove witnesses"))
+    }
+
+    async fn witnesses(
+        &self,
+        after: Option<&WitnessKey>,
+        limit: usize,
+    ) -> DbResult<Vec<WitnessKey>> {
+        forget::list(&self.0, after, limit)
+            .await
+            .map_err(|error| error.into_error("list witnesses"))
     }
 
     async fn enqueue(&self, conn: &mut Raw<D>, new: &NewWorkflow) -> DbResult<Inserted> {
@@ -328,6 +362,13 @@ const CLOSURE: &str = "run the closure of a transactional step";
 
 /// How the server words a serialization failure and a deadlock, in English, for errors that kept nothing but their text.
 const CONTENDED: [&str; 2] = ["could not serialize access", "deadlock detected"];
+
+/// How it words that what the session has prepared cannot be used. All words of a line must be
+/// there.
+const STALE: [&[&str]; 2] = [
+    &["cached plan must not change result type"],
+    &["prepared statement", "does not exist"],
+];
 
 /// How it words what ends a session or fills a disk.
 const AWAY: [&str; 3] = [
@@ -354,5 +395,8 @@ fn begin_script(options: TransactionOptions, own: bool, system: bool) -> String 
         // The witness is looked for first.
         (false, _) => open::PLAN_AS_WE_NEED,
     };
-    format!("BEGIN ISOLATION LEVEL {isolation} {access}{plans}")
+    format!(
+        "BEGIN ISOLATION LEVEL {isolation} {access}{plans}{}",
+        open::MARK
+    )
 }

@@ -13,13 +13,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Connection as _, Driver, DriverError, Param, Row,
+    core::give_up,
     error::{Failure, code},
     lane::{self, Recording},
     transaction::Ask,
     value::params,
 };
 
-use super::{Raw, Tables, begin_script, witness};
+use super::{Raw, Tables, begin_script, forget, witness};
 
 /// What our own statements need of the planner: see `options::PREPARE`.
 pub(crate) const PLAN_AS_WE_NEED: &str = ";
@@ -30,9 +31,17 @@ pub(super) const PLAN_AS_THE_SERVER_HAS_IT: &str = ";
     SET LOCAL enable_seqscan TO DEFAULT;
     SET LOCAL plan_cache_mode TO DEFAULT";
 
-/// Before our own statements at the end: none of the closure's own limits cut them off, what is acknowledged is on the disk, and a process
-/// that goes silent between them and COMMIT holds the workflow's row for a minute at most.
+/// Marks the transaction: the mark goes with it.
+pub(super) const MARK: &str = ";
+    SET LOCAL durable.transaction = 'open'";
+
+/// Before our own statements at the end. First, that the transaction is still the one that was
+/// begun: where the closure has ended it, by a COMMIT or ROLLBACK of its own, the mark is gone, and
+/// a division by zero says so. Then: none of the closure's own limits cut them off, what is
+/// acknowledged is on the disk, and a process that goes silent between them and COMMIT holds the
+/// workflow's row for a minute at most.
 pub(crate) const BEFORE_CHECKPOINT: &str = "
+    SELECT 1 / COALESCE((pg_catalog.current_setting('durable.transaction', true) = 'open')::int, 0);
     SET LOCAL enable_seqscan = off;
     SET LOCAL plan_cache_mode = force_generic_plan;
     SET LOCAL statement_timeout TO DEFAULT;
@@ -74,9 +83,12 @@ pub(super) async fn begin<D: Driver>(
 }
 
 /// What an error means where nothing of the closure's can be its cause.
-fn away_or_engine(error: DriverError, doing: &'static str) -> Trouble {
+pub(super) fn away_or_engine(error: DriverError, doing: &'static str) -> Trouble {
+    let stale = error.is_stale();
     let error = error.into_error(doing);
-    if error.is_retryable() {
+    if stale {
+        Trouble::Stale(error)
+    } else if error.is_retryable() {
         Trouble::Away(error)
     } else {
         Trouble::Engine(error)
@@ -118,7 +130,11 @@ impl<D: Driver> Ask for PgOpened<D> {
     ) -> Result<Vec<Row>, DriverError> {
         let text = self.tables.texts.get(statement);
         let asked = self.connection.query(&text, parameters);
-        self.tables.answer(asked).await
+        let answer = self.tables.answer(asked).await;
+        if let Err(error) = &answer {
+            give_up(&mut self.connection, error);
+        }
+        answer
     }
 
     fn hint(&mut self, _hint: Hint) {}
@@ -127,7 +143,16 @@ impl<D: Driver> Ask for PgOpened<D> {
 impl<D: Driver> PgOpened<D> {
     async fn script(&mut self, script: &str) -> Result<(), Trouble> {
         let ran = self.tables.answer(self.connection.batch(script)).await;
-        ran.map_err(|error| after_the_closure(error, RECORD))
+        ran.map_err(|error| match error.code() {
+            Some(code::DIVISION_BY_ZERO) => Trouble::Refused(
+                "its closure has ended the transaction itself, by a COMMIT or a ROLLBACK of its \
+                own, so what it wrote before that is there \
+                 or gone whatever is recorded; leave both to the step, and put what may be undone \
+                 into a transaction within"
+                    .to_owned(),
+            ),
+            _ => after_the_closure(error, RECORD),
+        })
     }
 
     async fn record(&mut self, owner: &Owner, step: &StepRecord) -> Result<Checkpoint, Ours> {
@@ -193,8 +218,11 @@ impl<D: Driver> Opened<Raw<D>> for PgOpened<D> {
         let found = found.map(read).transpose();
         let found = found.map_err(|error| away_or_engine(error, "read a witness"))?;
         if found.is_none() {
-            let reset = PLAN_AS_THE_SERVER_HAS_IT.trim_start_matches(';');
-            let ran = self.connection.batch(reset).await;
+            // From before the closure: who removes witnesses must not overlook that this may leave
+            // one.
+            let hold = forget::hold(&key.workflow);
+            let script = format!("{hold}{PLAN_AS_THE_SERVER_HAS_IT}");
+            let ran = self.tables.answer(self.connection.batch(&script)).await;
             ran.map_err(|error| away_or_engine(error, "read a witness"))?;
         }
         Ok(found)

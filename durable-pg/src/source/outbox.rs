@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use durable_core::db::{
-    ChildInserted, Hint, Inserted, Message, NewWorkflow, Result as DbResult, Sent,
+    ChildInserted, DbError, Hint, Inserted, Message, NewWorkflow, Result as DbResult, Sent,
 };
 
 use crate::{
     Connection as _, Driver, DriverError, Param, PgSystemDb, Row,
-    error::Failure,
+    error::{Failure, code},
     hints::told_as,
     lane::{self, Start},
     messages,
@@ -80,7 +80,19 @@ pub(super) async fn enqueue<D: Driver>(
             ChildInserted::Lost(_) => Err(Failure::broken("a start without a parent lost it")),
         }
     };
-    inserted.await.map_err(|failure| failure.into_error(DOING))
+    inserted.await.map_err(|failure| in_theirs(failure, DOING))
+}
+
+/// What a failure means in a transaction that is not ours to run again.
+fn in_theirs(failure: Failure, doing: &'static str) -> DbError {
+    match failure {
+        Failure::Driver(error) if error.code() == Some(code::ABORTED) => DbError::Refused(format!(
+            "cannot {doing}: an earlier statement in it failed, which ended it; return that \
+            error, or put the statement into a transaction \
+             within, which is a savepoint"
+        )),
+        failure => failure.into_error(doing),
+    }
 }
 
 pub(super) async fn send<D: Driver>(
@@ -96,5 +108,5 @@ pub(super) async fn send<D: Driver>(
     // Of messages the trigger tells.
     messages::send(&mut theirs, message, None)
         .await
-        .map_err(|failure| failure.into_error("send a message in a transaction"))
+        .map_err(|failure| in_theirs(failure, "send a message in a transaction"))
 }

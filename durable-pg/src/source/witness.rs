@@ -8,10 +8,10 @@ use durable_core::{
 use crate::{
     Connection as _, Driver, DriverError,
     error::code,
-    text::{SchemaName, quote},
+    text::{SchemaName, quote, tag_beside},
 };
 
-use super::Tables;
+use super::{Tables, open::away_or_engine};
 
 /// By the primary key.
 pub(crate) const WITNESS: &str = "
@@ -70,14 +70,15 @@ fn script(schema: &SchemaName, role: Option<&str>) -> String {
         let role = quote(role);
         format!(
             "GRANT USAGE ON SCHEMA {name} TO {role};
-            GRANT SELECT, INSERT ON {name}.durable_transactions TO {role};"
+            GRANT SELECT, INSERT, DELETE ON {name}.durable_transactions TO {role};"
         )
     });
     let literal = schema.as_str().replace('\'', "''");
+    let tag = tag_beside("make", &name);
     format!(
         "BEGIN;
         {LOCK};
-        DO $make$
+        DO ${tag}$
         BEGIN
             IF to_regclass('{}') IS NULL THEN
                 IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = '{literal}') THEN
@@ -86,7 +87,7 @@ fn script(schema: &SchemaName, role: Option<&str>) -> String {
                 {};
             END IF;
         END
-        $make$;
+        ${tag}$;
         {grants}
         COMMIT",
         format!("{name}.durable_transactions").replace('\'', "''"),
@@ -117,12 +118,7 @@ pub(super) fn trouble(error: DriverError, schema: &SchemaName) -> Trouble {
     if let Some(code::SERIALIZATION | code::DEADLOCK) = error.code() {
         return Trouble::Contended(error.to_string());
     }
-    let error = error.into_error("read a witness");
-    if error.is_retryable() {
-        Trouble::Away(error)
-    } else {
-        Trouble::Engine(error)
-    }
+    away_or_engine(error, "read a witness")
 }
 
 #[cfg(test)]
@@ -141,5 +137,14 @@ mod tests {
         ] {
             assert!(script.contains(part), "{part} in {script}");
         }
+    }
+
+    #[test]
+    fn a_name_with_our_tag_in_it_does_not_end_the_script() {
+        let schema = SchemaName::new("$make$ dbos.").unwrap();
+        let script = script(&schema, None);
+        assert_eq!(script.matches("$make_$").count(), 2, "{script}");
+        let made = r#"CREATE TABLE IF NOT EXISTS "$make$ dbos.".durable_transactions"#;
+        assert!(script.contains(made), "{script}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use durable_core::db::Result;
+use durable_core::{db::Result, source::held_around};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,8 +65,37 @@ impl Lane {
         self.commits.load(Ordering::Relaxed)
     }
 
+    /// Refuses what is asked once the lane has ended, as it does with the runtime that it was
+    /// started in.
+    pub(crate) fn check_open(&self) -> Result<(), Failure> {
+        if self.waiting.is_closed() {
+            return Err(Failure::closed());
+        }
+        Ok(())
+    }
+
+    /// What tells the writer of this lane from all others, as long as the lane is there.
+    pub(crate) fn key(&self) -> usize {
+        Arc::as_ptr(&self.commits).addr()
+    }
+
+    /// Refuses a call from inside a closure that has the connection: it would wait for the closure,
+    /// and the closure for it.
+    fn check_not_held(&self, doing: &str) -> Result<(), Failure> {
+        let Some(step) = held_around(self.key()) else {
+            return Ok(());
+        };
+        Err(Failure::Refused(format!(
+            "cannot {doing} inside the closure of the transactional step {step:?}, which has the \
+            one writer that this SQLite database has; \
+             do it before or after that step, or by `enqueue` or `send` of the data source, which \
+             are part of the transaction"
+        )))
+    }
+
     /// Lends the connection, with a transaction open on it; nothing else is written until it comes back.
     pub(crate) async fn lend(&self, read_only: bool) -> Result<Lent, Failure> {
+        self.check_not_held("begin a transaction")?;
         let (caller, answer) = oneshot::channel();
         let wish = Wish { read_only, caller };
         match self.wishes.send(wish).await {
@@ -84,6 +113,8 @@ impl Lane {
         T: Send + 'static,
         F: Operation<A, T>,
     {
+        self.check_not_held(doing)
+            .map_err(|failure| failure.into_error(doing))?;
         let (caller, answer) = oneshot::channel();
         let ride = Box::new(Passenger {
             args,

@@ -11,7 +11,9 @@ use durable_core::{
 };
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::{error::Failure, options::Clock, source::transactions, watch::Watch};
+use crate::{
+    error::Failure, identity::Identity, options::Clock, source::transactions, watch::Watch,
+};
 
 /// What an operation works with: the connection, inside a transaction, and the transaction's instant.
 pub(crate) struct Session {
@@ -19,6 +21,9 @@ pub(crate) struct Session {
     pub(crate) conn: SqliteConnection,
     /// How to connect again; `None` where that would be another database.
     again: Option<SqliteConnectOptions>,
+    /// The file that was opened, and its log, once the connection has written to it.
+    file: Option<Identity>,
+    log: Option<Identity>,
     broken: bool,
     /// How often it has connected again.
     connection: u32,
@@ -55,8 +60,11 @@ impl Session {
         subscribers: HintHub,
         places: Arc<Places>,
     ) -> Self {
+        let path = again.as_ref().map(SqliteConnectOptions::get_filename);
         Self {
             conn,
+            file: path.and_then(Identity::of),
+            log: None,
             again,
             broken: false,
             connection: 0,
@@ -104,7 +112,9 @@ impl Session {
     }
 
     pub(crate) async fn commit_lent(&mut self) -> Result<(), sqlx::Error> {
-        transactions::commit(&mut self.conn).await
+        transactions::commit(&mut self.conn).await?;
+        self.see_log();
+        Ok(())
     }
 
     pub(crate) async fn rollback_lent(&mut self) {
@@ -117,7 +127,18 @@ impl Session {
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        self.execute("COMMIT").await
+        self.execute("COMMIT").await?;
+        self.see_log();
+        Ok(())
+    }
+
+    /// Remembers the log that the connection has open now, if the file has one.
+    fn see_log(&mut self) {
+        if let (Some(file), None) = (&self.file, &self.log) {
+            let mut path = file.path().as_os_str().to_owned();
+            path.push("-wal");
+            self.log = Identity::of(path.as_ref());
+        }
     }
 
     pub(super) async fn rollback(&mut self) {
@@ -132,13 +153,21 @@ impl Session {
         self.subscribers.send(self.hints.drain(..));
     }
 
+    /// Connects again, if it has to. Errors: it cannot; the file is not where it was.
     async fn connect_again(&mut self) -> Result<(), Failure> {
+        for file in self.file.iter().chain(&self.log) {
+            if !file.is_there() {
+                return Err(Failure::moved(file.path()));
+            }
+        }
         if self.broken
             && let Some(again) = &self.again
         {
             self.conn = again.connect().await?;
             self.broken = false;
             self.connection = self.connection.wrapping_add(1);
+            // With the last connection to a file its log goes.
+            self.log = None;
         }
         Ok(())
     }

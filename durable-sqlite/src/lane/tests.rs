@@ -143,7 +143,7 @@ async fn an_operation_is_run_again_as_if_for_the_first_time() {
 }
 
 #[test]
-fn a_lane_whose_runtime_has_ended_is_unavailable() {
+fn a_lane_whose_runtime_has_ended_refuses_what_is_asked() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -154,5 +154,40 @@ fn a_lane_whose_runtime_has_ended_is_unavailable() {
     let lane = first.block_on(lane());
     drop(first);
     let answer = runtime().block_on(put(&lane, 1));
-    assert!(answer.unwrap_err().is_retryable());
+    // Asking again would not help, ever.
+    assert!(!answer.unwrap_err().is_retryable());
+}
+
+#[tokio::test]
+async fn a_file_that_can_only_be_read_is_told_as_that_and_not_as_away() {
+    let path = std::env::temp_dir().join(format!("durable-lane-{}.db", std::process::id()));
+    let options = SqliteConnectOptions::new().filename(&path);
+    let made = options.clone().create_if_missing(true).connect().await;
+    sqlx::query("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
+        .execute(&mut made.unwrap())
+        .await
+        .unwrap();
+    // What SQLite falls back to by itself where the system does not let it write.
+    let options = options.read_only(true);
+    let mut conn = options.connect().await.unwrap();
+    let seen = Seen::on(&mut conn, 0).await.unwrap();
+    let subscribers = HintHub::new();
+    let clock = Arc::new(|| durable_core::time::Timestamp::from_millis(7));
+    let again = Some(options);
+    let session = Session::new(conn, again, clock, subscribers.clone(), Arc::default());
+    let watch = Watch::new(subscribers, Arc::new(Notify::new()), false, seen);
+    let lane = Lane::start(session, watch);
+    for _ in 0..2 {
+        let error = put(&lane, 1).await.unwrap_err();
+        let why = error.to_string();
+        assert!(!error.is_retryable(), "{why}");
+        for part in [
+            "cannot put a number",
+            "can only be read",
+            "let this user write",
+        ] {
+            assert!(why.contains(part), "{part:?} in {why}");
+        }
+    }
+    std::fs::remove_file(path).unwrap();
 }

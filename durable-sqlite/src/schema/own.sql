@@ -7,6 +7,17 @@ CREATE TABLE IF NOT EXISTS durable_executors (
     started_at INTEGER NOT NULL
 );
 
+-- How many dispatches of a workflow do not count as crashes: see `state::Attempts`. `incarnation`
+-- is the `creator_xid` of its row, or its `created_at`, so that what a deleted workflow left is not
+-- another's.
+CREATE TABLE IF NOT EXISTS durable_attempts (
+    workflow_uuid TEXT NOT NULL PRIMARY KEY,
+    incarnation TEXT NOT NULL,
+    excused INTEGER NOT NULL,
+    steps INTEGER NOT NULL,
+    last_excused INTEGER NOT NULL
+);
+
 -- What waits on a queue, in the order of its claims. `idx_workflow_status_in_flight_v2` does not serve them: SQLite does not
 -- see that a status which equals 'ENQUEUED' is one of a list.
 CREATE INDEX IF NOT EXISTS durable_enqueued

@@ -5,13 +5,20 @@
 //! - `witness`: the table of witnesses in another database
 //! - `transactions`: beginning and ending one so that sqlx knows of it
 
-use std::{error::Error as StdError, fmt, ops::Deref, path::Path, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt,
+    ops::Deref,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use durable_core::{
     db::{DbError, Inserted, Lost, Message, NewWorkflow, Result as DbResult, Sent, StepRecord},
     ids::Owner,
-    source::{Backend, Layout, Opened, TransactionOptions, Trouble},
+    source::{Backend, Layout, Opened, Still, TransactionOptions, Trouble, WitnessKey},
 };
 use sqlx::{
     SqliteConnection,
@@ -22,7 +29,9 @@ use sqlx::{
 
 use crate::{
     Sqlite, SqliteError,
-    error::{is_busy, is_passing},
+    error::{Failure, is_busy, is_passing},
+    identity::Identity,
+    options,
 };
 
 mod open;
@@ -71,7 +80,35 @@ pub struct DataSource {
 #[derive(Clone)]
 enum Place {
     System(Sqlite),
-    Other(SqlitePool),
+    Other(Other),
+}
+
+/// Another database.
+#[derive(Clone)]
+struct Other {
+    pool: SqlitePool,
+    /// The file that was there at the first use.
+    file: Arc<OnceLock<Option<Identity>>>,
+}
+
+impl Other {
+    /// The pool. Errors: its connections are databases of their own, or the file is not where it
+    /// was.
+    fn pool(&self) -> Result<&SqlitePool, Failure> {
+        let options = self.pool.connect_options();
+        let path = options.get_filename();
+        if path == Path::new(":memory:") || path == Path::new("") {
+            if self.pool.options().get_max_connections() > 1 {
+                let path = path.to_owned();
+                return Err(SqliteError::InMemory { path }.into());
+            }
+            return Ok(&self.pool);
+        }
+        match self.file.get_or_init(|| Identity::of(path)) {
+            Some(file) if !file.is_there() => Err(Failure::moved(file.path())),
+            _ => Ok(&self.pool),
+        }
+    }
 }
 
 impl Sqlite {
@@ -86,11 +123,19 @@ impl DataSource {
     /// Opens another file than that of the system database; makes it if it is not there.
     ///
     /// Its witnesses are in its table `durable_transactions`, which [`migrate`](Self::migrate) makes, or `cargo xtask migrate
-    /// --data-source sqlite:PATH`; that it is there is checked at the first use. Errors: see [`SqliteError`].
+    /// --data-source sqlite:PATH`; that it is there is checked at the first use. For a test there
+    /// is no database in memory, as each connection would have another one: a file in a temporary
+    /// directory does. Errors: see [`SqliteError`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
-        let path = path.as_ref();
+        let path = match options::Place::File(path.as_ref().to_owned()).located()? {
+            options::Place::File(path) => path,
+            options::Place::Memory => {
+                let path = path.as_ref().to_owned();
+                return Err(SqliteError::InMemory { path });
+            }
+        };
         let options = SqliteConnectOptions::new()
-            .filename(path)
+            .filename(&path)
             .create_if_missing(true)
             .busy_timeout(BUSY)
             .foreign_keys(true)
@@ -102,16 +147,20 @@ impl DataSource {
             .max_connections(CONNECTIONS)
             .connect_with(options)
             .await
-            .map_err(|error| SqliteError::opening(path.to_owned(), error))?;
+            .map_err(|error| SqliteError::opening(path, error))?;
         Ok(Self::from_pool(pool))
     }
 
     /// Uses a pool that the application has, on another file than that of the system database. See [`open`](Self::open).
     ///
     /// What its connections are set to is the application's business; with `synchronous` below `FULL` a power cut may take back what a
-    /// workflow has recorded.
+    /// workflow has recorded. A pool of several connections to `:memory:` is refused at its first
+    /// use, as each is another database.
     pub fn from_pool(pool: SqlitePool) -> Self {
-        Self::over(Place::Other(pool))
+        Self::over(Place::Other(Other {
+            pool,
+            file: Arc::default(),
+        }))
     }
 
     fn over(place: Place) -> Self {
@@ -125,7 +174,12 @@ impl DataSource {
     pub async fn migrate(&self) -> DbResult<()> {
         match &self.place {
             Place::System(_) => Ok(()),
-            Place::Other(pool) => witness::migrate(pool).await,
+            Place::Other(other) => {
+                let pool = other.pool();
+                let pool =
+                    pool.map_err(|failure| failure.into_error("make the table of witnesses"))?;
+                witness::migrate(pool).await
+            }
         }
     }
 }
@@ -148,8 +202,8 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(database) => database.fmt(f),
-            Self::Other(pool) => {
-                let options = pool.connect_options();
+            Self::Other(other) => {
+                let options = other.pool.connect_options();
                 f.debug_tuple("Other")
                     .field(&options.get_filename())
                     .finish()
@@ -189,7 +243,7 @@ impl Backend<SqliteConnection> for SqliteBackend {
     ) -> Result<Box<dyn Opened<SqliteConnection>>, Trouble> {
         match &self.0 {
             Place::System(database) => open::in_system(database, options).await,
-            Place::Other(pool) => open::in_other(pool, options).await,
+            Place::Other(other) => open::in_other(other.pool(), options).await,
         }
     }
 
@@ -220,6 +274,34 @@ impl Backend<SqliteConnection> for SqliteBackend {
         const AWAY: [&str; 2] = ["database or disk is full", "disk I/O error"];
         let away = AWAY.iter().any(|words| message.contains(words));
         away.then(|| Trouble::Away(DbError::unavailable(CLOSURE, message.to_owned())))
+    }
+
+    fn keeps_witnesses(&self) -> bool {
+        matches!(self.0, Place::Other(_))
+    }
+
+    async fn forget(&self, keys: &[WitnessKey], still: Still<'_>) -> DbResult<()> {
+        let Place::Other(other) = &self.0 else {
+            return Ok(());
+        };
+        let forgotten = async { witness::forget(other.pool()?, keys, still).await };
+        forgotten
+            .await
+            .map_err(|failure| failure.into_error("remove witnesses"))
+    }
+
+    async fn witnesses(
+        &self,
+        after: Option<&WitnessKey>,
+        limit: usize,
+    ) -> DbResult<Vec<WitnessKey>> {
+        let Place::Other(other) = &self.0 else {
+            return Ok(Vec::new());
+        };
+        let listed = async { witness::list(other.pool()?, after, limit).await };
+        listed
+            .await
+            .map_err(|failure| failure.into_error("list witnesses"))
     }
 
     async fn enqueue(&self, conn: &mut SqliteConnection, new: &NewWorkflow) -> DbResult<Inserted> {

@@ -95,7 +95,7 @@ pub(super) async fn in_system(
 ) -> Result<Box<dyn Opened<SqliteConnection>>, Trouble> {
     if let (true, Some(readers)) = (options.read_only, database.readers()) {
         // Beside the writer, and in nobody's way.
-        return in_other(readers, options).await;
+        return in_other(Ok(readers), options).await;
     }
     let lent = database.lane().lend(options.read_only).await;
     let lent = lent.map_err(|failure| trouble(failure, BEGIN))?;
@@ -117,6 +117,10 @@ impl InSystem {
 
 #[async_trait]
 impl Opened<SqliteConnection> for InSystem {
+    fn holds(&self) -> Option<usize> {
+        Some(self.database.lane().key())
+    }
+
     fn connection(&mut self) -> Result<&mut SqliteConnection, Trouble> {
         Ok(&mut self.lent.session().conn)
     }
@@ -182,9 +186,10 @@ struct InOther {
 }
 
 pub(super) async fn in_other(
-    pool: &SqlitePool,
+    pool: Result<&SqlitePool, Failure>,
     options: TransactionOptions,
 ) -> Result<Box<dyn Opened<SqliteConnection>>, Trouble> {
+    let pool = pool.map_err(|failure| trouble(failure, BEGIN))?;
     let connection = pool.acquire().await;
     let mut opened = InOther {
         connection: connection.map_err(|error| trouble(error.into(), BEGIN))?,
@@ -192,7 +197,12 @@ pub(super) async fn in_other(
         open: true,
     };
     let begun = transactions::begin(&mut opened.connection, options.read_only).await;
-    begun.map_err(|failure| trouble(failure, BEGIN))?;
+    begun.map_err(|failure| {
+        if failure.renews() {
+            opened.connection.close_on_drop();
+        }
+        trouble(failure, BEGIN)
+    })?;
     Ok(Box::new(opened))
 }
 

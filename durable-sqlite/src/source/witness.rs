@@ -4,9 +4,12 @@ use durable_core::{
     db::Result as DbResult,
     ids::Format,
     payload::Encoded,
-    source::{Witness, WitnessKey},
+    source::{Still, Witness, WitnessKey},
 };
-use sqlx::{SqliteConnection, sqlite::SqlitePool};
+use sqlx::{
+    Connection as _, SqliteConnection,
+    sqlite::{SqlitePool, SqliteRow},
+};
 
 use crate::{error::Failure, rows};
 
@@ -98,4 +101,68 @@ pub(super) async fn leave(
         .execute(conn)
         .await?;
     Ok(written.rows_affected() == 1)
+}
+
+/// By the primary key.
+const FORGET: &str = "
+    DELETE FROM durable_transactions
+    WHERE workflow_uuid = ?1
+      AND incarnation = ?2
+      AND function_id = ?3";
+
+/// Removes these, if `still` says so. There is one writer, so no transaction is open meanwhile that
+/// could leave one.
+pub(super) async fn forget(
+    pool: &SqlitePool,
+    keys: &[WitnessKey],
+    still: Still<'_>,
+) -> Result<(), Failure> {
+    let mut conn = pool.acquire().await?;
+    // Rolled back if this is dropped.
+    let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
+    for key in keys {
+        sqlx::query(FORGET)
+            .bind(key.workflow.as_str())
+            .bind(key.incarnation.as_str())
+            .bind(key.number)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    if still().await {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(())
+}
+
+/// By the primary key.
+const LIST: &str = "
+    SELECT workflow_uuid, incarnation, function_id
+    FROM durable_transactions
+    WHERE (workflow_uuid, incarnation, function_id) > (?1, ?2, ?3)
+    ORDER BY workflow_uuid, incarnation, function_id
+    LIMIT ?4";
+
+/// Up to `limit`, from after this one.
+pub(super) async fn list(
+    pool: &SqlitePool,
+    after: Option<&WitnessKey>,
+    limit: usize,
+) -> Result<Vec<WitnessKey>, Failure> {
+    let found = sqlx::query(LIST)
+        .bind(after.map_or("", |key| key.workflow.as_str()))
+        .bind(after.map_or("", |key| key.incarnation.as_str()))
+        .bind(after.map_or(i32::MIN, |key| key.number))
+        .bind(rows::limit(limit))
+        .fetch_all(pool)
+        .await?;
+    let key = |row: &SqliteRow| {
+        Ok(WitnessKey {
+            workflow: rows::workflow_id(row)?,
+            incarnation: rows::column(row, "incarnation")?,
+            number: rows::column(row, "function_id")?,
+        })
+    };
+    found.iter().map(key).collect()
 }

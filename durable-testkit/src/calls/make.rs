@@ -62,15 +62,18 @@ impl Maker<'_> {
             | Call::Cancel(_)
             | Call::Resume(..)
             | Call::Sweep(_)
-            | Call::Delete(_) => self.change(call).await,
+            | Call::Delete(_)
+            | Call::LeaveToken(..) => self.change(call).await,
             Call::Record(by, number, given) => {
                 let step = step(number, given);
                 said(db.record_step(&self.owner(by), &step).await)
             }
             Call::Histories => said(db.histories(&self.ids(WORKFLOWS.iter())).await),
-            Call::Claim(..) | Call::ClaimedBy(_) | Call::Adopt(..) | Call::Requeue(..) => {
-                self.take(call).await
-            }
+            Call::Claim(..)
+            | Call::ClaimedBy(_)
+            | Call::Adopt(..)
+            | Call::Requeue(..)
+            | Call::Release(_) => self.take(call).await,
             Call::Mail(_) | Call::Send(..) | Call::Receive(..) => self.mail(call).await,
             Call::SetEvent(by, key, number, value) => {
                 let (owner, stamp) = (self.owner(by), stamp(number));
@@ -119,6 +122,13 @@ impl Maker<'_> {
                 Ok(()) => "deleted".to_owned(),
                 Err(error) => format!("error: {error}"),
             },
+            Call::LeaveToken(id, token) => {
+                let token = scene.name(token);
+                match self.side.leave_token(&scene.id(id), &token).await {
+                    Ok(()) => "left".to_owned(),
+                    Err(error) => format!("error: {error}"),
+                }
+            }
             other => unreachable!("{other:?} changes no workflow"),
         }
     }
@@ -176,6 +186,10 @@ impl Maker<'_> {
             Call::Requeue(who, held) => {
                 let left: Vec<Abandoned> = held.iter().map(|held| self.abandoned(*held)).collect();
                 said(db.requeue(&self.claimant(who), &left).await)
+            }
+            Call::Release(held) => {
+                let owners: Vec<Owner> = held.iter().map(|held| self.owner(*held)).collect();
+                said(db.release(&owners).await)
             }
             other => unreachable!("{other:?} takes nothing"),
         }
@@ -345,6 +359,7 @@ fn said<T: Debug>(answer: Result<T>) -> String {
         Err(DbError::Unavailable { .. }) => UNAVAILABLE.to_owned(),
         Err(DbError::Broken { .. }) => "error: broken".to_owned(),
         Err(DbError::Refused(_)) => "error: refused".to_owned(),
+        Err(DbError::InvalidArgument { .. }) => "error: invalid argument".to_owned(),
         Err(other) => format!("error: {other}"),
     }
 }

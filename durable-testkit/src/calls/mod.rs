@@ -51,6 +51,8 @@ pub(crate) enum Call {
     Adopt(Claims, Few<Execution>, Few<&'static str>),
     /// Puts the workflows of the executions back onto their queue.
     Requeue(Claims, Few<Execution>),
+    /// Says that a shutdown has ended the executions cleanly.
+    Release(Few<Execution>),
     /// Sends a message from outside.
     Mail(Letter),
     /// Sends a message as this step.
@@ -76,6 +78,8 @@ pub(crate) enum Call {
     Poll(Few<&'static str>),
     /// Deletes a workflow as another SDK does.
     Delete(&'static str),
+    /// Leaves a token in a workflow's row as other SDKs do, whatever its status is: it means something only while the workflow runs.
+    LeaveToken(&'static str, &'static str),
 }
 
 impl Call {

@@ -129,6 +129,11 @@ pub(crate) trait Side: Send + Sync {
         Err(format!("nothing here deletes {id:?}"))
     }
 
+    /// Leaves a token in a workflow's row as other SDKs do. Errors: what the database said, or that nothing here can.
+    async fn leave_token(&self, id: &WorkflowId, token: &str) -> Result<(), String> {
+        Err(format!("nothing here leaves {token} in {id:?}"))
+    }
+
     /// What no call reads, in lines: the inputs, the mail and the published values of these workflows.
     async fn rest(&self, _ids: &[WorkflowId]) -> Vec<String> {
         Vec::new()

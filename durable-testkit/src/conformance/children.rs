@@ -22,6 +22,7 @@ cases! { "children":
     an_existing_workflow_of_the_same_kind_is_attached_and_recorded,
     an_attachment_asked_again_is_recorded_once,
     a_workflow_of_another_kind_is_not_recorded,
+    the_id_that_a_child_gets_by_itself_is_its_parents_alone,
     a_child_has_its_parents_deadline,
     a_child_does_not_adopt_orphans,
     a_child_is_not_inserted_under_a_number_that_is_taken,
@@ -107,6 +108,7 @@ async fn an_existing_workflow_of_the_same_kind_is_attached_and_recorded(t: Conte
         key: WorkflowKey::function("work"),
         status: Status::Success,
         queue: None,
+        parent: None,
     };
     assert_eq!(
         given(inserted),
@@ -146,6 +148,7 @@ async fn a_workflow_of_another_kind_is_not_recorded(t: Context) {
         key: held.clone(),
         status: Status::Pending,
         queue: None,
+        parent: None,
     };
     let others = [
         WorkflowKey::function("other"),
@@ -173,6 +176,48 @@ async fn a_workflow_of_another_kind_is_not_recorded(t: Context) {
     }
     assert_eq!(t.seen("w").await, of_parent);
     assert_eq!(t.seen("child").await, of_child);
+}
+
+async fn the_id_that_a_child_gets_by_itself_is_its_parents_alone(t: Context) {
+    t.running("w-1").await;
+    let parent = t.running("w").await;
+    let new = NewWorkflow {
+        parent: Some("w".into()),
+        ..by_another(here("w-1"))
+    };
+    let (of_parent, of_other) = (t.seen("w").await, t.seen("w-1").await);
+    let existing = Existing {
+        key: WorkflowKey::function("work"),
+        status: Status::Pending,
+        queue: None,
+        parent: None,
+    };
+    for _ in 0..2 {
+        let inserted = given(t.db.insert_child(&new, &parent, &stamp(1, "work")).await);
+        let existing = existing.clone();
+        assert_eq!(inserted, ChildInserted::Done(Inserted::Exists(existing)));
+    }
+    assert_eq!(t.seen("w").await, of_parent);
+    assert_eq!(t.seen("w-1").await, of_other);
+    // As another operation's child it is one by an id that was chosen.
+    given(t.db.insert_child(&new, &parent, &stamp(2, "work")).await);
+    assert_eq!(t.steps("w").await.len(), 1);
+    // A child of an earlier execution is this workflow's own.
+    let own = NewWorkflow {
+        id: "w-3".into(),
+        ..new
+    };
+    given(t.db.insert_child(&own, &parent, &stamp(4, "work")).await);
+    let again = given(
+        t.db.insert_child(&by_another(own), &parent, &stamp(3, "work"))
+            .await,
+    );
+    let existing = Existing {
+        parent: Some("w".into()),
+        ..existing
+    };
+    assert_eq!(again, ChildInserted::Done(Inserted::Exists(existing)));
+    assert_eq!(t.steps("w").await.len(), 3);
 }
 
 async fn a_child_has_its_parents_deadline(t: Context) {

@@ -81,6 +81,7 @@ macro_rules! cases {
 
 mod abandoned;
 mod adoption;
+mod attempts;
 mod children;
 mod claim_order;
 mod claim_rights;
@@ -99,6 +100,7 @@ mod receiving;
 mod resuming;
 mod starting;
 mod steps;
+mod texts;
 mod versions;
 mod waits;
 
@@ -111,6 +113,7 @@ pub fn cases() -> Vec<Case> {
         fencing::CASES,
         children::CASES,
         steps::CASES,
+        texts::CASES,
         claims::CASES,
         claim_order::CASES,
         claim_rights::CASES,
@@ -124,6 +127,7 @@ pub fn cases() -> Vec<Case> {
         executors::CASES,
         abandoned::CASES,
         adoption::CASES,
+        attempts::CASES,
         deadlines::CASES,
         hints::CASES,
         races::CASES,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use durable_core::__private::panic_message;
+use durable_core::__private::panic_ended;
 use futures_util::FutureExt;
 
 use super::{Case, Context, Factory, cases};
@@ -100,7 +100,7 @@ async fn judge(factory: &dyn Factory, case: &Case) -> Result<(), String> {
     let guarded = AssertUnwindSafe(whole).catch_unwind();
     match tokio::time::timeout(LIMIT, guarded).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(panic)) => Err(panic_message(panic.as_ref())),
+        Ok(Err(panic)) => Err(panic_ended(panic)),
         Err(_) => Err(format!("did not end within {LIMIT:?}")),
     }
 }

@@ -207,6 +207,7 @@ async fn an_id_that_is_taken_tells_what_holds_it(t: Context) {
         key: held.clone(),
         status: Status::Enqueued,
         queue: Some(make::QUEUE.to_owned()),
+        parent: None,
     };
     let others = [
         held.clone(),
@@ -244,6 +245,7 @@ async fn an_id_that_ended_is_taken_too(t: Context) {
             key: row.key,
             status: row.status,
             queue: row.queue,
+            parent: row.parent,
         };
         assert_eq!(inserted, Inserted::Exists(existing), "{id}");
         assert_eq!(t.seen(&id).await, before);

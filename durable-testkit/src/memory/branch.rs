@@ -19,6 +19,7 @@ impl Memory {
             store: Mutex::new(first.commit(|store, _| store.clone())),
             hints: HintHub::new(),
             clock: first.shared.clock.clone(),
+            lacking: first.shared.lacking,
         });
         let on_copy = |process: &Self| Self {
             process: process.process.on(&copy),

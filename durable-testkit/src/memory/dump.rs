@@ -2,7 +2,12 @@
 
 use std::fmt::Write;
 
-use durable_core::{ids::WorkflowId, payload::Encoded, state::WorkflowRow, time::Timestamp};
+use durable_core::{
+    ids::WorkflowId,
+    payload::Encoded,
+    state::{Attempts, WorkflowRow},
+    time::Timestamp,
+};
 
 use super::{
     Memory,
@@ -56,6 +61,15 @@ impl Memory {
             }
             store.events.retain(|(of, _), _| of != id);
             store.event_history.retain(|(of, _), _| of != id);
+        });
+    }
+
+    /// Leaves a token in a workflow's row, as other SDKs do whatever its status is.
+    pub fn leave_owner(&self, id: &WorkflowId, token: &str) {
+        self.commit(|store, _| {
+            if let Some(stored) = store.workflows.get_mut(id) {
+                stored.row.owner = Some(token.into());
+            }
         });
     }
 
@@ -123,6 +137,14 @@ fn write_dump(store: &Store, times: bool, out: &mut String) -> std::fmt::Result 
     for (id, steps) in &store.steps {
         for step in steps.values() {
             writeln!(out, "step {id:?} {step:?}")?;
+        }
+    }
+    for row in store.rows() {
+        // What an earlier workflow of an id left says nothing, and nor does what is as it is
+        // without.
+        let (known, _) = store.attempts_of(row);
+        if known != Attempts::default() {
+            writeln!(out, "of {:?} {known:?}", row.id)?;
         }
     }
     for (id, mailbox) in &store.mailboxes {

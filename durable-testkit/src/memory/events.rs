@@ -5,6 +5,7 @@ use durable_core::{
     db::{Events, Hint, Recorded, Result, StepResult, StepStamp},
     ids::{Owner, WorkflowId},
     payload::Encoded,
+    sabotage::Bug,
 };
 
 use super::{Memory, store::Store};
@@ -18,10 +19,12 @@ impl Events for Memory {
         value: &Encoded,
         step: &StepStamp,
     ) -> Result<Recorded> {
+        self.takes("publish an event", &[&owner, &key, &value, &step])?;
         Ok(self.commit(|store, _| set(store, owner, key, value, step)))
     }
 
     async fn event(&self, workflow: &WorkflowId, key: &str) -> Result<Option<Encoded>> {
+        self.takes("read an event", &[&workflow, &key])?;
         let place = (workflow.clone(), key.to_owned());
         Ok(self.commit(|store, _| store.events.get(&place).cloned()))
     }
@@ -42,7 +45,11 @@ fn set(store: &mut Store, owner: &Owner, key: &str, value: &Encoded, step: &Step
         .entry(place.clone())
         .or_default()
         .insert(step.number, value.clone());
-    store.events.insert(place, value.clone());
+    if Bug::KeepsFirstEvent.is_planted() {
+        store.events.entry(place).or_insert_with(|| value.clone());
+    } else {
+        store.events.insert(place, value.clone());
+    }
     store.hint(Hint::Event(owner.workflow.clone(), key.to_owned()));
     recorded
 }

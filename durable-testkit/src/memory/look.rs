@@ -24,6 +24,15 @@ impl Memory {
         self.commit(|store, _| store.row(id).map(|row| (row.status, row.owner.clone())))
     }
 
+    /// Looks at a workflow's row, if it has one.
+    pub(crate) fn with_row<T>(
+        &self,
+        id: &WorkflowId,
+        look: impl FnOnce(&WorkflowRow) -> T,
+    ) -> Option<T> {
+        self.commit(|store, _| store.row(id).map(look))
+    }
+
     /// What is recorded of a step of an execution. Errors: it has lost its workflow.
     pub(crate) fn recorded(&self, owner: &Owner, number: i32) -> Result<Option<StepRecord>, Lost> {
         self.commit(|store, _| {

@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{Hint, HintHub, Result, SystemDb, Waits, Wakes},
+    db::{
+        DbError, Hint, HintHub, Result, SystemDb, Waits, Wakes,
+        texts::{self, Texts},
+    },
     runtime::TokioRuntime,
     time::Timestamp,
 };
@@ -53,24 +56,32 @@ struct Shared {
     store: Mutex<Store>,
     hints: HintHub,
     clock: Clock,
+    /// Texts with this in them are not taken.
+    lacking: Option<char>,
 }
 
 impl Memory {
     /// An empty database with the clock of this machine.
     pub fn new() -> Self {
-        Self::over(Clock::Real(TokioRuntime::new()))
+        Self::over(Clock::Real(TokioRuntime::new()), None)
     }
 
     /// An empty database with a clock that the test moves.
     pub fn with_clock(clock: ManualClock) -> Self {
-        Self::over(Clock::Manual(clock))
+        Self::over(Clock::Manual(clock), None)
     }
 
-    fn over(clock: Clock) -> Self {
+    /// The same, which takes no text with this character in it, as a server whose encoding lacks it.
+    pub fn lacking(character: char, clock: ManualClock) -> Self {
+        Self::over(Clock::Manual(clock), Some(character))
+    }
+
+    fn over(clock: Clock, lacking: Option<char>) -> Self {
         let shared = Arc::new(Shared {
             store: Mutex::new(Store::default()),
             hints: HintHub::new(),
             clock,
+            lacking,
         });
         let process = Process::new(&shared);
         Self { shared, process }
@@ -91,6 +102,18 @@ impl Memory {
     /// Other calls through it are still served, as a database serves requests that were on their way when their sender died.
     pub fn kill(&self) {
         self.process.end();
+    }
+
+    /// Refuses a call with a text that is not taken.
+    fn takes(&self, doing: &'static str, values: &[&dyn Texts]) -> Result<()> {
+        texts::check(doing, values)?;
+        match self.shared.lacking {
+            Some(lacking) if texts::any_has(values, lacking) => Err(DbError::invalid_argument(
+                doing,
+                "a text has a character that the encoding lacks",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Runs one atomic operation at the database's time; its hints go out after it.
@@ -140,6 +163,7 @@ impl SystemDb for Memory {
     }
 
     async fn poll(&self, waits: &Waits) -> Result<Wakes> {
+        self.takes("look for what is waited for", &[&waits])?;
         self.commit(|store, _| waits::poll(store, waits))
     }
 

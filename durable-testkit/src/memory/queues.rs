@@ -18,6 +18,7 @@ use super::{Memory, store::Store};
 #[async_trait]
 impl Queues for Memory {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        self.takes("claim workflows", &[&request])?;
         Ok(self.commit(|store, now| claim(store, request, now)))
     }
 
@@ -66,14 +67,21 @@ pub(super) fn take(
     event: &Event<'_>,
     now: Timestamp,
 ) -> Option<Claimed> {
+    let before = store.row(id)?.clone();
     let row = store.change(id, event, now)?.ok()?;
+    if before.attempts > 0 {
+        store.note_attempts(&before, |known, steps| known.dispatched(&before, steps));
+    }
     store.hint(Hint::Workflow(id.clone()));
     Some(claimed(store, row))
 }
 
 fn claimed(store: &Store, row: WorkflowRow) -> Claimed {
-    let input = store.input(&row.id);
-    Claimed { row, input }
+    Claimed {
+        input: store.input(&row.id),
+        excused: store.excused(&row),
+        row,
+    }
 }
 
 impl Store {

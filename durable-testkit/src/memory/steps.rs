@@ -11,6 +11,7 @@ use super::Memory;
 #[async_trait]
 impl Steps for Memory {
     async fn record_step(&self, owner: &Owner, step: &StepRecord) -> Result<Recorded> {
+        self.takes("record a step", &[&owner, &step])?;
         Ok(self.commit(|store, _| match store.check_owner(owner) {
             Ok(()) => store.record(&owner.workflow, step),
             Err(lost) => Recorded::Lost(lost),
@@ -18,6 +19,7 @@ impl Steps for Memory {
     }
 
     async fn histories(&self, ids: &[WorkflowId]) -> Result<Vec<History>> {
+        self.takes("read the steps of workflows", &[&ids])?;
         Ok(self.commit(|store, _| {
             ids.iter()
                 .filter_map(|id| {

@@ -8,7 +8,7 @@ use durable_core::{
     payload::{Encoded, Outcome},
     sabotage::Bug,
     state::{
-        WorkflowRow,
+        Attempts, WorkflowRow,
         transition::{Event, Refusal, apply},
     },
     time::Timestamp,
@@ -22,6 +22,9 @@ pub(super) struct Store {
     pub(super) inputs: BTreeMap<WorkflowId, String>,
     pub(super) outcomes: BTreeMap<WorkflowId, Outcome>,
     pub(super) steps: BTreeMap<WorkflowId, BTreeMap<i32, StepRecord>>,
+    /// What is known of workflows' executions beside their number, each with the incarnation that
+    /// it is of.
+    pub(super) attempts: BTreeMap<WorkflowId, (String, Attempts)>,
     /// Mailboxes, each in the order in which its messages came.
     pub(super) mailboxes: BTreeMap<WorkflowId, Vec<Mail>>,
     pub(super) message_ids: BTreeSet<String>,
@@ -105,6 +108,37 @@ impl Store {
             stored.row = row.clone();
         }
         Some(changed)
+    }
+
+    /// What is known of the executions of this row beside their number, and how many operations are
+    /// recorded.
+    pub(super) fn attempts_of(&self, row: &WorkflowRow) -> (Attempts, i64) {
+        let known = self.attempts.get(&row.id);
+        let known = known.filter(|(incarnation, _)| *incarnation == row.incarnation());
+        let steps = self.steps.get(&row.id).map_or(0, BTreeMap::len);
+        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+        (
+            known.map(|(_, known)| known.clone()).unwrap_or_default(),
+            steps,
+        )
+    }
+
+    /// How many dispatches of this row do not count as crashes.
+    pub(super) fn excused(&self, row: &WorkflowRow) -> i64 {
+        self.attempts_of(row).0.excused
+    }
+
+    /// Changes what is known of the executions of this row; `change` gets how many operations are
+    /// recorded.
+    pub(super) fn note_attempts(
+        &mut self,
+        row: &WorkflowRow,
+        change: impl FnOnce(&Attempts, i64) -> Attempts,
+    ) {
+        let (known, steps) = self.attempts_of(row);
+        let known = change(&known, steps);
+        let noted = (row.incarnation(), known);
+        self.attempts.insert(row.id.clone(), noted);
     }
 
     pub(super) fn input(&self, id: &WorkflowId) -> Option<Encoded> {

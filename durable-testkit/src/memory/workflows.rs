@@ -10,8 +10,8 @@ use durable_core::{
     payload::Outcome,
     sabotage::Bug,
     state::{
-        INTERNAL_QUEUE, Status, WorkflowRow,
-        transition::{Event, Refusal},
+        Attempts, INTERNAL_QUEUE, Status, WorkflowRow,
+        transition::{Event, Refusal, is_due},
     },
     time::Timestamp,
 };
@@ -24,6 +24,7 @@ use super::{
 #[async_trait]
 impl Workflows for Memory {
     async fn insert_workflow(&self, new: &NewWorkflow) -> Result<Inserted> {
+        self.takes("start a workflow", &[&new])?;
         Ok(self.commit(|store, now| insert(store, new, now)))
     }
 
@@ -33,14 +34,17 @@ impl Workflows for Memory {
         parent: &Owner,
         step: &StepStamp,
     ) -> Result<ChildInserted> {
+        self.takes("start a child", &[&new, &parent, &step])?;
         self.commit(|store, now| insert_child(store, new, parent, step, now))
     }
 
     async fn workflow(&self, id: &WorkflowId) -> Result<Option<WorkflowRow>> {
+        self.takes("read a workflow", &[&id])?;
         Ok(self.commit(|store, _| store.row(id).cloned()))
     }
 
     async fn finish_workflow(&self, owner: &Owner, outcome: &Outcome) -> Result<Write> {
+        self.takes("finish a workflow", &[&owner, &outcome])?;
         Ok(self.commit(|store, now| finish(store, owner, outcome, now)))
     }
 
@@ -54,6 +58,7 @@ impl Workflows for Memory {
     }
 
     async fn cancel(&self, ids: &[WorkflowId]) -> Result<Vec<WorkflowId>> {
+        self.takes("cancel workflows", &[&ids])?;
         Ok(self.commit(|store, now| {
             let mut cancelled = ids.to_vec();
             cancelled.retain(|id| {
@@ -65,13 +70,15 @@ impl Workflows for Memory {
     }
 
     async fn resume(&self, id: &WorkflowId, queue: Option<&str>) -> Result<Resumed> {
+        self.takes("resume a workflow", &[&id, &queue])?;
         Ok(self.commit(
             |store, now| match store.change(id, &Event::Resume { queue }, now) {
                 None => Resumed::Missing,
                 Some(Err(_)) => store
                     .row(id)
                     .map_or(Resumed::Missing, |row| Resumed::Unchanged(row.status)),
-                Some(Ok(_)) => {
+                Some(Ok(row)) => {
+                    store.note_attempts(&row, |_, steps| Attempts::resumed(steps));
                     store.hint(Hint::Queue(queue.unwrap_or(INTERNAL_QUEUE).to_owned()));
                     Resumed::Enqueued
                 }
@@ -86,7 +93,7 @@ impl Workflows for Memory {
                 .filter(|row| row.application.as_deref().is_none_or(|a| a == application))
                 .filter(|row| !row.status.is_terminal())
                 .filter_map(|row| Some((row.deadline?, row.id.clone())))
-                .filter(|(deadline, _)| *deadline <= now)
+                .filter(|(deadline, _)| is_due(*deadline, now))
                 .collect();
             due.sort();
             due.truncate(limit);
@@ -153,17 +160,22 @@ fn insert(store: &mut Store, new: &NewWorkflow, now: Timestamp) -> Inserted {
     Inserted::Created { deadline }
 }
 
+fn existing(row: &WorkflowRow) -> Existing {
+    Existing {
+        key: row.key.clone(),
+        status: row.status,
+        queue: row.queue.clone(),
+        parent: row.parent.clone(),
+    }
+}
+
 fn already_there(row: &WorkflowRow, new: &NewWorkflow) -> Inserted {
     if row.creator.as_ref() == Some(&new.creator) {
         return Inserted::Created {
             deadline: row.deadline,
         };
     }
-    Inserted::Exists(Existing {
-        key: row.key.clone(),
-        status: row.status,
-        queue: row.queue.clone(),
-    })
+    Inserted::Exists(existing(row))
 }
 
 fn insert_child(
@@ -177,7 +189,7 @@ fn insert_child(
         return Ok(ChildInserted::Lost(lost));
     }
     if let Some(row) = store.row(&new.id)
-        && row.key != new.key
+        && !new.joins(&existing(row), &parent.workflow, step.number)
     {
         return Ok(ChildInserted::Done(already_there(row, new)));
     }

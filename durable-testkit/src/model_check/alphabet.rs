@@ -66,6 +66,7 @@ fn taking() -> impl Strategy<Value = Call> {
         6 => (claims(), queue, tokens()).prop_map(|(who, queue, tokens)| Call::Claim(who, queue, tokens)),
         2 => (claims(), executions(), tokens()).prop_map(|(who, held, tokens)| Call::Adopt(who, held, tokens)),
         3 => (claims(), executions()).prop_map(|(who, held)| Call::Requeue(who, held)),
+        2 => executions().prop_map(Call::Release),
     ]
 }
 

@@ -4,7 +4,8 @@
 //!   removed afterwards
 //! - [`local`]: servers of a test's own, for what may not happen to the one that all share
 //! - [`Proxy`]: stands between a program and a server, and cuts, delays, refuses and swallows
-//! - [`PgFactory`]: the conformance suite on Postgres; [`interleave`], [`leases`], [`plans`], [`prepares`], [`refusals`]: what each driver of
+//! - [`PgFactory`]: the conformance suite on Postgres; [`interleave`], [`leases`], [`plans`],
+//!   [`prepares`], [`refusals`], [`stale`], [`values`]: what each driver of
 //!   this workspace must pass
 
 use durable_pg::{Connection, Driver, DriverError, Param, PoolSettings, Row, Servers};
@@ -19,6 +20,8 @@ pub mod prepares;
 mod provision;
 pub mod proxy;
 pub mod refusals;
+pub mod stale;
+pub mod values;
 
 pub use case::PgFactory;
 pub use database::TestDb;

@@ -51,7 +51,7 @@ pub async fn no_statement_is_prepared_twice<D: Driver>(
 }
 
 /// Every kind of call, in the order of an application's life.
-async fn live(db: Arc<dyn SystemDb>, id: String) {
+pub(super) async fn live(db: Arc<dyn SystemDb>, id: String) {
     let executor = ExecutorId::from(format!("executor-{id}"));
     let wanted = WantedExecutor {
         id: executor.clone(),
@@ -123,6 +123,23 @@ async fn run_here(db: &dyn SystemDb, id: &str, executor: &ExecutorId) {
         let outcome = Outcome::Failure(json("1"));
         db.finish_workflow(&owner, &outcome).await.unwrap();
     }
+}
+
+/// Starts a workflow of this id.
+pub(super) async fn start(db: &dyn SystemDb, id: &str) {
+    let new = new(id, &"nobody".into(), Placement::Here);
+    db.insert_workflow(&new).await.unwrap();
+}
+
+/// Puts the `n`-th message of this topic into the mailbox of the workflow that is called like it.
+pub(super) async fn send(db: &dyn SystemDb, topic: &str, n: u32) {
+    let message = Message {
+        id: format!("message-{topic}-{n}"),
+        destination: topic.into(),
+        topic: topic.to_owned(),
+        payload: json("1"),
+    };
+    db.send(&message, None).await.unwrap();
 }
 
 /// A workflow that is claimed, cancelled, resumed and claimed again.

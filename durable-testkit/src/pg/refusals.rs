@@ -1,5 +1,6 @@
 //! What a user is told where a database cannot be opened: each reason with what helps against that, and not against others.
 
+use durable_core::db::{DbError, SystemDb as _};
 use durable_pg::{Driver, PgSystemDb};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -62,6 +63,43 @@ pub async fn each_reason_comes_with_its_advice<D: Driver>() {
         if !error.contains(reason) || !error.contains(advice) {
             wrong.push(format!("{url}: {error}"));
         }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", D::NAME, wrong.join("\n"));
+}
+
+/// Opens databases whose encoding cannot hold every text. Panics where one is not refused, in words, whatever is asked first.
+pub async fn a_database_that_cannot_hold_every_text_is_refused<D: Driver>() {
+    let database = TestDb::<D>::empty().await;
+    let mut bare = database.bare().await;
+    let mut wrong = Vec::new();
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let name = format!("{}_{}", database.name(), encoding.to_lowercase());
+        bare.batch(&format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        ))
+        .await;
+        let url = with_database(database.url(), &name);
+        let options = || PgSystemDb::<D>::options(&url);
+        let handle = options().connect().await.expect("the server answers");
+        let migration = || options().migration().expect("the URL is right");
+        for (call, answer) in [
+            ("migrate", handle.migrate().await),
+            ("verify", handle.verify().await),
+            ("run", migration().run().await.map(drop)),
+            ("dry run", migration().dry_run().await.map(drop)),
+            ("check", migration().check().await),
+        ] {
+            match answer {
+                Err(DbError::Refused(why))
+                    if [encoding, "encoding UTF8", name.as_str()]
+                        .iter()
+                        .all(|words| why.contains(words)) => {}
+                other => wrong.push(format!("{encoding}, {call}: {other:?}")),
+            }
+        }
+        drop(handle);
+        bare.batch(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await;
     }
     assert!(wrong.is_empty(), "{}:\n{}", D::NAME, wrong.join("\n"));
 }

@@ -4,14 +4,12 @@ use std::{
     any::Any,
     collections::BTreeMap,
     fmt,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::Location,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use durable_core::{
-    __private::panic_message, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn,
-};
+use durable_core::{__private::caught, AppBuilder, WorkflowDef, WorkflowError as _, WorkflowFn};
 
 use super::{
     choice::Chooser,
@@ -21,7 +19,7 @@ use super::{
     run::{Outcome, Scenario, Strays},
     seat::Seat,
     service::{self, Service},
-    shrink::{dense, shrink, sparse},
+    shrink::{Effort, Progress, dense, shrink, sparse},
     world::Main,
 };
 use crate::Memory;
@@ -39,7 +37,10 @@ const SEEDS: u64 = 2_000;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// How many runs a failing one is shrunk with.
-const SHRINKING: usize = 2_000;
+const SHRINKING: Effort = Effort {
+    runs: 2_000,
+    time: Duration::from_secs(30),
+};
 
 /// One run's world outside of the executors.
 #[derive(Default)]
@@ -413,7 +414,7 @@ impl Check {
         let Some(violation) = first.violation else {
             return Ok(());
         };
-        let shrunk = shrink(&first.outcome.choices, SHRINKING, |candidate| {
+        let shrunk = shrink(&first.outcome.choices, SHRINKING, tell, |candidate| {
             let again = run(Chooser::listed(candidate.to_vec()), false);
             let same =
                 again.violation.as_ref().map(|found| found.invariant) == Some(violation.invariant);
@@ -489,6 +490,11 @@ impl Check {
     }
 }
 
+/// Says how far shrinking is.
+fn tell(progress: &Progress) {
+    eprintln!("{progress}");
+}
+
 /// Says so where the same run made twice was not the same.
 fn repeats(first: &Ran, second: &Ran) -> &'static str {
     if first.outcome.digest == second.outcome.digest {
@@ -501,8 +507,7 @@ fn repeats(first: &Ran, second: &Ran) -> &'static str {
 
 /// What a judge says; a panic says it, too.
 fn verdict(judge: &Judge, ended: &Ended<'_>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| judge(ended)))
-        .unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
+    caught(|| judge(ended)).unwrap_or_else(Err)
 }
 
 /// How often each service was sent each call without a key.

@@ -1,12 +1,14 @@
 //! What happened, as the timeline tells it and the invariants judge it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use durable_core::{
-    db::NULL_TOPIC,
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
-    state::Status,
+    state::{Status, WorkflowRow},
+    time::Timestamp,
 };
+
+mod words;
 
 /// Something that happened at an instant in a process.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub enum Fact {
         queue: Option<(String, i32)>,
         /// The workflow that started it.
         parent: Option<WorkflowId>,
+        /// Who asked for that.
+        by: Asker,
+        /// What its row says besides.
+        terms: Terms,
     },
     /// A workflow was taken for an execution: claimed from a queue, or adopted.
     Taken {
@@ -43,6 +49,17 @@ pub enum Fact {
         from: Option<ExecutorId>,
         /// The life that asked for it.
         life: i64,
+        /// Whose request it was.
+        by: Asker,
+        /// What the row says now.
+        terms: Terms,
+    },
+    /// A process is about to join as this executor.
+    Launches {
+        /// The executor.
+        executor: ExecutorId,
+        /// The application version that it runs.
+        version: String,
     },
     /// An executor's life began.
     Joined {
@@ -50,9 +67,18 @@ pub enum Fact {
         executor: ExecutorId,
         /// Its life.
         life: i64,
+        /// The process that it is in.
+        process: usize,
     },
     /// A workflow went back onto its queue.
-    Requeued(WorkflowId),
+    Requeued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// Whose request it was.
+        by: Asker,
+    },
+    /// A workflow's deadline was found to be over; its cancellation follows.
+    Expired(WorkflowId),
     /// A workflow was cancelled, by a call or by its deadline.
     Cancelled(WorkflowId),
     /// A workflow was resumed.
@@ -65,6 +91,15 @@ pub enum Fact {
         what: Written,
         /// How the row stood just before: its status and its token.
         row: Option<(Status, Option<OwnerToken>)>,
+    },
+    /// A wait was recorded: a sleep's, or the timeout of a wait for something else.
+    Timed {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The number of its record.
+        number: i32,
+        /// When it began, and when it ends, as it is recorded: milliseconds since the Unix epoch.
+        span: (i64, i64),
     },
     /// A write of an execution was refused, because it has lost its workflow.
     Refused {
@@ -81,6 +116,19 @@ pub enum Fact {
         to: WorkflowId,
         /// Its topic.
         topic: String,
+        /// What it says, as it is stored.
+        payload: String,
+        /// The operation that sent it: its workflow and number; `None`: it was sent from outside of workflows.
+        by: Option<(WorkflowId, i32)>,
+    },
+    /// The value that stands under a key after a publish.
+    Stands {
+        /// The workflow that published.
+        workflow: WorkflowId,
+        /// The key.
+        key: String,
+        /// The value as it is stored; `None`: there is none.
+        value: Option<String>,
     },
     /// An operation of an execution waits for what others do.
     Waits {
@@ -164,6 +212,29 @@ pub enum Fact {
 
     /// A start was acknowledged.
     Started(WorkflowId),
+    /// A send from outside of workflows was acknowledged.
+    Posted {
+        /// Whose mailbox.
+        to: WorkflowId,
+        /// What it says, as it is stored.
+        payload: String,
+    },
+    /// Code outside of workflows waits for what they do.
+    Asks {
+        /// Which wait: a number of its own.
+        ticket: u64,
+        /// For what.
+        what: Awaits,
+    },
+    /// Such a wait has ended.
+    Answered(u64),
+    /// The deadline that a workflow's code is told.
+    Knows {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// Its deadline; `None`: it has none.
+        deadline: Option<Timestamp>,
+    },
     /// Somebody was told a workflow's end.
     Told {
         /// The workflow.
@@ -192,8 +263,45 @@ pub enum Fact {
     Skipped(Duration),
     /// A hint was lost, late or doubled.
     Hint(&'static str),
+    /// The database's clock is ahead by this; zero: it is right again.
+    Ahead(Duration),
     /// There are no faults any more.
     Calm,
+    /// Time has passed. Told to invariants only.
+    Passed,
+}
+
+/// Who asked the database for something: which life of which process. The request may be served when that life is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asker {
+    /// The process.
+    pub process: usize,
+    /// Its life, from 1.
+    pub life: u32,
+}
+
+/// What a workflow's row says besides whose it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// The application version that may run it.
+    pub version: Option<String>,
+    /// How many executions were dispatched.
+    pub attempts: i64,
+    /// Its own timeout, in milliseconds.
+    pub timeout_ms: Option<i64>,
+    /// When it is cancelled unless it has ended.
+    pub deadline: Option<Timestamp>,
+}
+
+impl From<&WorkflowRow> for Terms {
+    fn from(row: &WorkflowRow) -> Self {
+        Self {
+            version: row.version.clone(),
+            attempts: row.attempts,
+            timeout_ms: row.timeout_ms,
+            deadline: row.deadline,
+        }
+    }
 }
 
 /// What an operation waits for.
@@ -220,6 +328,8 @@ pub enum Written {
         child: Option<WorkflowId>,
         /// Until when it sleeps, if it is a sleep: milliseconds since the Unix epoch.
         until: Option<i64>,
+        /// What it came to.
+        result: Ends,
     },
     /// A child's start, with its record.
     Child {
@@ -237,6 +347,8 @@ pub enum Written {
     Receive {
         /// The record's number.
         number: i32,
+        /// The topic that was asked for.
+        topic: String,
         /// The message's id.
         message: Option<String>,
     },
@@ -244,6 +356,10 @@ pub enum Written {
     Event {
         /// The record's number.
         number: i32,
+        /// The key.
+        key: String,
+        /// The value as it is stored.
+        value: String,
     },
     /// The outcome.
     Outcome {
@@ -256,6 +372,17 @@ pub enum Written {
     DeadLetter,
 }
 
+/// What an operation came to, as it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ends {
+    /// A value, or nothing where it has none to give.
+    Value,
+    /// That what it waited for did not come.
+    Empty,
+    /// An error.
+    Error,
+}
+
 impl Written {
     /// The number of the operation that is recorded with it.
     pub fn number(&self) -> Option<i32> {
@@ -264,7 +391,7 @@ impl Written {
             | Self::Child { number, .. }
             | Self::Send { number }
             | Self::Receive { number, .. }
-            | Self::Event { number } => Some(*number),
+            | Self::Event { number, .. } => Some(*number),
             Self::Outcome { .. } | Self::DeadLetter => None,
         }
     }
@@ -275,7 +402,11 @@ impl Fact {
     pub(super) fn is_fault(&self) -> bool {
         matches!(
             self,
-            Self::Crashed { .. } | Self::Paused { .. } | Self::Failed { .. } | Self::Hint(_)
+            Self::Crashed { .. }
+                | Self::Paused { .. }
+                | Self::Failed { .. }
+                | Self::Hint(_)
+                | Self::Ahead(_)
         )
     }
 
@@ -287,7 +418,8 @@ impl Fact {
                 "adopted from another executor"
             }
             Self::Taken { .. } => "adopted from an earlier life",
-            Self::Requeued(_) => "put back onto its queue",
+            Self::Requeued { .. } => "put back onto its queue",
+            Self::Expired(_) => "deadline over",
             Self::Cancelled(_) => "cancelled",
             Self::Resumed(_) => "resumed",
             Self::Refused { .. } => "write of a zombie refused",
@@ -323,8 +455,22 @@ impl Fact {
             Self::Crashed { .. } => "crash",
             Self::Paused { .. } => "pause",
             Self::Skipped(_) => "idle time skipped",
+            Self::Ahead(_) => "clock of the database set",
             Self::Replayed { .. } => "operation replayed",
             Self::Dropped { .. } => "operation dropped",
+            Self::Asks {
+                what: Awaits::Event(..),
+                ..
+            } => "event awaited from outside",
+            Self::Written {
+                what:
+                    Written::Step {
+                        result: Ends::Error,
+                        child: Some(_),
+                        ..
+                    },
+                ..
+            } => "error of a child recorded",
             Self::Body { attempt, .. } if *attempt > 1 => "step retried",
             Self::Written {
                 what: Written::Child { .. },
@@ -354,178 +500,5 @@ impl Fact {
             } => "ended with an error",
             _ => return None,
         })
-    }
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inserted {
-                owner,
-                queue,
-                parent,
-            } => {
-                write!(f, "{} inserted", owner.workflow)?;
-                match queue {
-                    Some((queue, 0)) => write!(f, " on queue {queue}")?,
-                    Some((queue, priority)) => write!(f, " on queue {queue}, priority {priority}")?,
-                    None => write!(f, ", token {}", owner.token)?,
-                }
-                match parent {
-                    Some(parent) => write!(f, ", child of {parent}"),
-                    None => Ok(()),
-                }
-            }
-            Self::Taken {
-                owner,
-                executor,
-                queue,
-                from,
-                ..
-            } => {
-                let (workflow, token) = (&owner.workflow, &owner.token);
-                match (queue, from) {
-                    (Some(queue), _) => {
-                        write!(
-                            f,
-                            "{executor} claims {workflow} from queue {queue}, token {token}"
-                        )
-                    }
-                    (None, Some(from)) => {
-                        write!(f, "{executor} adopts {workflow} from {from}, token {token}")
-                    }
-                    (None, None) => write!(f, "{executor} adopts {workflow}, token {token}"),
-                }
-            }
-            Self::Joined { executor, life } => write!(f, "{executor} joins, life {life}"),
-            Self::Requeued(workflow) => write!(f, "{workflow} put back onto its queue"),
-            Self::Cancelled(workflow) => write!(f, "{workflow} cancelled"),
-            Self::Resumed(workflow) => write!(f, "{workflow} resumed"),
-            Self::Written { owner, what, .. } => {
-                write!(f, "{}: {what}, token {}", owner.workflow, owner.token)
-            }
-            Self::Refused { owner, call } => {
-                write!(
-                    f,
-                    "{}: {call} refused, token {}",
-                    owner.workflow, owner.token
-                )
-            }
-            Self::Sent { message, to, topic } => {
-                write!(f, "message {message} for {to}, topic {topic:?}")
-            }
-            Self::Applied { workflow, number } => {
-                write!(f, "{workflow}: transaction of step {number} committed")
-            }
-            Self::Waits { owner, what, .. } => write!(f, "{} waits for {what}", owner.workflow),
-            Self::Failed {
-                call,
-                happened: true,
-            } => write!(f, "answer of {call} lost"),
-            Self::Failed {
-                call,
-                happened: false,
-            } => write!(f, "request {call} lost"),
-            _ => self.tell_of_process(f),
-        }
-    }
-}
-
-impl Fact {
-    /// What an engine, a scenario or the world says.
-    fn tell_of_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Execution { owner, attempt } => write!(
-                f,
-                "{}: execution {attempt} begins, token {}",
-                owner.workflow, owner.token
-            ),
-            Self::Body {
-                owner,
-                number,
-                name,
-                attempt,
-            } => {
-                write!(f, "{}: body of step {number} {name:?}", owner.workflow)?;
-                if *attempt > 1 {
-                    write!(f, ", attempt {attempt}")?;
-                }
-                Ok(())
-            }
-            Self::Replayed { owner, number } => {
-                write!(f, "{}: operation {number} replayed", owner.workflow)
-            }
-            Self::Acknowledged { owner, number } => {
-                write!(f, "{}: operation {number} acknowledged", owner.workflow)
-            }
-            Self::Woke { owner, number } => write!(f, "{}: sleep {number} is over", owner.workflow),
-            Self::Dropped { owner, number } => {
-                write!(f, "{}: operation {number} dropped", owner.workflow)
-            }
-            Self::Finished(owner) => write!(f, "{}: end acknowledged", owner.workflow),
-            Self::Stopped { owner, reason } => write!(
-                f,
-                "{}: execution stopped, token {}: {reason}",
-                owner.workflow, owner.token
-            ),
-            Self::Started(workflow) => write!(f, "start of {workflow} acknowledged"),
-            Self::Told { workflow, end } => write!(f, "told that {workflow} ended: {end}"),
-            Self::Note(text) => f.write_str(text),
-            Self::Crashed { down } if down.is_zero() => f.write_str("CRASH, for good"),
-            Self::Crashed { down } => write!(f, "CRASH, back after {down:?}"),
-            Self::Restarted => f.write_str("starts again"),
-            Self::Paused { lasting } => write!(f, "stands still for {lasting:?}"),
-            Self::WokenUp => f.write_str("goes on"),
-            Self::Skipped(by) => write!(f, "nothing happens for {by:?}"),
-            Self::Hint(what) => f.write_str(what),
-            Self::Calm => f.write_str("no faults from here on"),
-            // The database's facts are told by `Display` itself.
-            _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Awaits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message(topic) if topic == NULL_TOPIC => f.write_str("a message without a topic"),
-            Self::Message(topic) => write!(f, "a message, topic {topic:?}"),
-            Self::Event(workflow, key) => write!(f, "event {key:?} of {workflow}"),
-            Self::End(workflow) => write!(f, "the result of {workflow}"),
-        }
-    }
-}
-
-impl fmt::Display for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Step { number, name, .. } => write!(f, "operation {number} {name:?} recorded"),
-            Self::Child { number, child } => {
-                write!(f, "operation {number}: start of child {child} recorded")
-            }
-            Self::Send { number } => write!(f, "operation {number}: send recorded"),
-            Self::Receive {
-                number,
-                message: Some(message),
-            } => {
-                write!(f, "operation {number}: message {message} taken")
-            }
-            Self::Receive {
-                number,
-                message: None,
-            } => {
-                write!(f, "operation {number}: no message came")
-            }
-            Self::Event { number } => write!(f, "operation {number}: event published"),
-            Self::Outcome {
-                success: true,
-                text,
-            } => write!(f, "succeeds with {text}"),
-            Self::Outcome {
-                success: false,
-                text,
-            } => write!(f, "fails with {text}"),
-            Self::DeadLetter => f.write_str("dead-lettered"),
-        }
     }
 }

@@ -39,6 +39,11 @@ pub fn note(text: impl Into<String>) {
     with(|world, process| world.tell(process, Fact::Note(text.into())));
 }
 
+/// Says that something happened in this process; does nothing outside a simulation.
+pub fn tell(fact: Fact) {
+    with(|world, process| world.tell(process, fact));
+}
+
 /// Says that something is wrong: the run ends here. Does nothing outside a simulation.
 pub fn fail(invariant: &'static str, what: impl Into<String>) {
     with(|world, _| world.lock().record.fail(invariant, what));

@@ -25,11 +25,14 @@ mod timeline;
 mod timers;
 mod world;
 
+/// A character that no text of the simulated database can have, as if its encoding lacked it.
+pub const LACKED: char = '\u{FFFF}';
+
 pub use check::{Check, Checked, Ended, Failure, check};
 pub use choice::Chooser;
 pub use plan::Plan;
 pub use run::{Outcome, Scenario, Strays};
-pub use seat::Seat;
 pub(crate) use seat::Waiting;
+pub use seat::{Asking, Seat};
 pub use service::{Call, Service};
 pub use tables::Rows;

@@ -8,7 +8,7 @@ use std::{fmt, future::pending, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use durable_core::{
     db::{DbError, Hint, NewWorkflow, Placement, Result, SystemDb, Waits, Wakes},
-    ids::Owner,
+    ids::{Owner, WorkflowId},
     time::Timestamp,
 };
 use futures_util::{
@@ -18,7 +18,7 @@ use futures_util::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    fact::{Fact, Written},
+    fact::{Asker, Fact, Terms, Written},
     plan::Network,
     world::{DATABASE, World},
 };
@@ -108,6 +108,10 @@ impl SimDb {
         let served = serve(&Db {
             world,
             memory: &self.memory,
+            by: Asker {
+                process: self.process,
+                life: self.life,
+            },
         });
         let served = if fate.lost && served.is_ok() {
             world.tell(
@@ -201,6 +205,8 @@ impl Drop for InFlight<'_> {
 struct Db<'a> {
     world: &'a World,
     memory: &'a Memory,
+    /// Who asked.
+    by: Asker,
 }
 
 impl Db<'_> {
@@ -212,10 +218,15 @@ impl Db<'_> {
     fn insert<T>(&self, new: &NewWorkflow, serve: impl FnOnce(&Memory) -> T) -> T {
         let was_there = self.memory.standing(&new.id).is_some();
         let answer = serve(self.memory);
-        if !was_there && self.memory.standing(&new.id).is_some() {
-            self.tell(inserted(new));
+        if !was_there && let Some(terms) = self.terms(&new.id) {
+            self.tell(inserted(new, self.by, terms));
         }
         answer
+    }
+
+    /// What a workflow's row says now.
+    fn terms(&self, id: &WorkflowId) -> Option<Terms> {
+        self.memory.with_row(id, |row| Terms::from(row))
     }
 
     /// Serves an owner's write; `what` it was, from its answer: nothing if it was refused.
@@ -244,7 +255,7 @@ impl Db<'_> {
     }
 }
 
-fn inserted(new: &NewWorkflow) -> Fact {
+fn inserted(new: &NewWorkflow, by: Asker, terms: Terms) -> Fact {
     Fact::Inserted {
         owner: Owner {
             workflow: new.id.clone(),
@@ -255,6 +266,8 @@ fn inserted(new: &NewWorkflow) -> Fact {
             Placement::Queue { name, priority } => Some((name.clone(), *priority)),
         },
         parent: new.parent.clone(),
+        by,
+        terms,
     }
 }
 

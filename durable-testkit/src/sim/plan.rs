@@ -23,6 +23,8 @@ pub struct Plan {
     pub network: Network,
     /// From when and for how long the database refuses everything.
     pub away: Option<(Duration, Duration)>,
+    /// When the database's clock is ahead.
+    pub ahead: Option<Ahead>,
     /// What happens to hints.
     pub hints: Hints,
     /// How far each executor's wall clock is off, in milliseconds.
@@ -79,6 +81,17 @@ pub enum Blow {
     Pause(Duration),
 }
 
+/// A time for which the database's clock is ahead; after it, it is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Since when.
+    pub from: Duration,
+    /// For how long.
+    pub lasting: Duration,
+    /// By how much.
+    pub by: Duration,
+}
+
 /// How many requests in a thousand meet which trouble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
@@ -117,6 +130,7 @@ impl Plan {
             strikes: Vec::new(),
             network: Network::default(),
             away: None,
+            ahead: None,
             hints: Hints::default(),
             skew: vec![0],
             lease: S(15),
@@ -164,12 +178,13 @@ impl Plan {
         let skew = (0..executors)
             .map(|_| chooser.one_of(&[0, 0, 40, -3_000, 600_000]))
             .collect();
-        Self {
+        let plan = Self {
             executors,
             order,
             strikes,
             network,
             away,
+            ahead: None,
             hints,
             skew,
             lease: chooser.one_of(&[S(15), S(3)]),
@@ -177,7 +192,25 @@ impl Plan {
             recovery: chooser.one_of(&[S(5), MS(200)]),
             faults: chooser.one_of(&[S(20), S(5), S(60)]),
             skip: chooser.choose(50) != 49,
-        }
+        };
+        // What the clock has gone ahead by is waited for: where idle time is not skipped that takes
+        // too long.
+        let is_ahead = chooser.choose(5) == 4 && plan.skip;
+        let ahead = is_ahead.then(|| Ahead {
+            from: chooser.one_of(&[MS(0), MS(3), MS(200), S(3)]),
+            lasting: chooser.one_of(&[MS(50), S(2), S(4)]),
+            by: chooser.one_of(&[S(3_600), S(60), S(18_000)]),
+        });
+        Self { ahead, ..plan }
+    }
+
+    /// By how much the database's clock is ahead at this time.
+    pub(super) fn ahead_at(&self, now: Duration, calm: bool) -> Duration {
+        let ahead = self.ahead.filter(|ahead| {
+            let since = now.checked_sub(ahead.from);
+            !calm && since.is_some_and(|since| since < ahead.lasting)
+        });
+        ahead.map_or(Duration::ZERO, |ahead| ahead.by)
     }
 
     /// The next strike that is due.
@@ -281,6 +314,12 @@ impl fmt::Display for Plan {
         }
         if let Some((from, lasting)) = self.away {
             write!(f, ", database away from {from:?} for {lasting:?}")?;
+        }
+        if let Some(Ahead { from, lasting, by }) = self.ahead {
+            write!(
+                f,
+                ", database's clock ahead by {by:?} from {from:?} for {lasting:?}"
+            )?;
         }
         let Hints {
             lost,

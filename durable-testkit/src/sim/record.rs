@@ -14,13 +14,19 @@ use super::{
     invariant::{Invariant, Violation},
     tasks::TaskId,
     timeline::Timeline,
+    world::DATABASE,
 };
+
+/// How much time passes before the invariants are asked, whatever happens.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The record of one run.
 pub(super) struct Record {
     pub(super) digest: Digest,
     /// When something happened last.
     now: Duration,
+    /// When the invariants were last asked only because time had passed.
+    looked: Duration,
     invariants: Vec<Box<dyn Invariant>>,
     pub(super) violation: Option<Violation>,
     landmarks: BTreeMap<&'static str, u64>,
@@ -44,6 +50,7 @@ impl Record {
         Self {
             digest: Digest::default(),
             now: Duration::ZERO,
+            looked: Duration::ZERO,
             invariants,
             violation: None,
             landmarks: BTreeMap::new(),
@@ -76,16 +83,32 @@ impl Record {
         if let Some(timeline) = &mut self.timeline {
             timeline.push(at, line(name, &fact), fact.is_fault());
         }
-        if self.violation.is_some() {
-            return;
-        }
-        let moment = Moment {
+        self.judge(&Moment {
             at,
             process,
             fact: &fact,
-        };
+        });
+    }
+
+    /// Time has passed: what should have happened by now is late.
+    pub(super) fn passes(&mut self, at: Duration) {
+        if at.saturating_sub(self.looked) >= LOOK {
+            self.looked = at;
+            self.judge(&Moment {
+                at,
+                process: DATABASE,
+                fact: &Fact::Passed,
+            });
+        }
+    }
+
+    /// Asks the invariants.
+    fn judge(&mut self, moment: &Moment<'_>) {
+        if self.violation.is_some() {
+            return;
+        }
         for invariant in &mut self.invariants {
-            if let Err(what) = invariant.see(&moment) {
+            if let Err(what) = invariant.see(moment) {
                 let name = invariant.name();
                 return self.fail(name, what);
             }

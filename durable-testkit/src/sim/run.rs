@@ -45,6 +45,8 @@ pub struct Scenario {
     client: Option<Main>,
     /// The run ends with the client, and fails when nothing is to come.
     is_test: bool,
+    /// The most polls of a run.
+    polls: u64,
 }
 
 /// What came of a run.
@@ -89,6 +91,7 @@ impl Scenario {
     {
         let mut test = Self::new(|_| std::future::ready(())).client(client);
         test.is_test = true;
+        test.polls = TEST_POLLS;
         test
     }
 
@@ -101,6 +104,7 @@ impl Scenario {
             executor: Arc::new(move |seat| Box::pin(executor(seat))),
             client: None,
             is_test: false,
+            polls: POLLS,
         }
     }
 
@@ -109,7 +113,14 @@ impl Scenario {
             executor,
             client: None,
             is_test: false,
+            polls: POLLS,
         }
+    }
+
+    /// The most polls of a run, a million unless given: with more it counts as one without an end, and says who waits for what.
+    pub fn most_polls(mut self, most: u64) -> Self {
+        self.polls = most;
+        self
     }
 
     /// And a client that runs this.
@@ -169,7 +180,7 @@ impl Scenario {
             .build()
             .expect("a runtime without input and output needs nothing of the system");
         let drive = async {
-            let mut drive = Drive::new(Arc::clone(&world), self.is_test);
+            let mut drive = Drive::new(Arc::clone(&world), self.is_test, self.polls);
             poll_fn(|cx| {
                 let polled = drive.poll(cx);
                 // A task that was spawned in this poll has not run yet.
@@ -253,15 +264,18 @@ struct Drive {
     /// Since when and until when housekeeping is put off.
     skipping: Option<(Duration, Duration)>,
     is_test: bool,
+    /// The most polls.
+    polls: u64,
     /// The most tasks of tokio's that there were.
     tasks: usize,
 }
 
 impl Drive {
-    fn new(world: Arc<World>, is_test: bool) -> Self {
+    fn new(world: Arc<World>, is_test: bool, polls: u64) -> Self {
         Self {
             world,
             is_test,
+            polls,
             tasks: 0,
             origin: tokio::time::Instant::now(),
             sleep: None,
@@ -280,6 +294,7 @@ impl Drive {
             }
             world.set_now(now);
             self.stop_skipping(now);
+            world.lock().record.passes(now);
             world.fire_timers();
             while world.poll_one() {
                 if self.is_over() {
@@ -357,12 +372,13 @@ impl Drive {
         if state.record.violation.is_some() {
             return true;
         }
-        let most = if self.is_test { TEST_POLLS } else { POLLS };
+        let most = self.polls;
         if state.polls < most {
             return false;
         }
         drop(state);
-        self.fail("every_workflow_ends", format!("no end after {most} polls"));
+        let why = format!("no end after {most} polls");
+        self.fail("every_workflow_ends", self.unended(&why));
         true
     }
 

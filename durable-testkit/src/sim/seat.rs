@@ -8,7 +8,7 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_message, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
+    __private::panic_ended, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
     runtime::Runtime, source::Layout,
 };
 
@@ -68,13 +68,23 @@ impl Seat {
 
     /// Begins an application of this process.
     pub fn builder(&self, application: &str) -> AppBuilder {
+        self.builder_of(application, "simulated")
+    }
+
+    /// Begins an application of this process that has this version.
+    pub fn builder_of(&self, application: &str, version: &str) -> AppBuilder {
         let plan = self.plan();
         let (world, process) = (Arc::clone(&self.world), self.process);
+        let executor = self.executor_id();
+        self.tell(Fact::Launches {
+            executor: executor.as_str().into(),
+            version: version.to_owned(),
+        });
         App::builder(application)
             .backend(self.db.clone())
             .runtime(self.runtime())
-            .executor_id(self.executor_id())
-            .version("simulated")
+            .executor_id(executor)
+            .version(version)
             .poll_interval(plan.poll)
             .recovery_interval(plan.recovery)
             .observe(move |event| observe(&world, process, event))
@@ -108,6 +118,13 @@ impl Seat {
         Waiting(Arc::clone(&self.world), key)
     }
 
+    /// Says that code of this process outside of workflows waits for what they do, until this is dropped.
+    pub fn awaits(&self, what: Awaits) -> Asking {
+        let ticket = self.world.lock().next_id();
+        self.tell(Fact::Asks { ticket, what });
+        Asking(self.clone(), ticket)
+    }
+
     /// How long the world has lasted.
     pub(crate) fn now(&self) -> Duration {
         self.world.now()
@@ -115,8 +132,19 @@ impl Seat {
 
     /// Launches an application, again and again while the database or an earlier life of this process is in the way.
     pub async fn launch(&self, application: &str, build: impl Fn(AppBuilder) -> AppBuilder) -> App {
+        self.launch_of(application, "simulated", build).await
+    }
+
+    /// As [`launch`](Self::launch), with this version.
+    pub async fn launch_of(
+        &self,
+        application: &str,
+        version: &str,
+        build: impl Fn(AppBuilder) -> AppBuilder,
+    ) -> App {
         loop {
-            match build(self.builder(application)).launch().await {
+            let builder = self.builder_of(application, version);
+            match build(builder).launch().await {
                 Ok(app) => return app,
                 Err(Error::Database { .. }) => {}
                 Err(error) => self.fail("launch", error.to_string()),
@@ -177,6 +205,19 @@ impl Drop for Waiting {
     }
 }
 
+/// A wait of code outside of workflows: see [`Seat::awaits`].
+#[derive(Debug)]
+pub struct Asking(Seat, u64);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let is_living = self.0.world.lock().is_living(self.0.process, self.0.life);
+        if is_living {
+            self.0.tell(Fact::Answered(self.1));
+        }
+    }
+}
+
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seat({}.{})", self.name, self.life)
@@ -190,7 +231,7 @@ fn observe(world: &World, process: usize, event: &Event<'_>) {
     let told = catch_unwind(AssertUnwindSafe(|| world.tell(process, fact)));
     let mut state = world.lock();
     if let Err(panic) = told {
-        let words = panic_message(panic.as_ref());
+        let words = panic_ended(panic);
         state
             .record
             .fail("no_task_panics", format!("an invariant panicked: {words}"));

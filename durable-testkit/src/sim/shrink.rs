@@ -1,17 +1,64 @@
 //! Makes a failing run simple: fewer decisions against the boring one, and a shorter list of them.
 
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// How much may be spent on shrinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// The most runs.
+    pub runs: usize,
+    /// After this time no further run begins.
+    pub time: Duration,
+}
+
+/// How far shrinking has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many runs were made.
+    pub runs: usize,
+    /// For how long.
+    pub since: Duration,
+    /// How many choices are not zero.
+    pub decided: usize,
+    /// How many there are.
+    pub choices: usize,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "shrinking: {} of {} choices left that matter, after {} runs and {:.0?}",
+            self.decided, self.choices, self.runs, self.since
+        )
+    }
+}
+
+/// How often it is told how far shrinking has come.
+const TOLD: Duration = Duration::from_secs(5);
+
 /// Shrinks a list of choices while `fails` says that a run with it still fails in the same way, and returns the choices that run made.
 ///
-/// A candidate is accepted only if it is simpler: fewer choices that are not zero, then a shorter list, then smaller numbers. At most
-/// `runs` runs are made.
+/// A candidate is accepted only if it is simpler: fewer choices that are not zero, then a shorter list, then smaller numbers. No more than
+/// `effort` is spent; `tell` is told every few seconds how far it is.
 pub fn shrink(
     choices: &[u32],
-    runs: usize,
+    effort: Effort,
+    mut tell: impl FnMut(&Progress),
     mut fails: impl FnMut(&[u32]) -> Option<Vec<u32>>,
 ) -> Vec<u32> {
+    let now = Instant::now();
     let mut best = Best {
         choices: trimmed(choices.to_vec()),
-        left: runs,
+        left: effort.runs,
+        runs: 0,
+        began: now,
+        told: now,
+        time: effort.time,
+        tell: &mut tell,
         fails: &mut fails,
     };
     loop {
@@ -59,7 +106,13 @@ pub fn dense(text: &str) -> Result<Vec<u32>, String> {
 
 struct Best<'a> {
     choices: Vec<u32>,
+    /// How many runs may still be made.
     left: usize,
+    runs: usize,
+    began: Instant,
+    told: Instant,
+    time: Duration,
+    tell: &'a mut dyn FnMut(&Progress),
     fails: &'a mut dyn FnMut(&[u32]) -> Option<Vec<u32>>,
 }
 
@@ -88,7 +141,23 @@ impl Best<'_> {
         if self.left == 0 || weight(candidate) >= self.weight() {
             return false;
         }
+        let since = self.began.elapsed();
+        if since >= self.time {
+            self.left = 0;
+            return false;
+        }
+        if self.told.elapsed() >= TOLD {
+            self.told = Instant::now();
+            let (decided, choices, _) = self.weight();
+            (self.tell)(&Progress {
+                runs: self.runs,
+                since,
+                decided,
+                choices,
+            });
+        }
         self.left -= 1;
+        self.runs += 1;
         let Some(made) = (self.fails)(candidate) else {
             return false;
         };
@@ -191,16 +260,46 @@ impl Best<'_> {
 mod tests {
     use super::*;
 
+    const LONG: Effort = Effort {
+        runs: 10_000,
+        time: Duration::from_secs(3600),
+    };
+
+    #[test]
+    fn it_ends_when_its_time_is_over() {
+        let choices = vec![1; 500];
+        let effort = Effort {
+            time: Duration::ZERO,
+            ..LONG
+        };
+        let mut runs = 0;
+        let same = shrink(
+            &choices,
+            effort,
+            |_| {},
+            |candidate| {
+                runs += 1;
+                Some(candidate.to_vec())
+            },
+        );
+        assert_eq!((runs, same), (0, choices));
+    }
+
     #[test]
     fn what_does_not_matter_is_gone() {
         let choices: Vec<u32> = (0..500).map(|n| n % 7).collect();
         let mut runs = 0;
-        let small = shrink(&choices, 10_000, |candidate| {
-            runs += 1;
-            let fails = candidate.get(123).is_some_and(|choice| *choice >= 2)
-                && candidate.iter().skip(200).any(|choice| *choice == 5);
-            fails.then(|| candidate.to_vec())
-        });
+        let small = shrink(
+            &choices,
+            LONG,
+            |_| {},
+            |candidate| {
+                runs += 1;
+                let fails = candidate.get(123).is_some_and(|choice| *choice >= 2)
+                    && candidate.iter().skip(200).any(|choice| *choice == 5);
+                fails.then(|| candidate.to_vec())
+            },
+        );
         let decided: Vec<_> = small.iter().filter(|choice| **choice > 0).collect();
         assert_eq!(decided, [&2, &5], "{small:?}");
         assert!(runs < 3000, "{runs}");

@@ -12,7 +12,7 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_message,
+    __private::{discard, panic_ended},
     runtime::{BoxFuture, Timer},
     source::Layout,
     time::Timestamp,
@@ -76,6 +76,8 @@ pub(super) struct State {
     tables: [Tables; 2],
     /// Faults are over: from now on everything must end.
     pub(super) calm: bool,
+    /// By how much the database's clock is ahead.
+    ahead: Duration,
     /// Requests that were sent and not answered.
     pub(super) in_flight: usize,
     /// Polls so far.
@@ -124,6 +126,7 @@ impl World {
             record,
             tables: Default::default(),
             calm: false,
+            ahead: Duration::ZERO,
             in_flight: 0,
             polls: 0,
             struck: 0,
@@ -134,7 +137,7 @@ impl World {
             salt,
         };
         Arc::new(Self {
-            memory: Memory::with_clock(clock.clone()),
+            memory: Memory::lacking(super::LACKED, clock.clone()),
             clock,
             ready,
             state: Mutex::new(state),
@@ -151,8 +154,16 @@ impl World {
 
     /// Moves all clocks to this time.
     pub(super) fn set_now(&self, now: Duration) {
-        self.lock().now = now;
-        self.clock.set(EPOCH.saturating_add(now));
+        let ahead = {
+            let mut state = self.lock();
+            state.now = now;
+            let ahead = state.plan.ahead_at(now, state.calm);
+            if std::mem::replace(&mut state.ahead, ahead) != ahead {
+                state.tell(DATABASE, Fact::Ahead(ahead));
+            }
+            ahead
+        };
+        self.clock.set(EPOCH.saturating_add(now + ahead));
     }
 
     /// A process's wall clock.
@@ -389,7 +400,7 @@ impl World {
                 drop_future(Some(task));
             }
             Err(panic) => {
-                let words = panic_message(panic.as_ref());
+                let words = panic_ended(panic);
                 let mut state = self.lock();
                 state.tasks.remove(id);
                 state
@@ -586,5 +597,5 @@ fn drop_task(task: Option<Task>) {
 }
 
 fn drop_future(future: Option<BoxFuture<'static, ()>>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    discard(future);
 }

@@ -197,7 +197,7 @@ async fn in_real_time_sockets_work(t: TestApp) -> Result<(), AnyError> {
     assert_eq!(t.steps("f"), ["fetch"]);
     return Ok(());
 
-    #[durable::step(retries = 1, backoff = "1ms..1ms")]
+    #[durable::step(max_attempts = 2, backoff = "1ms..1ms")]
     async fn fetch(address: &str) -> Result<u64, AnyError> {
         let mut socket = tokio::net::TcpStream::connect(address).await?;
         let mut text = String::new();

@@ -15,7 +15,7 @@ pub(crate) enum ShopError {
     Durable(#[from] durable::Error),
 }
 
-#[durable::step(retries = 3, backoff = "1s..1m")]
+#[durable::step(max_attempts = 4, backoff = "1s..1m")]
 pub(crate) async fn charge(order: &str) -> Result<u64, ShopError> {
     Ok(order.len() as u64)
 }

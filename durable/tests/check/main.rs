@@ -320,3 +320,35 @@ fn a_task_that_no_seed_controls_fails_it() {
     assert!(text.contains("no_unseen_tasks"), "{text}");
     assert!(text.contains("a child workflow"), "{text}");
 }
+
+/// Waits for what nobody sends.
+#[durable::workflow]
+async fn forsaken(ctx: Ctx) -> Result<Option<String>, AnyError> {
+    Ok(ctx.recv("letters", Duration::from_secs(3600)).await?)
+}
+
+#[test]
+fn a_run_with_too_many_polls_says_who_waits_for_what() {
+    let scenario = sim::Scenario::new(|seat: sim::Seat| async move {
+        let app = seat
+            .launch("busy", |builder| builder.workflow(forsaken))
+            .await;
+        let handle = app.start(forsaken, ()).id("w").await;
+        // It never rests, so time does not pass.
+        loop {
+            sim::here::pause().await;
+            drop(handle.clone());
+        }
+    });
+    let chooser = sim::Chooser::listed(Vec::new());
+    let plan = sim::Plan::calm();
+    let outcome = scenario
+        .most_polls(5_000)
+        .run(plan, chooser, Vec::new(), false);
+    let violation = outcome.violation.expect("it has no end");
+    assert_eq!(violation.invariant, "every_workflow_ends");
+    let what = violation.what;
+    assert!(what.starts_with("no end after 5000 polls"), "{what}");
+    let waits = r#"w waits for a message, topic "letters"; nobody sent one"#;
+    assert!(what.contains(waits), "{what}");
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use engine::prelude::*;
 
-#[engine::step(crate = "crate::engine", retries = 2)]
+#[engine::step(crate = "crate::engine", max_attempts = 3)]
 async fn charge(step: StepCtx, order: &str) -> Result<usize, AnyError> {
     Ok(order.len() + step.attempt() as usize)
 }

@@ -24,7 +24,7 @@ async fn print_label(order: &Order) -> ShopResult<String> {
     Ok(format!("{}", order.id))
 }
 
-#[durable::step(retries = 2, backoff = "1ms..2ms", factor = 1.5, jitter = 0.1, timeout = "1s")]
+#[durable::step(max_attempts = 3, backoff = "1ms..2ms", factor = 1.5, jitter = 0.1, timeout = "1s")]
 async fn charge(step: StepCtx, order: &Order, note: String, by_name: &BTreeMap<&str, u8>) -> ShopResult<u32> {
     let _ = (step.attempt(), note, by_name);
     if order.id == 0 { Err(ShopError::Declined) } else { Ok(order.id) }
@@ -41,7 +41,7 @@ pub async fn checkout(ctx: Ctx, mut order: Order, fast: bool) -> Result<String, 
     order.names.push("x".to_owned());
     let by_name = BTreeMap::from([("a", 1)]);
     let charged = charge(&ctx, &order, "note".to_owned(), &by_name).await?;
-    let borrowed = ctx.step("borrowed", || print_label(&order)).retries(2).await?;
+    let borrowed = ctx.step("borrowed", || print_label(&order)).max_attempts(3).await?;
     let name = borrowed.clone();
     let block = ctx.step("async block", || async { print_label(&order).await.map(|s| s + &name) }).await?;
     let closure = ctx.step("async closure", async || print_label(&order).await).await?;
@@ -69,7 +69,7 @@ impl Shop {
     }
 }
 
-async fn user_code(app: App) -> Result<(), Box<dyn std::error::Error>> {
+async fn user_code(app: App) -> Result<(), AnyError> {
     let order = Order { id: 1, names: vec![] };
     // A local of the workflow's name is no problem.
     let checkout_handle = app.start(checkout, (order.clone(), true)).id("order-1").await?;

@@ -207,7 +207,9 @@ on_every_backend! {
         app.start(gated, ()).id("g").await.unwrap();
         let handle = app.handle(gated, "g");
         crash(app).await;
-        assert_eq!(handle.result().await.unwrap_err(), Error::ShuttingDown);
+        let error = handle.result().await.unwrap_err();
+        assert_eq!(error.code(), "DURABLE_SHUTTING_DOWN");
+        assert!(!error.is_outcome());
     }
 
     async fn what_a_shutdown_interrupts_is_recovered(world) {
@@ -218,6 +220,8 @@ on_every_backend! {
         crash(app.clone()).await;
         let error = handle.result().await.unwrap_err();
         assert_eq!(error.code(), "DURABLE_STOPPED");
+        assert!(!error.is_outcome());
+        assert!(error.to_string().contains(r#"workflow "g" is unfinished and goes on when"#), "{error}");
         assert_eq!(app.workflow("g").await.unwrap().status, Status::Pending);
         tally.open("gated");
         let app = world.builder().await.state(tally.clone()).workflow(gated).launch().await.unwrap();

@@ -28,6 +28,46 @@ async fn bare(ctx: Ctx) -> Result<(), Error> {
 }
 
 #[durable::workflow]
+async fn bare_any(ctx: Ctx) -> Result<(), AnyError> {
+    ctx.state::<Tally>()?;
+    Ok(())
+}
+
+#[durable::workflow]
+async fn fails_any(ctx: Ctx) -> Result<(), AnyError> {
+    ctx.step("wait", async || {
+        Err::<(), AnyError>(Error::ShuttingDown.into())
+    })
+    .await
+}
+
+/// A function of a program that has errors of its own kind.
+async fn size(ctx: &Ctx, text: &str) -> anyhow::Result<u32> {
+    let read = || async {
+        let size: u32 = anyhow::Context::context(text.parse(), "reading the size")?;
+        if size == 0 {
+            eyre::Result::Err(eyre::eyre!("nothing"))?;
+        }
+        Ok::<_, AnyError>(size)
+    };
+    let size = ctx.step("size", read).await;
+    let size = size.map_err(|error| anyhow::Error::from_boxed(error.into_boxed()))?;
+    if size == 7 {
+        ctx.send("nobody", "topic", &size).await?;
+    }
+    Ok(size)
+}
+
+#[durable::workflow]
+async fn reads_size(ctx: Ctx, text: String) -> Result<u32, AnyError> {
+    let size = size(&ctx, &text).await?;
+    if size > 12 {
+        return Err(format!("size {size} is too much").into());
+    }
+    Ok(size)
+}
+
+#[durable::workflow]
 async fn growing(ctx: Ctx, text: String) -> Result<(String, String), Error> {
     let me = ctx.workflow_id().clone();
     let grown = ctx.step("grow", || async { Ok::<_, Error>(text.repeat(10)) });
@@ -163,6 +203,8 @@ on_every_backend! {
         let app = world.builder().await.workflow(bare).workflow(parent).launch().await.unwrap();
         let error = app.start(bare, ()).id("b").await.unwrap().result().await.unwrap_err();
         assert!(error.to_string().contains("Tally") && error.to_string().contains(".state("), "{error}");
+        assert!(!error.is_outcome());
+        assert!(error.to_string().starts_with(r#"workflow "b" is unfinished and goes on when"#), "{error}");
         let error = app.start(parent, ()).id("p").await.unwrap().result().await.unwrap_err();
         assert_eq!(error.code(), "DURABLE_NOT_REGISTERED");
         for id in ["b", "p"] {
@@ -173,6 +215,40 @@ on_every_backend! {
             .workflow(bare).workflow(parent).workflow(not_a_number).launch().await.unwrap();
         app.handle(bare, "b").result().await.unwrap();
         app.handle(parent, "p").result().await.unwrap();
+    }
+
+    async fn every_error_type_tells_an_end_from_a_workflow_that_goes_on(world) {
+        let app = world.builder().await.workflow(bare_any).workflow(fails_any).launch().await.unwrap();
+        let error = app.start(bare_any, ()).id("b").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), Some("DURABLE_MISSING_STATE"));
+        assert!(!error.is_outcome());
+        assert!(error.to_string().starts_with(r#"workflow "b" is unfinished and goes on when"#), "{error}");
+        // What is recorded is an outcome, whatever it says.
+        let error = app.start(fails_any, ()).id("f").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.code(), Some("DURABLE_SHUTTING_DOWN"));
+        assert!(error.is_outcome());
+        app.cancel("b").await.unwrap();
+        let error = app.handle(bare_any, "b").result().await.unwrap_err();
+        assert_eq!((error.code(), error.is_outcome()), (Some("DURABLE_CANCELLED"), true));
+        let error = app.handle(bare_any, "none").result().await.unwrap_err();
+        assert_eq!(error.code(), Some("DURABLE_NOT_FOUND"));
+    }
+
+    async fn errors_of_other_crates_are_taken_and_keep_what_they_say(world) {
+        let app = world.builder().await.workflow(reads_size).launch().await.unwrap();
+        let of = |text: &str| {
+            let start = app.start(reads_size, text.to_owned()).id(text);
+            async move { start.await.unwrap().result().await.unwrap_err() }
+        };
+        let error = of("x").await;
+        assert_eq!(error.to_string(), "reading the size");
+        assert_eq!(error.sources(), ["invalid digit found in string"]);
+        assert_eq!((of("13").await.to_string(), of("0").await.to_string()), ("size 13 is too much".into(), "nothing".into()));
+        let error = of("7").await;
+        assert_eq!((error.code(), error.name()), (Some("DURABLE_NOT_FOUND"), "NotFound"));
+        // What another process reads.
+        let other = world.builder().await.workflow(reads_size).launch().await.unwrap();
+        assert_eq!(other.handle(reads_size, "7").result().await.unwrap_err(), error);
     }
 
     async fn a_recorded_error_that_no_longer_fits_its_type_leaves_the_workflow_recoverable(world) {

@@ -75,8 +75,15 @@ async fn panics(ctx: Ctx) -> Result<u32, Error> {
         );
         Ok::<_, Error>(step.attempt())
     })
-    .retries(1)
+    .max_attempts(2)
     .await
+}
+
+#[durable::workflow]
+async fn in_vain(ctx: Ctx) -> Result<(), AnyError> {
+    ctx.step("in vain", async || Err::<(), AnyError>("no answer".into()))
+        .retry(RetryPolicy::attempts(3).initial(Duration::from_millis(1)))
+        .await
 }
 
 #[durable::workflow]
@@ -122,6 +129,19 @@ on_every_backend! {
         assert_eq!(other.handle(pay, "p").result().await.unwrap_err(), CardError::Busy(4));
     }
 
+    async fn exhausted_retries_name_the_step_and_its_attempts(world) {
+        let app = world.builder().await.workflow(in_vain).launch().await.unwrap();
+        let error = app.start(in_vain, ()).id("v").await.unwrap().result().await.unwrap_err();
+        assert_eq!(error.exhausted(), Some(("in vain", 3)));
+        assert_eq!(error.to_string(), r#"no answer (step "in vain" failed in each of 3 attempts)"#);
+        let steps = app.steps("v").await.unwrap();
+        let StepResult::Error(stored) = &steps[0].result else { panic!("{steps:?}") };
+        let recorded: RecordedError = serde_json::from_str(&stored.text).unwrap();
+        assert_eq!(recorded.message, error.to_string());
+        let other = world.builder().await.workflow(in_vain).launch().await.unwrap();
+        assert_eq!(other.handle(in_vain, "v").result().await.unwrap_err(), error);
+    }
+
     async fn an_error_that_the_predicate_does_not_want_is_final(world) {
         let tally = Tally::default();
         let app = world.builder().await.state(tally.clone()).workflow(picky).launch().await.unwrap();
@@ -133,7 +153,7 @@ on_every_backend! {
         let tally = Tally::default();
         let app = world.builder().await.state(tally.clone()).workflow(slow).launch().await.unwrap();
         let error = app.start(slow, ()).id("s").await.unwrap().result().await.unwrap_err();
-        assert!(matches!(&error, Error::StepTimeout { step, number: 1, .. } if step == "slow"), "{error}");
+        assert!(matches!(&error, Error::StepTimeout { step, number: 1, attempt: 2, .. } if step == "slow"), "{error}");
         assert!(error.to_string().contains("20ms"), "{error}");
         assert_eq!(tally.count("attempt"), 2);
         crate::support::until("both attempts to be told", || async {

@@ -11,7 +11,6 @@ mod load;
 mod network;
 // By the clock nothing is drawn here.
 #[allow(dead_code)]
-#[path = "../kill/random.rs"]
 mod random;
 mod room;
 mod soak;

@@ -6,11 +6,13 @@
 mod bank;
 mod contention;
 mod exactly_once;
+mod held;
 mod in_tests;
 mod lost_answers;
 mod outbox;
 mod outcomes;
 mod place;
+mod stale;
 #[allow(dead_code, unused)]
 #[path = "../engine/support.rs"]
 mod support;

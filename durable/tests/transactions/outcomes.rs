@@ -55,7 +55,7 @@ on_every_bank! {
             panic!("as it was")
         }));
         let error = outcome(&place, &acts).await.unwrap_err();
-        let expected = Error::StepPanicked { workflow: "w".into(), number: 1, step: "act".into(), message: "as it was".into() };
+        let expected = Error::StepPanicked { workflow: "w".into(), number: 1, step: "act".into(), message: "as it was".into(), attempt: 1 };
         assert_eq!(error, BankError::Durable(expected));
         assert_eq!(place.entries().await, 0);
         // The connection is as good as new.
@@ -91,6 +91,28 @@ on_every_bank! {
         }));
         assert_eq!(outcome(&place, &acts).await, Err(BankError::Poor));
         assert_eq!(place.entries().await, 0);
+    }
+
+    async fn a_closure_that_ends_its_transaction_itself_is_told_and_has_no_success(place) {
+        for (n, end) in ["ROLLBACK", "COMMIT"].into_iter().enumerate() {
+            let acts = Acts::default().with("act", move |mut tx| Box::pin(async move {
+                tx.run("INSERT INTO ledger VALUES ('no', 1)").await?;
+                tx.run(end).await?;
+                Ok(1)
+            }));
+            let app = place.app(&Tally::default(), &acts).await;
+            let handle = app.start(perform, "act".to_owned()).id(format!("w{n}")).await.unwrap();
+            let error = handle.result().await.unwrap_err();
+            let refused = matches!(&error, BankError::Durable(Error::TransactionRefused { .. }));
+            assert!(refused && error.to_string().contains("ended"), "{end}: {error}");
+            crash(app).await;
+        }
+        // The connections are as good as new.
+        let acts = Acts::default().with("act", |mut tx| Box::pin(async move {
+            tx.run("INSERT INTO ledger VALUES ('yes', 1)").await?;
+            Ok(1)
+        }));
+        assert_eq!(outcome(&place, &acts).await, Ok(1));
     }
 
     async fn a_read_only_transaction_reads_and_its_result_is_recorded(place) {

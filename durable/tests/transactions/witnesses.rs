@@ -6,7 +6,7 @@ use durable::{Event, state::Status};
 use durable_testkit::faults::{Fault, Faulty};
 
 use crate::{
-    bank::{Acts, perform},
+    bank::{Acts, perform, perform_and_wait},
     place::{Layout, Outside, Place},
     support::{Tally, bounded, crash, until, until_status},
 };
@@ -122,6 +122,140 @@ in_two_databases! {
         let app = place.app(&tally, &entry(&tally)).await;
         until_status(&app, "w", Status::Success).await;
         assert_eq!((tally.count("act"), place.entries().await), (1, 1));
+    }
+}
+
+/// Takes the steps of an ended workflow away, and has it run again: as a tool of another SDK
+/// rewinds it to its beginning.
+async fn rewind(place: &Place, id: &str) {
+    let (steps, outcomes, status) = (
+        system(place, "operation_outputs"),
+        system(place, "workflow_output"),
+        system(place, "workflow_status"),
+    );
+    for statement in [
+        format!("DELETE FROM {steps} WHERE workflow_uuid = '{id}'"),
+        format!("DELETE FROM {outcomes} WHERE workflow_uuid = '{id}'"),
+        format!(
+            "UPDATE {status} SET status = 'ENQUEUED', queue_name = '_dbos_internal_queue', \
+            owner_xid = NULL, recovery_attempts = 0,
+                started_at_epoch_ms = NULL, completed_at = NULL, output = NULL, error = NULL
+            WHERE workflow_uuid = '{id}'"
+        ),
+    ] {
+        place.system().await.tx().run(&statement).await.unwrap();
+    }
+}
+
+/// Leaves a witness by hand.
+async fn leave(place: &Place, id: &str, incarnation: &str, number: i32) {
+    let leave = format!(
+        "INSERT INTO {} (workflow_uuid, incarnation, function_id, function_name, output) VALUES \
+        ('{id}', '{incarnation}', {number}, 'x', '1')",
+        table(place)
+    );
+    place.write(&leave).await;
+}
+
+/// The incarnation of a workflow, as its witnesses have it.
+async fn incarnation(place: &Place, id: &str) -> String {
+    let creator = format!(
+        "SELECT creator_xid FROM {} WHERE workflow_uuid = '{id}'",
+        system(place, "workflow_status")
+    );
+    place.system().await.text(&creator).await
+}
+
+/// How many witnesses there are.
+async fn witnesses(place: &Place) -> i64 {
+    let count = format!("SELECT COUNT(*) AS number FROM {}", table(place));
+    place.number(&count).await
+}
+
+in_two_databases! {
+    async fn a_step_of_a_workflow_that_was_rewound_runs_again(place) {
+        let tally = Tally::default();
+        let app = place.app(&tally, &entry(&tally)).await;
+        let handle = app.start(perform, "act".to_owned()).id("w").await.unwrap();
+        assert_eq!(handle.result().await, Ok(1));
+        for n in 2..4 {
+            rewind(&place, "w").await;
+            until_status(&app, "w", Status::Success).await;
+            assert_eq!(app.handle(perform, "w").result().await, Ok(n));
+            assert_eq!((tally.count("act") as i64, place.entries().await), (n, n));
+        }
+    }
+
+    async fn a_workflow_that_has_ended_leaves_no_witness(place) {
+        let tally = Tally::default();
+        let acts = entry(&tally);
+        let app = place.app(&tally, &acts).await;
+        let handle = app.start(perform_and_wait, "act".to_owned()).id("w").await.unwrap();
+        tally.reached("after").await;
+        assert_eq!(witnesses(&place).await, 1);
+        // The next execution finds the step recorded, and what is left of it.
+        crash(app).await;
+        drop(handle);
+        let app = place.app(&tally, &acts).await;
+        tally.open("after");
+        assert_eq!(app.handle(perform_and_wait, "w").result().await, Ok(1));
+        assert_eq!((tally.count("act"), witnesses(&place).await), (1, 0));
+    }
+
+    async fn witnesses_that_were_left_behind_are_found_and_those_that_are_needed_stay(place) {
+        let tally = Tally::default();
+        let app = place.app(&tally, &entry(&tally)).await;
+        let handle = app.start(perform, "act".to_owned()).id("ended").await.unwrap();
+        assert_eq!(handle.result().await, Ok(1));
+        let runs = app.start(perform_and_wait, "act".to_owned()).id("runs").await.unwrap();
+        tally.reached("after").await;
+        // Of a workflow that has ended, of one that is gone, and of an earlier one with the same
+        // id.
+        leave(&place, "ended", &incarnation(&place, "ended").await, 9).await;
+        leave(&place, "nowhere", "x", 1).await;
+        leave(&place, "runs", "x", 1).await;
+        // Its step may have committed, and is not recorded.
+        leave(&place, "runs", &incarnation(&place, "runs").await, 9).await;
+        let needed = async || (witnesses(&place).await == 1).then_some(());
+        until("all others to be removed", needed).await;
+        let nine = format!(
+            "SELECT COUNT(*) AS number FROM {} WHERE function_id = 9 AND workflow_uuid = 'runs'",
+            table(&place)
+        );
+        assert_eq!(place.number(&nine).await, 1);
+        tally.open("after");
+        assert_eq!(runs.result().await, Ok(2));
+        let none = async || (witnesses(&place).await == 0).then_some(());
+        until("the last to be removed", none).await;
+    }
+
+    async fn no_witness_is_removed_while_a_transaction_of_its_workflow_is_open(place) {
+        if !place.is_postgres() {
+            // There nothing is removed while any transaction is open, as there is one writer.
+            return;
+        }
+        let tally = Tally::default();
+        let gate = tally.clone();
+        let acts = entry(&tally).with("open", move |_| {
+            let gate = gate.clone();
+            Box::pin(async move {
+                gate.pass("gate").await;
+                Ok(1)
+            })
+        });
+        let app = place.app(&tally, &acts).await;
+        let before = app.start(perform, "act".to_owned()).await.unwrap();
+        assert_eq!(before.result().await, Ok(1));
+        let handle = app.start(perform, "open".to_owned()).id("open").await.unwrap();
+        tally.reached("gate").await;
+        leave(&place, "open", "of another", 1).await;
+        leave(&place, "nowhere", "x", 1).await;
+        let one = async || (witnesses(&place).await == 1).then_some(());
+        until("the other to be removed", one).await;
+        tally.open("gate");
+        assert_eq!(handle.result().await, Ok(1));
+        let none = async || (witnesses(&place).await == 0).then_some(());
+        until("the last to be removed", none).await;
     }
 }
 

@@ -3,11 +3,12 @@
 mod poison;
 mod program;
 mod programs;
+mod restarts;
 mod steps;
 
 use durable_testkit::sim::{
     Chooser, Plan, Scenario,
-    invariant::{self, Invariant},
+    invariant::{self, AttemptsAreCounted, Invariant},
 };
 
 /// A scenario of the batch.
@@ -15,8 +16,10 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     /// Its share in the seeds of a whole batch, in percent.
     pub(crate) share: u64,
+    /// Whether its code is as the invariants of the engine ask for.
+    plain: bool,
     draw: fn(&mut Chooser, &Plan) -> Scenario,
-    invariants: fn() -> Vec<Box<dyn Invariant>>,
+    invariants: fn(&Plan) -> Vec<Box<dyn Invariant>>,
 }
 
 impl Named {
@@ -26,9 +29,12 @@ impl Named {
     }
 
     /// What must hold in it: what always must, and what is the scenario's own.
-    pub(crate) fn invariants(&self) -> Vec<Box<dyn Invariant>> {
+    pub(crate) fn invariants(&self, plan: &Plan) -> Vec<Box<dyn Invariant>> {
         let mut invariants = invariant::all();
-        invariants.extend((self.invariants)());
+        if self.plain {
+            invariants.extend(invariant::of_engine(plan));
+        }
+        invariants.extend((self.invariants)(plan));
         invariants
     }
 }
@@ -38,20 +44,37 @@ pub(crate) const ALL: &[Named] = &[
     Named {
         name: "steps",
         share: 50,
+        plain: true,
         draw: steps::draw,
-        invariants: Vec::new,
+        invariants: |_| vec![Box::new(AttemptsAreCounted::default())],
     },
     Named {
         name: "programs",
-        share: 40,
+        share: 30,
+        plain: true,
         draw: programs::draw,
-        invariants: programs::invariants,
+        invariants: |_| programs::invariants(),
+    },
+    Named {
+        name: "signals",
+        share: 10,
+        plain: true,
+        draw: programs::draw_signals,
+        invariants: |_| programs::invariants(),
     },
     Named {
         name: "poison",
-        share: 10,
+        share: 8,
+        plain: true,
         draw: poison::draw,
-        invariants: Vec::new,
+        invariants: |_| poison::invariants(),
+    },
+    Named {
+        name: "restarts",
+        share: 2,
+        plain: false,
+        draw: restarts::draw,
+        invariants: |_| vec![Box::new(AttemptsAreCounted::default())],
     },
 ];
 

@@ -1,15 +1,25 @@
 //! Workflows that kill every process that runs them: in a step, or already while their input is decoded.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use durable::prelude::*;
-use durable_testkit::sim::{Chooser, Plan, Scenario, Seat, fact::Fact, here};
+use durable_testkit::sim::{
+    Chooser, Plan, Scenario, Seat,
+    fact::Fact,
+    here,
+    invariant::{AttemptsAreCounted, Invariant},
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How long a process is down that was killed.
 const DOWN: Duration = Duration::from_millis(300);
 
-/// An input that kills who decodes it.
+thread_local! {
+    /// An input is encoded, and read back for that: it kills nobody yet.
+    static ENCODES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An input that kills who decodes it to run the workflow.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Venom {
     in_decoding: bool,
@@ -22,7 +32,7 @@ impl<'de> Deserialize<'de> for Venom {
             in_decoding: bool,
         }
         let Plain { in_decoding } = Plain::deserialize(deserializer)?;
-        if in_decoding {
+        if in_decoding && !ENCODES.get() {
             here::crash(DOWN);
         }
         Ok(Self { in_decoding })
@@ -48,26 +58,70 @@ async fn harmless(ctx: Ctx) -> Result<u32, AnyError> {
     ctx.step("one", || async { Ok::<_, AnyError>(1) }).await
 }
 
+/// Builds a start, which encodes the input.
+fn encoding<T>(build: impl FnOnce() -> T) -> T {
+    ENCODES.set(true);
+    let start = build();
+    ENCODES.set(false);
+    start
+}
+
+/// How often it is tried again.
+const RECOVERIES: u32 = 2;
+
+/// What must hold besides what always must.
+pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
+    vec![Box::new(AttemptsAreCounted::with_limits([(
+        "bad", RECOVERIES,
+    )]))]
+}
+
 /// The scenario.
 pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
     let in_decoding = chooser.choose(2) == 1;
-    Scenario::new(|seat: Seat| async move {
-        seat.launch("poison", |builder| {
-            builder.workflow(poison).workflow(harmless).queue("q")
-        })
-        .await;
+    let venom = Venom { in_decoding };
+    // By an executor, which runs it at once, or by the client, on a queue.
+    let direct = chooser.choose(3) == 2;
+    Scenario::new(move |seat: Seat| async move {
+        let app = seat
+            .launch("poison", |builder| {
+                builder.workflow(poison).workflow(harmless).queue("q")
+            })
+            .await;
+        if direct && seat.process() == 1 {
+            let start = encoding(|| app.start(poison, venom));
+            match start.id("bad").await {
+                Ok(_) => seat.tell(Fact::Started("bad".into())),
+                Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+            }
+        }
     })
-    .client(move |seat| client(seat, Venom { in_decoding }))
+    .client(move |seat| client(seat, venom, direct))
 }
 
-async fn client(seat: Seat, venom: Venom) {
+/// A handle on the one that is started elsewhere, once it is there.
+async fn there(seat: &Seat, handle: Handle<()>) -> Handle<()> {
+    while handle.status().await.is_err() {
+        seat.sleep(Duration::from_millis(200)).await;
+    }
+    handle
+}
+
+async fn client(seat: Seat, venom: Venom, direct: bool) {
     let app = seat.launch("poison", |builder| builder).await;
-    let bad = app.start(poison, venom).id("bad").queue("q").await;
+    let bad = if direct {
+        Ok(there(&seat, app.handle(poison, "bad")).await)
+    } else {
+        let start = encoding(|| app.start(poison, venom));
+        start.id("bad").queue("q").await
+    };
     let good = app.start(harmless, ()).id("good").queue("q").await;
     let (Ok(bad), Ok(good)) = (bad, good) else {
         return seat.fail("trouble_is_no_outcome", "a start failed");
     };
-    seat.tell(Fact::Started("bad".into()));
+    if !direct {
+        seat.tell(Fact::Started("bad".into()));
+    }
     seat.tell(Fact::Started("good".into()));
     match good.result().await {
         Ok(value) => seat.tell(Fact::Told {

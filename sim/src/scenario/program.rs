@@ -1,9 +1,17 @@
 //! Random programs of durable operations: as data, as a workflow that runs them, and as what their results must be.
 
+mod draw;
+mod expect;
+
 use std::sync::{Mutex, PoisonError};
 
+pub(super) use draw::{Among, draw, draw_signals};
 use durable::{DataSource, prelude::*};
-use durable_testkit::sim::{Chooser, Rows, here};
+use durable_testkit::{
+    Memory,
+    sim::{LACKED, Rows, fact::Fact, here},
+};
+pub(super) use expect::fails;
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{Either, join, join_all, join3, select, select_all},
@@ -15,6 +23,12 @@ use tokio::{sync::oneshot, task::yield_now};
 /// The queue of children: a queue of their own, as parents that wait in all the places of a queue would keep their children out for ever.
 pub(super) const CHILDREN: &str = "children";
 
+/// How long a program's sleeps and timeouts are, in milliseconds.
+pub(super) const WAITS: &[u64] = &[
+    1, 100, 300, 1_000, 2_000, 2_900, 3_000, 5_000, 15_000, 20_000, 30_000, 600_000, 900_000,
+    86_400_000,
+];
+
 /// One operation of a program. Other workflows are named by their places in the load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Op {
@@ -22,24 +36,34 @@ pub(super) enum Op {
     Step,
     /// A step whose first attempts fail.
     Retried(u32),
-    /// A step that fails for good.
-    Failing,
+    /// A step that fails for good, after so many retries.
+    Failing(u32),
+    /// A step whose error is none to retry.
+    Final,
     /// A step whose body panics.
     Panicking,
-    /// A step whose body hangs until its time is over.
-    Hanging,
+    /// A step whose body hangs until its time is over, in each of so many attempts.
+    Hanging(u32),
     /// A durable sleep, in milliseconds.
     Sleep(u64),
     /// Sends a message: to whom, under which topic.
     Send(String, u8),
+    /// Sends two messages.
+    SendTwice(String, u8),
     /// Receives a message: the topic, and the timeout in milliseconds.
     Recv(u8, u64),
     /// Publishes a value under a key.
     Publish(u8),
     /// Reads a value: whose, the key, and the timeout in milliseconds.
     Read(String, u8, u64),
-    /// Runs a program as a child, on a queue if one is named, and waits for it.
-    Child(Vec<Op>, Option<String>),
+    /// Reads a value twice at once.
+    ReadTwice(String, u8, u64),
+    /// Runs a program as a child, on a queue if one is named, with a timeout in milliseconds of its own if it has one, and waits for it.
+    Child(Vec<Op>, Option<String>, Option<u64>),
+    /// Asks how a workflow stands.
+    Status(String),
+    /// Ends the program with an error.
+    Fail,
     /// So many steps at once.
     Join(u32),
     /// A transactional step, on tables beside the system tables or elsewhere.
@@ -54,10 +78,31 @@ pub(super) enum Op {
     Ordered,
     /// A step against a word from another branch, which gives it when its own step has ended.
     Linked,
+    /// Something with a name or a value that cannot be: with a NUL, or with a character that the database lacks.
+    Odd(Odd, bool),
     /// Cancels a workflow.
     Cancel(String),
     /// Resumes a workflow.
     Resume(String),
+}
+
+/// What is odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Odd {
+    /// The name of a step.
+    Step,
+    /// What a step gives.
+    Value,
+    /// The topic that is sent under.
+    Send,
+    /// The topic that is waited for.
+    Recv,
+    /// The key that is published under.
+    Publish,
+    /// Whose value is read.
+    Read,
+    /// The id of a child.
+    Child,
 }
 
 /// Where tables are.
@@ -69,11 +114,15 @@ pub(super) enum Place {
     Elsewhere,
 }
 
-/// The tables of both places.
+/// The tables of both places, and the system database past the network.
 pub(super) struct Books {
     pub(super) here: DataSource<Rows>,
     pub(super) elsewhere: DataSource<Rows>,
+    pub(super) memory: Memory,
 }
+
+/// What a program says that fails.
+pub(super) const FAILED: &str = "failed on purpose";
 
 /// What takes part in a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,15 +155,30 @@ pub(super) enum Way {
 /// Runs a program; gives one text for each operation.
 #[durable::workflow]
 pub(super) async fn program(ctx: Ctx, ops: Vec<Op>) -> Result<Vec<String>, AnyError> {
+    here::tell(Fact::Knows {
+        workflow: ctx.workflow_id().clone(),
+        deadline: ctx.deadline(),
+    });
+    let books = ctx.state::<Books>()?;
     let mut results = Vec::new();
-    for (nth, op) in ops.into_iter().enumerate() {
-        results.push(run(&ctx, op, nth).await);
+    for (nth, op) in ops.iter().enumerate() {
+        if *op == Op::Fail {
+            break;
+        }
+        results.push(run(&ctx, op.clone(), nth).await);
+    }
+    let id = ctx.workflow_id();
+    if let Err(wrong) = expect::check(id, &ops, &results, &books.memory) {
+        here::fail("results_are_the_programs", wrong);
+    }
+    if fails(&ops) {
+        return Err(AnyError::msg(FAILED));
     }
     Ok(results)
 }
 
-/// The text of a message or an event: who made it, where, and for whom.
-fn parcel(ctx: &Ctx, to: &str, place: u8, nth: usize) -> String {
+/// The text of a message or an event: who made it, for whom, where, and with which of its operations. None is the same as another.
+fn parcel(ctx: &Ctx, to: &str, place: u8, nth: impl std::fmt::Display) -> String {
     format!("{}/{to}/{place}/{nth}", ctx.workflow_id())
 }
 
@@ -127,23 +191,38 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
     match op {
         Op::Step => text(ctx.step("step", body).await),
         Op::Retried(failures) => text(retried(ctx, failures).await),
-        Op::Failing => {
+        Op::Failing(retries) => {
             let failing = || async { Err::<i32, _>(AnyError::msg("broken")) };
-            text(ctx.step("failing", failing).await)
+            let name = format!("failing/{}", retries + 1);
+            text(ctx.step(name, failing).max_attempts(retries + 1).await)
+        }
+        Op::Final => {
+            let failing = || async { Err::<i32, _>(AnyError::msg("final")) };
+            let is_transient = |error: &AnyError| error.to_string() != "final";
+            text(
+                ctx.step("final/1", failing)
+                    .max_attempts(3)
+                    .retry_if(is_transient)
+                    .await,
+            )
         }
         Op::Panicking => {
             // Past the panic hook, which would print each.
             let panicking = || async { std::panic::resume_unwind(Box::new("on purpose")) };
             text::<i32, AnyError>(ctx.step("panicking", panicking).await)
         }
-        Op::Hanging => {
-            let hanging = ctx.step("hanging", std::future::pending::<Result<i32, AnyError>>);
-            text(hanging.timeout(Duration::from_secs(2)).retries(1).await)
+        Op::Hanging(attempts) => {
+            let name = format!("hanging/{attempts}");
+            let hanging = ctx.step(name, std::future::pending::<Result<i32, AnyError>>);
+            let hanging = hanging.timeout(Duration::from_secs(2));
+            text(hanging.max_attempts(attempts).await)
         }
         Op::Sleep(ms) => text(ctx.sleep(Duration::from_millis(ms)).await.map(|()| 0)),
-        Op::Send(to, topic) => {
-            let message = parcel(ctx, &to, topic, 0);
-            text(ctx.send(to, &topic_name(topic), &message).await.map(|()| 0))
+        Op::Send(to, topic) => sent(ctx, &to, topic, nth).await,
+        Op::SendTwice(to, topic) => {
+            let first = sent(ctx, &to, topic, format!("{nth}.1")).await;
+            let second = sent(ctx, &to, topic, format!("{nth}.2")).await;
+            format!("{first}+{second}")
         }
         Op::Recv(topic, ms) => {
             let timeout = Duration::from_millis(ms);
@@ -151,15 +230,21 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
             received.map_or_else(|error| error.to_string(), optional)
         }
         Op::Publish(key) => {
-            let value = parcel(ctx, "all", key, 0);
+            let value = parcel(ctx, "all", key, nth);
             text(ctx.set_event(&key.to_string(), &value).await.map(|()| 0))
         }
-        Op::Read(of, key, ms) => {
-            let timeout = Duration::from_millis(ms);
-            let read = ctx.get_event::<String>(of, &key.to_string(), timeout).await;
-            read.map_or_else(|error| error.to_string(), optional)
+        Op::Read(of, key, ms) => read(ctx, of, key, ms).await,
+        Op::ReadTwice(of, key, ms) => {
+            let (one, two) = join(read(ctx, of.clone(), key, ms), read(ctx, of, key, ms)).await;
+            format!("{one}+{two}")
         }
-        Op::Child(ops, queue) => child(ctx, ops, queue).await,
+        Op::Child(ops, queue, timeout) => child(ctx, ops, queue, timeout).await,
+        Op::Status(of) => ctx
+            .status(of)
+            .await
+            .map_or_else(refused, |status| status.to_string()),
+        // Where it stands, the program ends.
+        Op::Fail => String::new(),
         Op::Join(n) => {
             let steps = (0..n).map(|_| ctx.step("joined", body));
             let results = join_all(steps).await;
@@ -176,6 +261,7 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
         Op::Held(ms, way) => held(ctx, ms, way).await,
         Op::Ordered => ordered(ctx).await,
         Op::Linked => linked(ctx).await,
+        Op::Odd(what, nul) => odd(ctx, what, nul).await,
         Op::Cancel(of) => ctx
             .cancel(of)
             .await
@@ -187,6 +273,42 @@ async fn run(ctx: &Ctx, op: Op, nth: usize) -> String {
     }
 }
 
+async fn odd(ctx: &Ctx, what: Odd, nul: bool) -> String {
+    let text = format!("odd{}", if nul { '\0' } else { LACKED });
+    let second = Duration::from_secs(1);
+    let me = ctx.workflow_id();
+    let gives = |text: String| {
+        move || {
+            let text = text.clone();
+            async move { Ok::<_, durable::Error>(text) }
+        }
+    };
+    let done = match what {
+        Odd::Step => ctx.step(text, gives(String::new())).await.map(drop),
+        Odd::Value => ctx.step("odd", gives(text)).await.map(drop),
+        Odd::Send => ctx.send(me, &text, &0).await,
+        Odd::Recv => ctx.recv::<u8>(&text, second).await.map(drop),
+        Odd::Publish => ctx.set_event(&text, &0).await,
+        Odd::Read => ctx
+            .get_event::<u8>(text.as_str(), "0", second)
+            .await
+            .map(drop),
+        Odd::Child => ctx.start(program, Vec::new()).id(text).await.map(drop),
+    };
+    done.map_or_else(refused, |()| "done".to_owned())
+}
+
+async fn sent(ctx: &Ctx, to: &str, topic: u8, nth: impl std::fmt::Display) -> String {
+    let message = parcel(ctx, to, topic, nth);
+    text(ctx.send(to, &topic_name(topic), &message).await.map(|()| 0))
+}
+
+async fn read(ctx: &Ctx, of: String, key: u8, ms: u64) -> String {
+    let timeout = Duration::from_millis(ms);
+    let read = ctx.get_event::<String>(of, &key.to_string(), timeout).await;
+    read.map_or_else(|error| error.to_string(), optional)
+}
+
 fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
     let body = move |step: StepCtx| async move {
         here::pause().await;
@@ -196,7 +318,8 @@ fn retried(ctx: &Ctx, failures: u32) -> durable::Step<'static, i32, AnyError> {
             Err(AnyError::msg("not yet"))
         }
     };
-    ctx.step("retried", body).retries(failures)
+    ctx.step(format!("retried/{}", failures + 1), body)
+        .max_attempts(failures + 1)
 }
 
 /// Adds to a number of its own, which nobody else adds to, and to one that all share.
@@ -328,10 +451,14 @@ async fn held(ctx: &Ctx, ms: u64, way: Way) -> String {
     text(ctx.step(format!("the {winner} won"), body).await)
 }
 
-async fn child(ctx: &Ctx, ops: Vec<Op>, queue: Option<String>) -> String {
+async fn child(ctx: &Ctx, ops: Vec<Op>, queue: Option<String>, timeout: Option<u64>) -> String {
     let start = ctx.start(program, ops);
     let start = match queue {
         Some(queue) => start.queue(queue),
+        None => start,
+    };
+    let start = match timeout {
+        Some(ms) => start.timeout(Duration::from_millis(ms)),
         None => start,
     };
     let handle = match start.await {
@@ -340,7 +467,9 @@ async fn child(ctx: &Ctx, ops: Vec<Op>, queue: Option<String>) -> String {
     };
     match handle.result().await {
         Ok(results) => format!("[{}]", results.join("; ")),
-        Err(_) => "no result".to_owned(),
+        Err(error) if error.to_string() == FAILED => FAILED.to_owned(),
+        Err(error) if error.to_string().contains("cancelled") => "cancelled".to_owned(),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -358,165 +487,4 @@ fn optional(value: Option<String>) -> String {
 
 fn refused(error: durable::Error) -> String {
     error.code().to_string()
-}
-
-/// Checks a program's results against what the operations must give, numbers included. Errors: what is wrong, in words.
-pub(super) fn check(id: &str, ops: &[Op], results: &[String]) -> Result<(), String> {
-    if ops.len() != results.len() {
-        return Err(format!(
-            "{} operations gave {} results",
-            ops.len(),
-            results.len()
-        ));
-    }
-    let mut number = 1;
-    for (op, result) in ops.iter().zip(results) {
-        check_op(id, op, number, result).map_err(|wrong| {
-            format!("operation {number} of {id}, {op:?}, gave {result:?}: {wrong}")
-        })?;
-        number += numbers(op);
-    }
-    Ok(())
-}
-
-/// How many numbers an operation takes.
-fn numbers(op: &Op) -> i32 {
-    match op {
-        Op::Sleep(0) => 0,
-        Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed => 2,
-        Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
-        Op::Linked | Op::Ordered => 3,
-        Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
-        Op::Held(..) => 4,
-        _ => 1,
-    }
-}
-
-fn leg_numbers(leg: &Leg) -> i32 {
-    match leg {
-        Leg::Step | Leg::Retried | Leg::Sleep(_) | Leg::Transact(_) | Leg::Yields(_) => 1,
-        Leg::Recv(..) | Leg::Read(..) => 2,
-    }
-}
-
-fn check_op(id: &str, op: &Op, number: i32, result: &str) -> Result<(), String> {
-    let is = |wanted: String| {
-        if result == wanted {
-            Ok(())
-        } else {
-            Err(format!("it must give {wanted:?}"))
-        }
-    };
-    match op {
-        Op::Step | Op::Retried(_) => is(number.to_string()),
-        Op::Failing => is("broken".to_owned()),
-        Op::Panicking => is(format!(
-            "step \"panicking\" (number {number} of workflow {id:?}) panicked: on purpose"
-        )),
-        Op::Hanging => is(format!(
-            "step \"hanging\" (number {number} of workflow {id:?}) did not end within 2s; give it more with `.timeout(…)`"
-        )),
-        Op::Sleep(_) | Op::Publish(_) => is("0".to_owned()),
-        Op::Join(n) => {
-            let steps = (number..).take(*n as usize).map(|step| step.to_string());
-            is(steps.collect::<Vec<_>>().join("+"))
-        }
-        Op::Transact(_) => is("1".to_owned()),
-        Op::Race(..) | Op::Held(..) | Op::Linked | Op::Ordered => {
-            is((number + numbers(op) - 1).to_string())
-        }
-        Op::Reversed => is(format!("{number}+{}", number + 1)),
-        Op::Recv(topic, _) => is_parcel(result, id, *topic),
-        Op::Read(of, key, _) if result == "nothing" || result.starts_with(&format!("{of}/")) => {
-            is_parcel(result, "all", *key)
-        }
-        Op::Read(of, ..) => Err(format!("{of} did not publish that")),
-        // There may be no such workflow yet.
-        Op::Send(..) if result != "0" && !result.contains("no workflow") => {
-            Err("it is sent, or there is no such workflow".to_owned())
-        }
-        Op::Child(..) if result != "no result" && !result.starts_with('[') => {
-            Err("a child gives its results, or none if it was cancelled".to_owned())
-        }
-        Op::Send(..) | Op::Child(..) | Op::Cancel(_) | Op::Resume(_) => Ok(()),
-    }
-}
-
-fn is_parcel(result: &str, to: &str, place: u8) -> Result<(), String> {
-    let mut parts = result.split('/').skip(1);
-    let fits = parts.next() == Some(to) && parts.next() == Some(&place.to_string());
-    if result == "nothing" || fits {
-        Ok(())
-    } else {
-        Err(format!("nobody sent that to {to:?} under {place}"))
-    }
-}
-
-/// What programs may name.
-pub(super) struct Among<'a> {
-    pub(super) ids: &'a [&'a str],
-    /// The longest sleep, in milliseconds.
-    pub(super) longest: u64,
-}
-
-/// Draws a program of at most `most` operations, with children `depth` deep.
-pub(super) fn draw(chooser: &mut Chooser, most: u32, depth: u32, among: &Among<'_>) -> Vec<Op> {
-    let count = 1 + chooser.choose(most);
-    (0..count).map(|_| draw_op(chooser, depth, among)).collect()
-}
-
-fn draw_op(chooser: &mut Chooser, depth: u32, among: &Among<'_>) -> Op {
-    let other = |chooser: &mut Chooser| chooser.one_of(among.ids).to_owned();
-    let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
-    let wait = |chooser: &mut Chooser| chooser.one_of(&[100, 3_000, 30_000, 1, 600_000]);
-    match chooser.choose(25) {
-        1 => Op::Retried(1 + chooser.choose(2)),
-        2 => Op::Failing,
-        3 | 4 => Op::Sleep(chooser.one_of(&[100, 0, 2_000, 20_000, among.longest])),
-        5 => Op::Send(other(chooser), small(chooser)),
-        6 | 7 => Op::Recv(small(chooser), wait(chooser)),
-        8 => Op::Publish(small(chooser)),
-        9 => Op::Read(other(chooser), small(chooser), wait(chooser)),
-        10 | 11 if depth > 0 => {
-            let ops = draw(chooser, 3, depth - 1, among);
-            Op::Child(
-                ops,
-                chooser.one_of(&[None, Some(CHILDREN)]).map(str::to_owned),
-            )
-        }
-        12 => Op::Join(2 + chooser.choose(3)),
-        13 => Op::Reversed,
-        16 | 17 => Op::Race(
-            (0..2 + chooser.choose(2))
-                .map(|_| draw_leg(chooser))
-                .collect(),
-            chooser.one_of(&[Way::All, Way::Woken]),
-        ),
-        19 | 20 => Op::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
-        18 => Op::Held(
-            chooser.one_of(&[100, 1, 2_000]),
-            chooser.one_of(&[Way::All, Way::Woken]),
-        ),
-        23 => Op::Linked,
-        24 => Op::Ordered,
-        21 => Op::Panicking,
-        22 => Op::Hanging,
-        14 if chooser.choose(2) == 1 => Op::Cancel(other(chooser)),
-        15 if chooser.choose(2) == 1 => Op::Resume(other(chooser)),
-        _ => Op::Step,
-    }
-}
-
-fn draw_leg(chooser: &mut Chooser) -> Leg {
-    let small = |chooser: &mut Chooser| u8::try_from(chooser.choose(2)).unwrap_or(0);
-    let ms = |chooser: &mut Chooser| chooser.one_of(&[100, 1, 300, 1_000, 20_000]);
-    match chooser.choose(9) {
-        8 => Leg::Yields(chooser.one_of(&[1, 3])),
-        7 => Leg::Transact(chooser.one_of(&[Place::Here, Place::Elsewhere])),
-        0 | 1 => Leg::Step,
-        2 => Leg::Retried,
-        3 => Leg::Recv(small(chooser), ms(chooser)),
-        4 => Leg::Read(small(chooser), ms(chooser)),
-        _ => Leg::Sleep(ms(chooser)),
-    }
 }

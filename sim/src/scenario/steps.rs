@@ -1,7 +1,10 @@
 //! One workflow of five steps, which every executor starts under the same id: the measure of speed.
 
 use durable::prelude::*;
-use durable_testkit::sim::{Chooser, Plan, Scenario, Seat, fact::Fact};
+use durable_testkit::sim::{
+    Chooser, Plan, Scenario, Seat,
+    fact::{Awaits, Fact},
+};
 
 /// Five steps, each of which depends on the one before.
 #[durable::workflow]
@@ -22,7 +25,10 @@ async fn executor(seat: Seat) {
         Err(error) => return seat.fail("trouble_is_no_outcome", error.to_string()),
     };
     seat.tell(Fact::Started("order-1".into()));
-    match handle.result().await {
+    let asking = seat.awaits(Awaits::End("order-1".into()));
+    let result = handle.result().await;
+    drop(asking);
+    match result {
         Ok(value) => {
             seat.tell(Fact::Told {
                 workflow: "order-1".into(),

@@ -63,6 +63,10 @@ pub(super) fn migrate(url: &str, options: &Options) -> Result<(), Failure> {
                     .await
                     .map_err(|error| failed(&place, &error))?;
                 screen::print(&format!("{place}: up to date"));
+                let older = migration.older_sdks().await;
+                if let Some(found) = older.map_err(|error| failed(&place, &error))? {
+                    screen::print(&format!("warning: {found}"));
+                }
             }
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! A transactional step from its first poll to its result.
 
-use std::{borrow::Cow, error::Error as StdError, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, future::Future, sync::Arc};
 
 use futures_util::future::{Either, select};
 
 use super::{
     super::{
         body::InBody,
-        sleep::ended_at,
-        step::{encode, panicked, recorded_result},
+        sleep::place_of,
+        step::{encode, gave_up, panicked, record, recorded_result},
     },
     Plan,
 };
@@ -20,9 +20,13 @@ use crate::{
         Event,
         execution::{Call, Execution},
     },
+    names::Name,
     runtime::Timer,
     sabotage::Bug,
-    source::{Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey},
+    source::{
+        Backend, Checkpoint, Condition, Layout, Opened, Trouble, Witness, WitnessKey,
+        writer::{Held, Holder, LONG, holding},
+    },
     state::Status,
     workflow::Payload,
 };
@@ -43,6 +47,10 @@ where
         ..call
     };
     if let Some(record) = execution.replay(call).await {
+        if plan.source.backend().layout() == Layout::Other && !plan.options.read_only {
+            // The execution that recorded it may not have come to this.
+            execution.witness_unneeded(plan.source.backend(), call.number);
+        }
         return recorded_result(&execution, record).await;
     }
     let mut run = Run {
@@ -54,6 +62,7 @@ where
         attempt: 1,
         earlier: Vec::new(),
         outages: 0,
+        renewals: 0,
         unsure: false,
     };
     loop {
@@ -63,10 +72,14 @@ where
     }
 }
 
+/// How often a transaction is run again at once on another connection: a pool may hold as many that
+/// are of no use any more.
+const RENEWALS: u32 = 30;
+
 /// A transactional step on its way.
 struct Run<'r, 'a, C, T, E> {
     execution: &'r Execution,
-    backend: &'r dyn Backend<C>,
+    backend: &'r Arc<dyn Backend<C>>,
     call: Call<'r>,
     plan: &'r Plan<'a, C, T, E>,
     stamp: StepStamp,
@@ -76,6 +89,8 @@ struct Run<'r, 'a, C, T, E> {
     earlier: Vec<String>,
     /// How often the database was away.
     outages: u32,
+    /// How often another connection was needed.
+    renewals: u32,
     /// Whether a commit may have happened whose answer was lost.
     unsure: bool,
 }
@@ -103,6 +118,9 @@ where
     /// One transaction.
     async fn once(&mut self) -> Next<T, E> {
         self.execution.gate().await;
+        if let Err(error) = Name::Step.check(self.call.name) {
+            return self.fail(E::from_durable(error)).await;
+        }
         if let Some(before) = self.settled().await {
             return Next::Done(self.known(&before).await);
         }
@@ -110,6 +128,15 @@ where
             Ok(tx) => tx,
             Err(trouble) => return self.trouble(trouble).await,
         };
+        let held = tx.holds().map(|key| Held::new(key, self.call.name));
+        let execution = self.execution;
+        let _holder = held.as_ref().map(|_| {
+            execution.engine.holders.add(Holder {
+                since: execution.engine.runtime.elapsed(),
+                workflow: execution.id().to_string(),
+                step: self.call.name.to_owned(),
+            })
+        });
         match self.witness(&mut *tx).await {
             Ok(None) => {}
             Ok(Some(witness)) => {
@@ -122,7 +149,7 @@ where
             }
         }
         let ran = match tx.connection() {
-            Ok(connection) => self.body(connection).await,
+            Ok(connection) => self.body(connection, held).await,
             Err(trouble) => return self.trouble(trouble).await,
         };
         if self.execution.interrupt.is_signalled() {
@@ -150,8 +177,14 @@ where
             }
             Ran::Failed(error) => {
                 let condition = tx.condition().await;
-                tx.rollback().await;
-                self.failed(error, condition).await
+                let hidden = self.hidden_in(&error, condition);
+                if let Some(Trouble::Stale(_)) = hidden {
+                    // Its connection is not used again.
+                    drop(tx);
+                } else {
+                    tx.rollback().await;
+                }
+                self.failed(error, hidden).await
             }
         }
     }
@@ -198,8 +231,8 @@ where
         tx.witness(&self.key()).await
     }
 
-    /// Calls the closure.
-    async fn body(&self, connection: &mut C) -> Ran<T, E> {
+    /// Calls the closure, which may have the database's only writer.
+    async fn body(&self, connection: &mut C, held: Option<Held>) -> Ran<T, E> {
         let (execution, call) = (self.execution, self.call);
         execution.engine.observe(&Event::StepStarted {
             workflow: execution.id(),
@@ -217,6 +250,7 @@ where
         let body = InBody::new(execution, call.name, timeout, || {
             self.plan.body.call(connection)
         });
+        let body = Box::pin(self.watched(held, body));
         let ended = match timeout {
             None => body.await,
             Some(timeout) => {
@@ -229,6 +263,7 @@ where
                             number: call.number,
                             step: call.name.to_owned(),
                             timeout,
+                            attempt: self.attempt,
                         }));
                     }
                 }
@@ -237,7 +272,29 @@ where
         match ended {
             Ok(Ok(value)) => Ran::Value(value),
             Ok(Err(error)) => Ran::Failed(error),
-            Err(panic) => Ran::Broken(panicked(execution, call, panic)),
+            Err(panic) => Ran::Broken(panicked(execution, call, self.attempt, panic)),
+        }
+    }
+
+    /// Says it when a closure that has the database's only writer takes long.
+    async fn watched<R>(&self, held: Option<Held>, body: impl Future<Output = R> + Unpin) -> R {
+        if held.is_none() {
+            return body.await;
+        }
+        let body = Box::pin(holding(held, body));
+        let timer = self.execution.engine.runtime.sleep(LONG, Timer::Work);
+        match select(body, timer).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), body)) => {
+                tracing::warn!(
+                    workflow = %self.execution.id(),
+                    step = self.call.name,
+                    "the closure of a transactional step has had the database's only writer for \
+                     {LONG:?}: nothing else of this process is written until it ends; if it waits \
+                     for something that writes, both wait for ever"
+                );
+                body.await
+            }
         }
     }
 
@@ -245,10 +302,7 @@ where
     async fn commit(&mut self, tx: Box<dyn Opened<C>>, value: T, stored: StepResult) -> Next<T, E> {
         if self.plan.options.read_only || Bug::CommitsApart.is_planted() {
             return match tx.commit().await {
-                Ok(()) => {
-                    self.execution.record(&self.stamp, stored, None).await;
-                    Next::Done(Ok(value))
-                }
+                Ok(()) => self.record(Ok(value), stored).await,
                 Err(trouble) => self.trouble(trouble).await,
             };
         }
@@ -303,8 +357,7 @@ where
         let StepResult::Output(output) = &stored else {
             // Only a value comes here, and a value is stored as an output.
             tx.rollback().await;
-            self.execution.record(&self.stamp, stored, None).await;
-            return Next::Done(Ok(value));
+            return self.record(Ok(value), stored).await;
         };
         let witness = Witness {
             name: self.call.name.to_owned(),
@@ -325,8 +378,15 @@ where
         if let Err(trouble) = tx.commit().await {
             return self.trouble(trouble).await;
         }
-        self.execution.record(&self.stamp, stored, None).await;
-        Next::Done(Ok(value))
+        let next = self.record(Ok(value), stored).await;
+        self.recorded();
+        next
+    }
+
+    /// The checkpoint of what a witness tells is written.
+    fn recorded(&self) {
+        self.execution
+            .witness_unneeded(self.backend, self.call.number);
     }
 
     /// Whether this execution has lost its workflow. Asked right before a commit in another database, where no lock can keep it so.
@@ -354,7 +414,8 @@ where
             return self.other(found).await;
         }
         let result = recorded_result(self.execution, &found).await;
-        self.execution.record(&self.stamp, found.result, None).await;
+        let result = record(self.execution, self.call, &self.stamp, result, found.result).await;
+        self.recorded();
         result
     }
 
@@ -364,7 +425,7 @@ where
             return self.other(before.clone()).await;
         }
         let order = &self.execution.order;
-        order.known(self.call.number, ended_at(before));
+        order.known(self.call.number, place_of(before));
         self.execution.observe_recorded(&self.stamp, true);
         recorded_result(self.execution, before).await
     }
@@ -373,9 +434,10 @@ where
     async fn other(&self, found: StepRecord) -> Result<T, E> {
         let conflict = Recorded::Conflict(Box::new(found));
         let none = StepResult::Nothing;
-        self.execution
-            .recorded(&self.stamp, &none, Ok(conflict))
-            .await;
+        let recorded = self.execution.recorded(&self.stamp, &none, Ok(conflict));
+        if let Err(error) = recorded.await {
+            return self.execution.refuse(error).await;
+        }
         std::future::pending().await
     }
 
@@ -394,9 +456,13 @@ where
     }
 
     /// What becomes of the closure's error.
-    async fn failed(&mut self, error: E, condition: Condition) -> Next<T, E> {
-        match self.hidden_in(&error, condition) {
+    async fn failed(&mut self, error: E, hidden: Option<Trouble>) -> Next<T, E> {
+        match hidden {
             Some(Trouble::Away(away)) => self.away(&away).await,
+            Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
+            Some(Trouble::Stale(stale)) if self.renewals < RENEWALS => self.stale(&stale).await,
+            // The closure prepares statements itself, and this is of its own making.
+            Some(Trouble::Stale(_)) => self.fail(error).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
             None => self.fail(error).await,
@@ -437,7 +503,7 @@ where
     fn trouble_of(&self, error: DbError) -> Trouble {
         let cause = match &error {
             DbError::Unavailable { source, .. } | DbError::Broken { source, .. } => Some(source),
-            DbError::Refused(_) => None,
+            DbError::Refused(_) | DbError::InvalidArgument { .. } => None,
         };
         match cause.and_then(|cause| self.trouble_in(cause)) {
             Some(trouble) => trouble,
@@ -457,6 +523,7 @@ where
         let step = self.call.name.to_owned();
         match trouble {
             Trouble::Away(error) => self.away(&error).await,
+            Trouble::Stale(error) => self.stale(&error).await,
             Trouble::Contended(message) => {
                 let attempts = self.attempt;
                 self.contended(E::from_durable(Error::TransactionConflict {
@@ -477,6 +544,10 @@ where
                 }))
                 .await
             }
+            // Rolled back by now: it cannot be recorded as it is, and never will.
+            Trouble::Engine(error) if error.is_about_arguments() => {
+                self.fail(E::from_durable(error.into())).await
+            }
             Trouble::Engine(error) => self.execution.refuse(error.into()).await,
         }
     }
@@ -493,12 +564,31 @@ where
         Next::Again
     }
 
+    /// The connection could not be used any more: at once on another one. Where that goes on,
+    /// nothing is won by haste.
+    async fn stale(&mut self, error: &DbError) -> Next<T, E> {
+        // Nothing is committed.
+        self.execution.order.unsettle(self.call.number);
+        self.renewals = self.renewals.saturating_add(1);
+        if self.renewals > RENEWALS {
+            return self.away(error).await;
+        }
+        tracing::debug!(
+            %error,
+            workflow = %self.execution.id(),
+            step = self.call.name,
+            "a transaction is run again on another connection"
+        );
+        Next::Again
+    }
+
     /// Others were in the way: again, unless that has been enough.
     async fn contended(&mut self, error: E) -> Next<T, E> {
         // Nothing is committed.
         self.execution.order.unsettle(self.call.number);
         let attempt = self.attempt;
         if !self.plan.retry.allows_after(attempt) {
+            let error = gave_up(self.execution, self.call, attempt, error);
             return self.fail(error).await;
         }
         let message = error.message();
@@ -525,7 +615,11 @@ where
         self.stamp.completed_at = self.execution.now();
         let earlier = std::mem::take(&mut self.earlier);
         let (result, stored) = encode(self.execution, self.call, Err(error), earlier);
-        self.execution.record(&self.stamp, stored, None).await;
-        Next::Done(result)
+        self.record(result, stored).await
+    }
+
+    /// Records what the step came to.
+    async fn record(&mut self, result: Result<T, E>, stored: StepResult) -> Next<T, E> {
+        Next::Done(record(self.execution, self.call, &self.stamp, result, stored).await)
     }
 }

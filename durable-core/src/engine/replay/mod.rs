@@ -7,13 +7,7 @@ mod launched;
 mod rehearsal;
 mod sealed;
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, panic::Location, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::future::{Either, select};
 
@@ -29,8 +23,9 @@ use super::{
 };
 use crate::{
     Error,
-    db::{Joined, Retrying, StepRecord},
+    db::{Claimed, Joined, Retrying, StepRecord},
     ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
+    panics::caught,
     payload::{Encoded, Outcome},
     runtime::{BoxFuture, Timer},
     state::WorkflowRow,
@@ -161,11 +156,11 @@ impl Replayer {
             workflow: key.to_string(),
         })?;
         // Reading runs user code, which may panic.
-        let read = AssertUnwindSafe(|| registered.read(&self.engine.codecs, outcome));
-        catch_unwind(read).unwrap_or_else(|panic| {
+        let read = caught(|| registered.read(&self.engine.codecs, outcome));
+        read.unwrap_or_else(|message| {
             Err(Error::WorkflowPanicked {
                 workflow: key.to_string(),
-                message: super::panic_message(panic.as_ref()),
+                message,
             })
         })
     }
@@ -181,10 +176,15 @@ impl Replayer {
             workflow: recording.row.id.clone(),
             token: OwnerToken::from("replay"),
         };
+        let claimed = Claimed {
+            row: recording.row.clone(),
+            input: None,
+            excused: 0,
+        };
         Execution::new(
             Arc::clone(&self.engine),
             owner,
-            &recording.row,
+            &claimed,
             recording.steps.clone(),
             Arc::new(ResultSlot::new()),
         )

@@ -56,6 +56,7 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
         7 => (claims.clone(), tokens()).prop_map(|(who, tokens)| Call::Claim(who, QUEUE, tokens)),
         2 => (claims.clone(), execution(), token()).prop_map(|(who, held, token)| Call::Adopt(who, one(held), one(token))),
         3 => (claims, execution()).prop_map(|(who, held)| Call::Requeue(who, one(held))),
+        1 => execution().prop_map(|held| Call::Release(one(held))),
         6 => record.prop_map(|(by, number, value)| Call::Record(by, number, Given::Value(value))),
         2 => event.prop_map(|(by, number, value)| Call::SetEvent(by, KEY, number, value)),
         1 => select(&LETTERS[..]).prop_map(Call::Mail),

@@ -129,7 +129,9 @@ fn may_bring(call: Call, id: &str) -> bool {
 /// Whether a call may lock the row of a workflow.
 fn may_change(call: Call, id: &str) -> bool {
     match call {
-        Call::Start(of, _) | Call::Resume(of, _) | Call::Delete(of) => of == id,
+        Call::Start(of, _) | Call::Resume(of, _) | Call::Delete(of) | Call::LeaveToken(of, _) => {
+            of == id
+        }
         Call::StartChild(of, _, by, _) => of == id || by.of == id,
         Call::Record(by, ..)
         | Call::Finish(by, _)
@@ -139,7 +141,9 @@ fn may_change(call: Call, id: &str) -> bool {
         Call::Mail(letter) => letter.to == id,
         Call::Send(letter, by, _) => letter.to == id || by.of == id,
         Call::Cancel(ids) => ids.iter().any(|of| *of == id),
-        Call::Adopt(_, held, _) | Call::Requeue(_, held) => held.iter().any(|by| by.of == id),
+        Call::Adopt(_, held, _) | Call::Requeue(_, held) | Call::Release(held) => {
+            held.iter().any(|by| by.of == id)
+        }
         other => other.is_look(),
     }
 }

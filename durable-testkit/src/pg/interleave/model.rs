@@ -145,6 +145,11 @@ impl Side for Memory {
         Ok(())
     }
 
+    async fn leave_token(&self, id: &WorkflowId, token: &str) -> Result<(), String> {
+        self.leave_owner(id, token);
+        Ok(())
+    }
+
     async fn rest(&self, ids: &[WorkflowId]) -> Vec<String> {
         let mut lines = Vec::new();
         for id in ids {

@@ -4,7 +4,8 @@ use super::{
     scene::REBORN,
     words::{
         READ_STEPS, RESUME, SWEEP, abandoned, adopt, cancel, claim, dead_letter, delete, finish,
-        join, leave, mail, receive, record, requeue, send, set_event, start, start_child,
+        join, leave, leave_token, mail, receive, record, requeue, send, set_event, start,
+        start_child,
     },
 };
 use crate::calls::{Call, here, other, overdue, queued};
@@ -91,6 +92,10 @@ const REQUEUED: &[Call] = &[
     requeue("one", "first"),
 ];
 const CANCELLED: &[Call] = &[start("w", here("first")), cancel("w")];
+/// What other SDKs leave: the token of the execution in a row that is cancelled, and one in a row that waits on a queue.
+const CANCELLED_WITH_TOKEN: &[Call] =
+    &[start("w", here("first")), cancel("w"), leave_token("first")];
+const WAITS_WITH_TOKEN: &[Call] = &[start("w", queued("creator")), leave_token("first")];
 const OVERDUE: &[Call] = &[start("w", overdue(here("first")))];
 const TWO_RUN: &[Call] = &[start("w", here("first")), start("d", here("other"))];
 const HAS_MAIL: &[Call] = &[start("w", here("first")), mail("m", "w")];
@@ -383,6 +388,67 @@ pub(super) const PAIRS: &[Pair] = &[
         &[cancel("c")],
     )
     .braked(Brake::Hold("w")),
+    // Rows with tokens that mean nothing.
+    pair(
+        "checkpoint and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        RECORD,
+        &[RESUME],
+    ),
+    pair(
+        "checkpoint and resume with a claim, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        RECORD,
+        &[RESUME, claim("two", "second"), READ_STEPS],
+    ),
+    pair(
+        "finish and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        FINISH,
+        &[RESUME],
+    ),
+    pair(
+        "child start and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        CHILD,
+        &[RESUME],
+    ),
+    pair(
+        "adoption and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        ADOPT,
+        &[RESUME],
+    ),
+    pair(
+        "dead letter and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        &[dead_letter("first")],
+        &[RESUME],
+    ),
+    pair(
+        "set event and resume, a token left in the row",
+        CANCELLED_WITH_TOKEN,
+        PUBLISH,
+        &[RESUME],
+    ),
+    pair(
+        "receive and claim, a token left in the row",
+        WAITS_WITH_TOKEN,
+        RECEIVE,
+        CLAIM,
+    ),
+    pair(
+        "checkpoint and claim, a token left in the row",
+        WAITS_WITH_TOKEN,
+        RECORD,
+        CLAIM,
+    ),
+    pair(
+        "requeue and claim, a token left in the row",
+        WAITS_WITH_TOKEN,
+        &[requeue("one", "first")],
+        CLAIM,
+    ),
     // Messages and events.
     pair("send and cancel of the sender", TWO_RUN, SEND, CANCEL),
     pair("send and adoption of the sender", TWO_RUN, SEND, ADOPT),

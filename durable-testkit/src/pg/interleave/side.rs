@@ -15,6 +15,9 @@ const DELETES: [&str; 4] = [
     "DELETE FROM dbos.workflow_status WHERE workflow_uuid = $1",
 ];
 
+/// As what other SDKs write: the token is no sign that a workflow runs.
+const LEAVE_TOKEN: &str = "UPDATE dbos.workflow_status SET owner_xid = $2 WHERE workflow_uuid = $1";
+
 const REST: &str = "
     SELECT 1, i.workflow_uuid, i.inputs, NULL::bigint
     FROM dbos.workflow_input AS i
@@ -56,6 +59,14 @@ impl<D: Driver> Side for PgSystemDb<Paused<D>> {
             connection.discard();
         }
         deleted.map_err(said)
+    }
+
+    async fn leave_token(&self, id: &WorkflowId, token: &str) -> Result<(), String> {
+        let said = |error: DriverError| error.to_string();
+        let mut connection = self.driver().acquire().await.map_err(said)?;
+        let left = [Param::from(id.as_str()), Param::from(token)];
+        let answer = connection.query(&LEAVE_TOKEN.into(), &left).await;
+        answer.map(drop).map_err(said)
     }
 
     async fn rest(&self, ids: &[WorkflowId]) -> Vec<String> {

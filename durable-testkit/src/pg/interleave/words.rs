@@ -97,6 +97,11 @@ pub(super) const fn delete(id: &'static str) -> Call {
     Call::Delete(id)
 }
 
+/// Leaves this token in the row of "w".
+pub(super) const fn leave_token(token: &'static str) -> Call {
+    Call::LeaveToken(WORKFLOW, token)
+}
+
 const fn first_life(executor: &'static str) -> Claims {
     Claims {
         executor,

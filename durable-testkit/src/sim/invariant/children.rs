@@ -39,6 +39,7 @@ impl Invariant for ChildrenAreJoined {
 #[cfg(test)]
 mod tests {
     use super::{super::history::*, *};
+    use crate::sim::fact::Ends;
 
     fn joined(child: &str) -> Written {
         Written::Step {
@@ -46,6 +47,7 @@ mod tests {
             name: "DBOS.getResult".to_owned(),
             child: Some(WorkflowId::from(child)),
             until: None,
+            result: Ends::Value,
         }
     }
 

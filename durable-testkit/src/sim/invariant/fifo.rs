@@ -14,8 +14,17 @@ use crate::sim::fact::{Fact, Moment, Written};
 pub struct FifoWithinPriority {
     inserted: u64,
     /// The place of everything that was ever put on a queue.
-    places: BTreeMap<WorkflowId, (String, i32, u64)>,
-    waiting: BTreeMap<WorkflowId, (String, i32, u64)>,
+    places: BTreeMap<WorkflowId, Place>,
+    waiting: BTreeMap<WorkflowId, Place>,
+}
+
+/// A place in a queue: among what the same version runs, as no other may take it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    queue: String,
+    version: Option<String>,
+    priority: i32,
+    inserted: u64,
 }
 
 impl Invariant for FifoWithinPriority {
@@ -28,14 +37,20 @@ impl Invariant for FifoWithinPriority {
             Fact::Inserted {
                 owner,
                 queue: Some((queue, priority)),
+                terms,
                 ..
             } => {
                 self.inserted += 1;
-                let place = (queue.clone(), *priority, self.inserted);
+                let place = Place {
+                    queue: queue.clone(),
+                    version: terms.version.clone(),
+                    priority: *priority,
+                    inserted: self.inserted,
+                };
                 self.places.insert(owner.workflow.clone(), place.clone());
                 self.waiting.insert(owner.workflow.clone(), place);
             }
-            Fact::Requeued(workflow) => {
+            Fact::Requeued { workflow, .. } => {
                 if let Some(place) = self.places.get(workflow) {
                     self.waiting.insert(workflow.clone(), place.clone());
                 }
@@ -57,12 +72,19 @@ impl Invariant for FifoWithinPriority {
             Fact::Taken {
                 owner,
                 queue: Some(queue),
+                terms,
                 ..
             } => {
+                // From now on it is this version's.
+                if let Some(place) = self.places.get_mut(&owner.workflow) {
+                    place.version.clone_from(&terms.version);
+                }
                 let Some(place) = self.waiting.remove(&owner.workflow) else {
                     return Ok(());
                 };
-                let mut others = self.waiting.iter().filter(|(_, other)| other.0 == *queue);
+                let is_beside =
+                    |other: &Place| other.queue == *queue && other.version == place.version;
+                let mut others = self.waiting.iter().filter(|(_, other)| is_beside(other));
                 if let Some((first, _)) = others.find(|(_, other)| **other < place) {
                     return Err(format!(
                         "{} was taken from queue {queue} before {first}, which is more urgent or older",
@@ -90,7 +112,7 @@ mod tests {
             enqueued("a", 0),
             enqueued("b", 0),
             claimed("a", "1"),
-            Fact::Requeued(WorkflowId::from("a")),
+            requeued("a", 1),
             claimed("b", "2"),
         ];
         assert!(judge(FifoWithinPriority::default(), &put_back).is_err());

@@ -8,7 +8,7 @@ use durable_core::{
 };
 
 use super::Invariant;
-use crate::sim::fact::{Fact, Moment, Written};
+use crate::sim::fact::{Asker, Ends, Fact, Moment, Terms, Written};
 
 /// Shows these facts to an invariant, a second apart: the database's, unless they are an engine's.
 pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(), String> {
@@ -16,12 +16,64 @@ pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(),
         let at = Duration::from_secs(second);
         let of_engine = matches!(
             fact,
-            Fact::Body { .. } | Fact::Execution { .. } | Fact::Crashed { .. }
+            Fact::Body { .. }
+                | Fact::Execution { .. }
+                | Fact::Crashed { .. }
+                | Fact::Restarted
+                | Fact::Paused { .. }
+                | Fact::WokenUp
+                | Fact::Waits { .. }
+                | Fact::Asks { .. }
+                | Fact::Dropped { .. }
+                | Fact::Finished(_)
+                | Fact::Stopped { .. }
         );
         let process = usize::from(of_engine);
         invariant.see(&Moment { at, process, fact })?;
     }
     Ok(())
+}
+
+/// The first life of process 1: everything is its doing, unless something else is said.
+const FIRST: Asker = Asker {
+    process: 1,
+    life: 1,
+};
+
+/// The fact, as this process's doing.
+pub(super) fn by(process: usize, mut fact: Fact) -> Fact {
+    if let Fact::Inserted { by, .. } | Fact::Taken { by, .. } | Fact::Requeued { by, .. } =
+        &mut fact
+    {
+        by.process = process;
+    }
+    fact
+}
+
+/// The fact, with what else its row says.
+pub(super) fn with_terms(mut fact: Fact, change: impl FnOnce(&mut Terms)) -> Fact {
+    if let Fact::Inserted { terms, .. } | Fact::Taken { terms, .. } = &mut fact {
+        change(terms);
+    }
+    fact
+}
+
+/// A process joins.
+pub(super) fn joined(process: usize) -> Fact {
+    Fact::Joined {
+        executor: ExecutorId::from(format!("E{process}")),
+        life: 1,
+        process,
+    }
+}
+
+/// This process puts a workflow back onto its queue.
+pub(super) fn requeued(workflow: &str, process: usize) -> Fact {
+    let requeued = Fact::Requeued {
+        workflow: WorkflowId::from(workflow),
+        by: FIRST,
+    };
+    by(process, requeued)
 }
 
 /// The execution of this workflow under this token.
@@ -38,6 +90,8 @@ pub(super) fn started(workflow: &str, token: &str) -> Fact {
         owner: owner(workflow, token),
         queue: None,
         parent: None,
+        by: FIRST,
+        terms: Terms::default(),
     }
 }
 
@@ -47,6 +101,8 @@ pub(super) fn enqueued(workflow: &str, priority: i32) -> Fact {
         owner: owner(workflow, "creator"),
         queue: Some(("q".to_owned(), priority)),
         parent: None,
+        by: FIRST,
+        terms: Terms::default(),
     }
 }
 
@@ -58,6 +114,8 @@ pub(super) fn claimed(workflow: &str, token: &str) -> Fact {
         queue: Some("q".to_owned()),
         from: None,
         life: 1,
+        by: FIRST,
+        terms: Terms::default(),
     }
 }
 
@@ -69,6 +127,8 @@ pub(super) fn adopted(workflow: &str, token: &str) -> Fact {
         queue: None,
         from: Some(ExecutorId::from("E2")),
         life: 1,
+        by: FIRST,
+        terms: Terms::default(),
     }
 }
 
@@ -88,6 +148,7 @@ pub(super) fn step(number: i32) -> Written {
         name: "step".to_owned(),
         child: None,
         until: None,
+        result: Ends::Value,
     }
 }
 

@@ -18,7 +18,7 @@ impl Invariant for OnlyPresentLivesTake {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         match moment.fact {
-            Fact::Joined { executor, life } => {
+            Fact::Joined { executor, life, .. } => {
                 self.0.insert(executor.clone(), *life);
             }
             Fact::Taken {
@@ -49,6 +49,7 @@ mod tests {
         Fact::Joined {
             executor: ExecutorId::from("E1"),
             life,
+            process: 1,
         }
     }
 

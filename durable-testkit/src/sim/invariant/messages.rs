@@ -7,7 +7,8 @@ use durable_core::ids::WorkflowId;
 use super::Invariant;
 use crate::sim::fact::{Fact, Moment, Written};
 
-/// A message is taken by one operation of the workflow that it was sent to, and each topic's messages in the order in which they came.
+/// A message is taken by one operation of the workflow that it was sent to, each topic's messages in the order in which they came, and none
+/// is missed.
 #[derive(Debug, Default)]
 pub struct MessagesAreTakenOnce {
     next: u64,
@@ -31,7 +32,9 @@ impl Invariant for MessagesAreTakenOnce {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         match moment.fact {
-            Fact::Sent { message, to, topic } => {
+            Fact::Sent {
+                message, to, topic, ..
+            } => {
                 self.next += 1;
                 let mail = Mail {
                     nth: self.next,
@@ -48,10 +51,19 @@ impl Invariant for MessagesAreTakenOnce {
             }
             Fact::Written {
                 owner,
-                what: Written::Receive { number, message },
+                what:
+                    Written::Receive {
+                        number,
+                        topic,
+                        message,
+                    },
                 ..
             } => {
                 let place = (owner.workflow.clone(), *number);
+                let is_new = !self.received.contains_key(&place);
+                if is_new && message.is_none() {
+                    self.check_empty(&owner.workflow, *number, topic)?;
+                }
                 let before = self
                     .received
                     .entry(place)
@@ -72,6 +84,18 @@ impl Invariant for MessagesAreTakenOnce {
 }
 
 impl MessagesAreTakenOnce {
+    /// Errors: an operation received nothing, and there was something.
+    fn check_empty(&self, workflow: &WorkflowId, number: i32, topic: &str) -> Result<(), String> {
+        let lies =
+            |mail: &Mail| mail.to == *workflow && mail.topic == topic && mail.taken_by.is_none();
+        match self.sent.iter().find(|(_, mail)| lies(mail)) {
+            None => Ok(()),
+            Some((message, _)) => Err(format!(
+                "operation {number} of {workflow} received nothing, though {message} was there"
+            )),
+        }
+    }
+
     fn take(&mut self, workflow: &WorkflowId, number: i32, message: &str) -> Result<(), String> {
         let Some(mail) = self.sent.get(message).filter(|mail| mail.to == *workflow) else {
             return Err(format!(
@@ -111,12 +135,22 @@ mod tests {
             message: message.to_owned(),
             to: WorkflowId::from("a"),
             topic: "t".to_owned(),
+            payload: String::new(),
+            by: None,
         }
     }
 
     fn taken(message: &str, number: i32) -> Fact {
-        let message = Some(message.to_owned());
-        written("a", "1", Written::Receive { number, message })
+        received(number, Some(message.to_owned()))
+    }
+
+    fn received(number: i32, message: Option<String>) -> Fact {
+        let receive = Written::Receive {
+            number,
+            topic: "t".to_owned(),
+            message,
+        };
+        written("a", "1", receive)
     }
 
     #[test]
@@ -124,19 +158,9 @@ mod tests {
         let twice = [sent("m"), taken("m", 1), taken("m", 3)];
         let not_sent = [sent("m"), taken("n", 1), taken("m", 3)];
         let overtakes = [sent("m"), sent("n"), taken("n", 1)];
-        let lost = [
-            sent("m"),
-            taken("m", 1),
-            written(
-                "a",
-                "2",
-                Written::Receive {
-                    number: 1,
-                    message: None,
-                },
-            ),
-        ];
-        for facts in [twice, not_sent, overtakes, lost] {
+        let lost = [sent("m"), taken("m", 1), received(1, None)];
+        let missed = [sent("m"), received(1, None), sent("n")];
+        for facts in [twice, not_sent, overtakes, lost, missed] {
             assert!(judge(MessagesAreTakenOnce::default(), &facts).is_err());
         }
     }
@@ -149,6 +173,7 @@ mod tests {
             taken("m", 1),
             taken("m", 1),
             taken("n", 3),
+            received(5, None),
         ];
         assert_eq!(judge(MessagesAreTakenOnce::default(), &facts), Ok(()));
     }

@@ -2,37 +2,62 @@
 
 use std::fmt;
 
-use super::fact::Moment;
+use super::{Plan, fact::Moment};
 
 mod acknowledged;
+mod attempts;
 mod cancel;
 mod children;
+mod complete;
+mod deadlines;
 mod fifo;
 #[cfg(test)]
 mod history;
 mod lives;
+mod losers;
 mod messages;
 mod outcome;
 mod owner;
+mod patience;
 mod places;
+mod publishes;
+mod races;
 mod recorded;
+mod retries;
+mod sends;
 mod standing;
+mod takeovers;
+mod timeouts;
 mod timers;
 mod transactions;
+mod versions;
+mod waits;
 mod wakeups;
 
 pub use acknowledged::AcknowledgedIsKept;
+pub use attempts::AttemptsAreCounted;
 pub use cancel::CancelsAreClean;
 pub use children::ChildrenAreJoined;
+pub use complete::EndedIsRecorded;
+pub use deadlines::DeadlinesAreKept;
 pub use fifo::FifoWithinPriority;
 pub use lives::OnlyPresentLivesTake;
+pub use losers::LosersStop;
 pub use messages::MessagesAreTakenOnce;
 pub use outcome::OneOutcome;
 pub use owner::OnlyOwnersWrite;
 pub use places::PlacesAreKept;
+pub use publishes::LastPublishStands;
+pub use races::LosersStayOut;
 pub use recorded::RecordedStepsDoNotRun;
+pub use retries::RetriesAreKept;
+pub use sends::SendsArriveOnce;
+pub use takeovers::OnlyTheDeadAreRobbed;
+pub use timeouts::WaitsEndInTime;
 pub use timers::TimersFireInTime;
 pub use transactions::TransactionsHappenOnce;
+pub use versions::VersionsAreKept;
+pub use waits::WaitsLastAsLong;
 pub use wakeups::WakeUpsAreNotLost;
 
 /// Something that must hold in every run.
@@ -59,7 +84,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All invariants that hold for every scenario.
+/// All invariants that hold for every scenario, whatever its code is.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(OnlyOwnersWrite::default()),
@@ -72,6 +97,30 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(TimersFireInTime::default()),
         Box::new(TransactionsHappenOnce::default()),
         Box::new(CancelsAreClean::default()),
-        Box::new(WakeUpsAreNotLost::default()),
+        Box::new(SendsArriveOnce::default()),
+        Box::new(LastPublishStands::default()),
     ]
+}
+
+/// And those that ask something of a scenario's code: that it polls all that it waits for, leaks no operation, has bodies that last no longer
+/// than a few seconds, starts no child without a deadline on purpose, and names steps as [`RetriesAreKept`] has it.
+pub fn of_engine(plan: &Plan) -> Vec<Box<dyn Invariant>> {
+    let mut by_the_clock: Vec<Box<dyn Invariant>> = vec![
+        Box::new(DeadlinesAreKept::new(plan)),
+        Box::new(WaitsEndInTime::new(plan)),
+    ];
+    if plan.ahead.is_some() {
+        // They judge by the world's time, which is not the database's then.
+        by_the_clock.clear();
+    }
+    let others: Vec<Box<dyn Invariant>> = vec![
+        Box::new(WakeUpsAreNotLost::new(plan)),
+        Box::new(LosersStop::new(plan)),
+        Box::new(LosersStayOut::default()),
+        Box::new(OnlyTheDeadAreRobbed::default()),
+        Box::new(EndedIsRecorded::default()),
+        Box::new(VersionsAreKept::default()),
+        Box::new(RetriesAreKept::default()),
+    ];
+    by_the_clock.into_iter().chain(others).collect()
 }

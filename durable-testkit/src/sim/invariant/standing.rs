@@ -32,6 +32,12 @@ impl Standings {
             .is_some_and(|standing| standing.token.as_ref() == Some(&owner.token))
     }
 
+    /// Whether an operation of a workflow is recorded.
+    pub(super) fn is_recorded(&self, workflow: &WorkflowId, number: i32) -> bool {
+        self.of(workflow)
+            .is_some_and(|standing| standing.recorded.contains(&number))
+    }
+
     /// Takes in what has happened.
     pub(super) fn see(&mut self, fact: &Fact) {
         match fact {
@@ -45,7 +51,7 @@ impl Standings {
             Fact::Taken { owner, .. } => {
                 self.entry(&owner.workflow).token = Some(owner.token.clone());
             }
-            Fact::Requeued(workflow) => self.entry(workflow).token = None,
+            Fact::Requeued { workflow, .. } => self.entry(workflow).token = None,
             Fact::Resumed(workflow) => self.entry(workflow).end = None,
             Fact::Cancelled(workflow) => self.end(workflow, "cancelled".to_owned()),
             Fact::Written { owner, what, .. } => match what {

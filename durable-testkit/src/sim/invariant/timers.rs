@@ -20,6 +20,10 @@ use crate::sim::{
 pub struct TimersFireInTime {
     /// The wake times that are recorded, and when they were.
     until: BTreeMap<(WorkflowId, i32), (i64, Duration)>,
+    /// By how much the database's clock was ahead at most.
+    ahead: Duration,
+    /// Until when a process may think that it is.
+    doubtful: Duration,
     /// Since when an execution runs, or goes on after its process stood still.
     since: BTreeMap<Owner, (usize, Duration)>,
 }
@@ -27,6 +31,38 @@ pub struct TimersFireInTime {
 /// A sleep that ends later than this after its time, with its execution running, has begun anew. The database's clock, as a process knows
 /// it, is behind by as much as answers take.
 const LATE: Duration = Duration::from_secs(30);
+
+/// A process looks at the database's clock this often; and answers take their time.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl TimersFireInTime {
+    /// The latest time that a process may have taken for now when it ended a wait that was recorded
+    /// then.
+    fn latest(&self, at: Duration, recorded: Duration) -> i64 {
+        let now = EPOCH.saturating_add(at).as_millis();
+        if recorded > self.doubtful {
+            return now;
+        }
+        // What was over by a clock that was ahead is over for every later execution.
+        let shown = at.min(self.doubtful).saturating_add(self.ahead);
+        now.max(EPOCH.saturating_add(shown).as_millis())
+    }
+
+    /// A wait that ends before its time.
+    fn early(&self, at: Duration, place: &(WorkflowId, i32)) -> Result<(), String> {
+        let Some((until, recorded)) = self.until.get(place) else {
+            return Ok(());
+        };
+        let early = until - self.latest(at, *recorded);
+        match u64::try_from(early).map(Duration::from_millis) {
+            Ok(early) if !early.is_zero() => {
+                let (workflow, number) = place;
+                Err(format!("wait {number} of {workflow} ended {early:?} early"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Invariant for TimersFireInTime {
     fn name(&self) -> &'static str {
@@ -54,6 +90,26 @@ impl Invariant for TimersFireInTime {
                     ));
                 }
             }
+            Fact::Ahead(by) => {
+                self.ahead = self.ahead.max(*by);
+                self.doubtful = if by.is_zero() {
+                    moment.at.saturating_add(LOOK)
+                } else {
+                    Duration::MAX
+                };
+            }
+            Fact::Written {
+                owner,
+                what:
+                    Written::Receive {
+                        number,
+                        message: None,
+                        ..
+                    },
+                ..
+            } => {
+                self.early(moment.at, &(owner.workflow.clone(), number + 1))?;
+            }
             Fact::Execution { owner, .. } => {
                 self.since
                     .insert(owner.clone(), (moment.process, moment.at));
@@ -74,15 +130,7 @@ impl Invariant for TimersFireInTime {
                         owner.workflow
                     ));
                 };
-                if let Ok(early) = u64::try_from(until - now)
-                    && early > 0
-                {
-                    let early = Duration::from_millis(early);
-                    return Err(format!(
-                        "sleep {number} of {} ended {early:?} early",
-                        owner.workflow
-                    ));
-                }
+                self.early(moment.at, &place)?;
                 let (_, since) = self.since.get(owner).copied().unwrap_or_default();
                 let begun = EPOCH.saturating_add(since.max(*recorded));
                 let due = begun.as_millis().max(*until);
@@ -103,6 +151,7 @@ impl Invariant for TimersFireInTime {
 #[cfg(test)]
 mod tests {
     use super::{super::history::*, *};
+    use crate::sim::fact::Ends;
 
     /// In the second second.
     fn slept(lasting_ms: i64) -> [Fact; 3] {
@@ -111,6 +160,7 @@ mod tests {
             name: "DBOS.sleep".to_owned(),
             child: None,
             until: Some(EPOCH.as_millis() + 1000 + lasting_ms),
+            result: Ends::Value,
         };
         let woke = Fact::Woke {
             owner: owner("a", "1"),

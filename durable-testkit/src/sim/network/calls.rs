@@ -6,8 +6,8 @@ use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received,
-        Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, Unrunnable, VersionCount,
-        Versions, WantedExecutor, Workflows, Write,
+        Recorded, Result, Resumed, Sent, StepRecord, StepResult, StepStamp, Steps, Unrunnable,
+        VersionCount, Versions, WantedExecutor, Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -19,7 +19,7 @@ use futures_util::FutureExt as _;
 use super::{SimDb, Wrote};
 use crate::{
     Memory,
-    sim::fact::{Fact, Written},
+    sim::fact::{Ends, Fact, Terms, Written},
 };
 
 #[async_trait]
@@ -119,6 +119,7 @@ impl Workflows for SimDb {
         self.request("expire_deadlines", move |db| {
             let expired = at_once!(db.memory.expire_deadlines(&application, limit))?;
             for id in &expired {
+                db.tell(Fact::Expired(id.clone()));
                 db.tell(Fact::Cancelled(id.clone()));
             }
             Ok(expired)
@@ -135,12 +136,32 @@ fn wrote(answer: &Result<Write>, what: Written) -> Wrote {
     }
 }
 
+/// What a record says.
+pub(super) fn ends(result: &StepResult) -> Ends {
+    match result {
+        // As the engine writes it: see `nothing` of its mailboxes.
+        StepResult::Output(value) if value.text == "null " => Ends::Empty,
+        StepResult::Output(_) | StepResult::Nothing => Ends::Value,
+        StepResult::Error(_) => Ends::Error,
+    }
+}
+
 fn recorded(answer: &Result<Recorded>, what: Written) -> Wrote {
     match answer {
         Ok(Recorded::Written) => Wrote::This(what),
         Ok(Recorded::Lost(_)) => Wrote::Refused,
         Ok(Recorded::Conflict(_)) | Err(_) => Wrote::Nothing,
     }
+}
+
+/// When a sleep wakes, as it is recorded: epoch seconds with three decimals.
+fn wakes_at(step: &StepRecord) -> Option<i64> {
+    let StepResult::Output(value) = &step.result else {
+        return None;
+    };
+    let (seconds, ms) = value.text.split_once('.')?;
+    let at = || Some(seconds.parse::<i64>().ok()? * 1000 + ms.parse::<i64>().ok()?);
+    (step.name == SLEEP).then(at).flatten()
 }
 
 #[async_trait]
@@ -150,13 +171,21 @@ impl Steps for SimDb {
         self.request("record_step", move |db| {
             let serve = |memory: &Memory| at_once!(memory.record_step(&owner, &step));
             db.write("record_step", &owner, serve, |answer| {
+                let until = wakes_at(&step);
+                if let (Ok(Recorded::Written), Some(until)) = (answer, until) {
+                    let from = step.started_at.unwrap_or(Timestamp::from_millis(0));
+                    db.tell(Fact::Timed {
+                        workflow: owner.workflow.clone(),
+                        number: step.number,
+                        span: (from.as_millis(), until),
+                    });
+                }
                 let what = Written::Step {
                     number: step.number,
                     name: step.name.clone(),
                     child: step.child.clone(),
-                    until: (step.name == SLEEP)
-                        .then(|| step.completed_at.map(Timestamp::as_millis))
-                        .flatten(),
+                    until,
+                    result: ends(&step.result),
                 };
                 recorded(answer, what)
             })
@@ -185,6 +214,8 @@ impl Queues for SimDb {
                     queue: Some(request.queue.clone()),
                     from: None,
                     life: request.claimant.incarnation,
+                    by: db.by,
+                    terms: Terms::from(&taken.row),
                 });
             }
             Ok(claimed)
@@ -217,7 +248,20 @@ impl Messages for SimDb {
             let by = step.as_ref().map(|(owner, stamp)| (owner, stamp));
             let serve = |memory: &Memory| at_once!(memory.send(&message, by));
             let before = db.memory.mailbox_size(&message.destination);
-            let answer = match by {
+            let serve = |memory: &Memory| {
+                let answer = serve(memory);
+                if memory.mailbox_size(&message.destination) > before {
+                    db.tell(Fact::Sent {
+                        message: message.id.clone(),
+                        to: message.destination.clone(),
+                        topic: message.topic.clone(),
+                        payload: message.payload.text.clone(),
+                        by: by.map(|(owner, stamp)| (owner.workflow.clone(), stamp.number)),
+                    });
+                }
+                answer
+            };
+            match by {
                 None => serve(db.memory),
                 Some((owner, stamp)) => db.write("send", owner, serve, |answer| match answer {
                     Ok(Sent::Delivered) => Wrote::This(Written::Send {
@@ -226,15 +270,7 @@ impl Messages for SimDb {
                     Ok(Sent::Lost(_)) => Wrote::Refused,
                     Ok(Sent::NoDestination) | Err(_) => Wrote::Nothing,
                 }),
-            };
-            if db.memory.mailbox_size(&message.destination) > before {
-                db.tell(Fact::Sent {
-                    message: message.id.clone(),
-                    to: message.destination.clone(),
-                    topic: message.topic.clone(),
-                });
             }
-            answer
         })
         .await
     }
@@ -253,13 +289,19 @@ impl Messages for SimDb {
                 at_once!(memory.receive(&owner, &topic, &step, otherwise.as_ref()))
             };
             let number = step.number;
+            let asked = topic.clone();
             db.write("receive", &owner, serve, |answer| match answer {
                 Ok(Received::Message(_)) => {
                     let message = db.memory.taken_by(&owner.workflow, number);
-                    Wrote::This(Written::Receive { number, message })
+                    Wrote::This(Written::Receive {
+                        number,
+                        topic: asked,
+                        message,
+                    })
                 }
                 Ok(Received::Otherwise) => Wrote::This(Written::Receive {
                     number,
+                    topic: asked,
                     message: None,
                 }),
                 Ok(Received::Lost(_)) => Wrote::Refused,
@@ -283,14 +325,25 @@ impl Events for SimDb {
         let (value, step) = (value.clone(), step.clone());
         self.request("set_event", move |db| {
             let serve = |memory: &Memory| at_once!(memory.set_event(&owner, &key, &value, &step));
-            db.write("set_event", &owner, serve, |answer| {
+            let answer = db.write("set_event", &owner, serve, |answer| {
                 recorded(
                     answer,
                     Written::Event {
                         number: step.number,
+                        key: key.clone(),
+                        value: value.text.clone(),
                     },
                 )
-            })
+            });
+            if let Ok(Recorded::Written) = answer {
+                let stands = at_once!(db.memory.event(&owner.workflow, &key))?;
+                db.tell(Fact::Stands {
+                    workflow: owner.workflow.clone(),
+                    key: key.clone(),
+                    value: stands.map(|value| value.text),
+                });
+            }
+            answer
         })
         .await
     }
@@ -342,6 +395,7 @@ impl Executors for SimDb {
                 db.tell(Fact::Joined {
                     executor: joined.id.clone(),
                     life: joined.incarnation,
+                    process: db.by.process,
                 });
                 Ok(joined)
             })
@@ -356,6 +410,12 @@ impl Executors for SimDb {
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         let executor = executor.clone();
         self.request("leave", move |db| at_once!(db.memory.leave(&executor)))
+            .await
+    }
+
+    async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
+        let owners = owners.to_vec();
+        self.request("release", move |db| at_once!(db.memory.release(&owners)))
             .await
     }
 
@@ -374,7 +434,10 @@ impl Executors for SimDb {
         self.request("requeue", move |db| {
             let requeued = at_once!(db.memory.requeue(&claimant, &abandoned))?;
             for id in &requeued {
-                db.tell(Fact::Requeued(id.clone()));
+                db.tell(Fact::Requeued {
+                    workflow: id.clone(),
+                    by: db.by,
+                });
             }
             Ok(requeued)
         })
@@ -399,6 +462,8 @@ impl Executors for SimDb {
                     queue: None,
                     from: nth.and_then(|nth| before[nth].clone()),
                     life: claimant.incarnation,
+                    by: db.by,
+                    terms: Terms::from(&taken.row),
                 });
             }
             Ok(adopted)

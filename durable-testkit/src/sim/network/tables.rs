@@ -19,7 +19,7 @@ use durable_core::{
 };
 use futures_util::FutureExt as _;
 
-use super::{Db, SimDb, Wrote};
+use super::{Db, SimDb, Wrote, calls::ends};
 use crate::{
     Memory,
     sim::{
@@ -111,6 +111,7 @@ impl Db<'_> {
                 name: step.name.clone(),
                 child: None,
                 until: None,
+                result: ends(&step.result),
             }),
             Ok(Recorded::Lost(_)) => Wrote::Refused,
             Ok(Recorded::Conflict(_)) | Err(_) => Wrote::Nothing,
