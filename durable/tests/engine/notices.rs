@@ -50,7 +50,7 @@ async fn a_workflow_that_fails_is_one_warning_that_names_its_step() {
     let app = builder.workflow(panicking).launch().await.unwrap();
     let failed = app.start(failing, false).id("f").await.unwrap();
     failed.result().await.unwrap_err();
-    let lines = with(&captured, "failed");
+    let lines = with(&captured, "workflow failed");
     assert_eq!(lines.len(), 1, "{lines:#?}");
     for part in [
         "WARN workflow failed",
@@ -147,7 +147,7 @@ async fn warnings_of_failures_can_be_turned_off_and_a_cancelled_workflow_is_none
     let failed = app.start(failing, false).await.unwrap();
     failed.result().await.unwrap_err();
     app.shutdown(Duration::ZERO).await;
-    assert_eq!(with(&captured, "failed"), Vec::<String>::new());
+    assert_eq!(with(&captured, "workflow failed"), Vec::<String>::new());
 }
 
 #[tokio::test]
