@@ -8,7 +8,7 @@ use super::{
     super::{
         body::InBody,
         sleep::place_of,
-        step::{encode, gave_up, panicked, record, recorded_result},
+        step::{encode, gave_up, panicked, record, recorded_result, timed_out},
     },
     Plan,
 };
@@ -258,13 +258,7 @@ where
                 match select(body, timer).await {
                     Either::Left((ended, _)) => ended,
                     Either::Right(((), _)) => {
-                        return Ran::Broken(E::from_durable(Error::StepTimeout {
-                            workflow: execution.id().to_string(),
-                            number: call.number,
-                            step: call.name.to_owned(),
-                            timeout,
-                            attempt: self.attempt,
-                        }));
+                        return Ran::Broken(timed_out(execution, call, self.attempt, timeout));
                     }
                 }
             }
