@@ -455,11 +455,10 @@ where
             Some(Trouble::Away(away)) => self.away(&away).await,
             Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
             Some(Trouble::Stale(stale)) if self.renewals < RENEWALS => self.stale(&stale).await,
-            // The closure prepares statements itself, and this is of its own making.
-            Some(Trouble::Stale(_)) => self.fail(error).await,
+            // A closure that prepares statements itself makes stale ones itself.
+            Some(Trouble::Stale(_)) | None => self.fail(error).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
-            None => self.fail(error).await,
         }
     }
 
