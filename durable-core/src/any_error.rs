@@ -50,7 +50,7 @@ pub struct AnyError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    exhausted: Option<Exhausted>,
+    exhausted: Option<Box<Exhausted>>,
     /// The awaited workflow goes on. What is recorded is an outcome.
     #[serde(skip)]
     unfinished: bool,
@@ -137,7 +137,7 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for AnyError {
 impl fmt::Display for AnyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        match &self.exhausted {
+        match self.exhausted.as_deref() {
             Some(Exhausted { step, attempts }) => {
                 write!(f, " (step {step:?} failed in each of {attempts} attempts)")
             }
@@ -303,7 +303,7 @@ impl WorkflowError for AnyError {
     fn after_attempts(self, step: &str, attempts: u32) -> Self {
         let step = step.to_owned();
         Self {
-            exhausted: Some(Exhausted { step, attempts }),
+            exhausted: Some(Box::new(Exhausted { step, attempts })),
             // A step around it may have given up before.
             message: self.to_string(),
             ..self

@@ -176,9 +176,7 @@ mod tests {
 
     #[test]
     fn no_two_ids_are_alike() {
-        let runtime = TokioRuntime {
-            origin: tokio::time::Instant::now(),
-        };
+        let runtime = TokioRuntime::new();
         let ids = [IdKind::Workflow; 3].map(|kind| runtime.new_id(kind));
         assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
     }

@@ -110,7 +110,7 @@ pub(crate) async fn dispatched<D: Driver>(
     let taken: HashSet<&WorkflowId> = taken.iter().map(|row| &row.id).collect();
     let again = |row: &&WorkflowRow| row.attempts > 0 && taken.contains(&row.id);
     let again: Vec<_> = before.iter().filter(again).collect();
-    note(t, &again, |known, row, steps| known.dispatched(row, steps)).await
+    note(t, &again, Attempts::dispatched).await
 }
 
 /// Notes that a shutdown has ended these executions while nothing of them ran; the workflows that

@@ -54,9 +54,9 @@ const BY_CODE: [(i32, Course); 17] = [
     (26, Lasts),
 ];
 
-const IOERR_DATA: i32 = 10 | (32 << 8);
-const IOERR_CORRUPTFS: i32 = 10 | (33 << 8);
-const CANTOPEN_ISDIR: i32 = 14 | (2 << 8);
+const IOERR_DATA: i32 = 0xa | (0x20 << 8);
+const IOERR_CORRUPTFS: i32 = 0xa | (0x21 << 8);
+const CANTOPEN_ISDIR: i32 = 0xe | (0x2 << 8);
 
 fn by_code(extended: i32) -> Course {
     let of = |code| BY_CODE.iter().find(|(listed, _)| *listed == code);

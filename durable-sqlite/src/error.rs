@@ -198,8 +198,9 @@ impl Failure {
 
     /// The file is not where it was.
     pub(crate) fn moved(path: &Path) -> Self {
+        let path = path.display();
         Self::Refused(format!(
-            "the database file {path:?} was removed, or another file was put in its place, while \
+            "the database file \"{path}\" was removed, or another file was put in its place, while \
             this process has it open: what is written \
              now would not be found again, so nothing is; stop all processes that use it, put the \
              right file there, and start them again"

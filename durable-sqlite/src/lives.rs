@@ -57,13 +57,14 @@ impl LockTrouble {
 
     pub(crate) fn into_error(self, doing: &'static str) -> DbError {
         let Self { path, source } = self;
+        let path = path.display();
         match course::of_io(&source) {
             Course::Passes | Course::Renews => {
-                let source = io::Error::new(source.kind(), format!("{path:?}: {source}"));
+                let source = io::Error::new(source.kind(), format!("\"{path}\": {source}"));
                 DbError::unavailable(doing, source)
             }
             Course::Lasts | Course::ReadOnly => DbError::Refused(format!(
-                "cannot {doing}: {path:?}: {source}; a process shows that it lives by the lock of \
+                "cannot {doing}: \"{path}\": {source}; a process shows that it lives by the lock of \
                 a file in a directory beside the database \
                  file, so let this user make that directory and files in it, and move away what \
                  is in its place"

@@ -20,8 +20,8 @@ use crate::{
 #[async_trait]
 impl Queues for Sqlite {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        texts::check("claim workflows", &[&request])?;
         const DOING: &str = "claim workflows";
+        texts::check(DOING, &[&request])?;
         // An idle queue is empty, and then nobody need wait for the writer.
         let any = self
             .read(DOING, request.clone(), |conn, request| {

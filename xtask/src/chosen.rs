@@ -220,7 +220,10 @@ fn add(root: &Path, path: &Path, sources: &mut String) -> io::Result<()> {
     }
     let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
     let shown = path.strip_prefix(root).unwrap_or(path);
-    sources.push_str(&format!("{}\n{text}\n", shown.display()));
+    sources.push_str(&shown.to_string_lossy());
+    sources.push('\n');
+    sources.push_str(&text);
+    sources.push('\n');
     let parent = path.parent().unwrap_or(root);
     for line in text.lines() {
         let named = line.trim().strip_prefix("#[path = \"");

@@ -368,8 +368,9 @@ mod tests {
 
     #[test]
     fn a_variant_counts_as_many_levels_as_its_json_has() {
+        type Wrap = fn(Box<Tree>) -> Tree;
         let fields = |inner| Tree::Fields { inner };
-        let kinds: [(fn(Box<Tree>) -> Tree, u8); 3] = [
+        let kinds: [(Wrap, u8); 3] = [
             (fields, 2),
             (|inner| Tree::Items(inner, 0), 2),
             (Tree::One, 1),

@@ -328,13 +328,12 @@ fn prepare(
     let start = start?;
     start.options.check()?;
     start.check_key()?;
-    let id = match &start.options.id {
-        Some(id) => WorkflowId::from(id.as_str()),
-        None => {
-            let id = WorkflowId::of_child(execution.id(), call.number);
-            Name::ChildId.check(id.as_str())?;
-            id
-        }
+    let id = if let Some(id) = &start.options.id {
+        WorkflowId::from(id.as_str())
+    } else {
+        let id = WorkflowId::of_child(execution.id(), call.number);
+        Name::ChildId.check(id.as_str())?;
+        id
     };
     let deadline = execution
         .deadline

@@ -443,15 +443,24 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
         Either::Right(((), body)) => {
             token.cancel();
             drop(body);
-            Err(E::from_durable(Error::StepTimeout {
-                workflow: execution.id().to_string(),
-                number: call.number,
-                step: call.name.to_owned(),
-                timeout,
-                attempt,
-            }))
+            Err(timed_out(execution, call, attempt, timeout))
         }
     }
+}
+
+pub(super) fn timed_out<E: WorkflowError>(
+    execution: &Execution,
+    call: Call<'_>,
+    attempt: u32,
+    timeout: Duration,
+) -> E {
+    E::from_durable(Error::StepTimeout {
+        workflow: execution.id().to_string(),
+        number: call.number,
+        step: call.name.to_owned(),
+        timeout,
+        attempt,
+    })
 }
 
 pub(super) fn panicked<E: WorkflowError>(

@@ -260,8 +260,10 @@ impl App {
 /// How long a shutdown waits for what should take no time.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// How long a shutdown tries to say which workflows it stopped at rest.
+/// How long a shutdown tries to say which workflows it stopped at rest, and then to give its id back:
+/// together no longer than [`SETTLE`].
 const SAY: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_secs(3);
 
 impl Engine {
     fn executor(&self) -> &ExecutorId {
@@ -290,7 +292,7 @@ impl Engine {
                 tracing::error!(%error, "the executor id could not be given back");
             }
         };
-        self.within(SETTLE - SAY, left).await;
+        self.within(LEAVE, left).await;
         self.tell_withheld(true);
         self.stopped.cancel();
     }

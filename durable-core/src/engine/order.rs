@@ -29,7 +29,7 @@
 //! thousand is common.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
@@ -78,7 +78,7 @@ struct State {
     /// New operations that may not begin yet.
     new: BTreeMap<i32, Waker>,
     /// How many wakers are kept here that wake the same.
-    kept: HashMap<(usize, usize), usize>,
+    kept: BTreeMap<(usize, usize), usize>,
     /// How often new operations were let begin.
     round: u64,
     /// How many operations were looked at in all, for a test that counts the work.
@@ -434,7 +434,9 @@ impl State {
             keys.push(*key);
             wakers.extend(timed.waker.clone());
         }
-        keys.iter().for_each(|_| self.look());
+        for _ in &keys {
+            self.look();
+        }
         self.asked = Some((self.poll, keys));
         Some(wakers)
     }

@@ -290,7 +290,7 @@ mod tests {
             Ok(())
         }
 
-        async fn batch(_: &mut (), script: &str) -> Result<(), DriverError> {
+        async fn batch((): &mut (), script: &str) -> Result<(), DriverError> {
             ASKED.fetch_add(u32::from(script == "SELECT 1"), Ordering::Relaxed);
             Ok(())
         }

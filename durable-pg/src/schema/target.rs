@@ -283,9 +283,11 @@ mod tests {
         for table in needed.chain(WRITTEN) {
             assert!(made.contains(&table), "{table}");
         }
+        let own = made.iter().filter(|table| table.starts_with("durable_"));
+        assert_eq!(own.count(), 2, "{made:?}");
         assert_eq!(
             made.len(),
-            CORE.len() + 1,
+            CORE.len() + 2,
             "each but our own can be an older SDK's"
         );
     }

@@ -79,18 +79,17 @@ async fn remove<D: Driver>(
     let mut open = Open(connection, true);
     let mut free: HashMap<&WorkflowId, bool> = HashMap::new();
     for key in keys {
-        let is_free = match free.get(&key.workflow) {
-            Some(is_free) => *is_free,
-            None => {
-                let text = tables.texts.get(LOCK);
-                let parameters = [number(&key.workflow).into()];
-                let asked = open.0.query(&text, &parameters);
-                let row = tables.answer(asked).await?.pop();
-                let mut row = row.ok_or_else(|| DriverError::unlike("a lock gives no row"))?;
-                let is_free = row.bool()?;
-                free.insert(&key.workflow, is_free);
-                is_free
-            }
+        let is_free = if let Some(is_free) = free.get(&key.workflow) {
+            *is_free
+        } else {
+            let text = tables.texts.get(LOCK);
+            let parameters = [number(&key.workflow).into()];
+            let asked = open.0.query(&text, &parameters);
+            let row = tables.answer(asked).await?.pop();
+            let mut row = row.ok_or_else(|| DriverError::unlike("a lock gives no row"))?;
+            let is_free = row.bool()?;
+            free.insert(&key.workflow, is_free);
+            is_free
         };
         if is_free {
             let text = tables.texts.get(FORGET);

@@ -301,11 +301,10 @@ impl<D: Driver> Backend<Raw<D>> for PgBackend<D> {
             Some(code::SERIALIZATION | code::DEADLOCK) => {
                 Some(Trouble::Contended(said.to_string()))
             }
-            // A lock that the closure did not want to wait for, and a statement that ran too long, are its own business, and so is a write where it asked for none; where it
-            // did not, the server has become a standby.
-            Some(code::LOCK_NOT_AVAILABLE | code::QUERY_CANCELED) => None,
-            // An earlier statement of its own failed, and the closure went on.
-            Some(code::ABORTED) => None,
+            // A lock that the closure did not want to wait for, a statement that ran too long, and one
+            // after another of its own had failed are its own business, and so is a write where it
+            // asked for none; where it did not, the server has become a standby.
+            Some(code::LOCK_NOT_AVAILABLE | code::QUERY_CANCELED | code::ABORTED) => None,
             Some(code::READ_ONLY) if options.read_only => None,
             _ if said.is_stale() => Some(Trouble::Stale(said.into_error(CLOSURE))),
             _ if said.is_passing() => Some(Trouble::Away(said.into_error(CLOSURE))),

@@ -204,8 +204,8 @@ async fn the_id_that_a_child_gets_by_itself_is_its_parents_alone(t: Context) {
     assert_eq!(t.steps("w").await.len(), 1);
     // A child of an earlier execution is this workflow's own.
     let own = NewWorkflow {
-        id: "w-3".into(),
-        ..new
+        parent: Some("w".into()),
+        ..here("w-3")
     };
     given(t.db.insert_child(&own, &parent, &stamp(4, "work")).await);
     let again = given(

@@ -2,7 +2,7 @@
 
 use durable_core::{
     db::{ClaimRequest, Inserted, Recorded, Result, Sent, Waits, Write},
-    ids::{Owner, WorkflowId},
+    ids::{Owner, WorkflowId, WorkflowKey},
     payload::Ended,
 };
 use futures_util::future::{join, join_all};
@@ -102,7 +102,7 @@ async fn a_start_that_cannot_be_made_takes_none_of_its_neighbours_with_it(t: Con
     let parent = t.running("parent").await;
     let mut news: Vec<_> = (0..12).map(|n| make::queued(&format!("w{n}"))).collect();
     news[5].input = json("\"\0\"");
-    news[7].key.name = BAD.to_owned();
+    news[7].key = WorkflowKey::function(BAD);
     let child = make::here("child\0");
     let step = stamp(1, "child");
     let started = join_all(news.iter().map(|new| t.db.insert_workflow(new)));

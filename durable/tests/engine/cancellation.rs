@@ -198,7 +198,13 @@ on_every_backend! {
         tally.open("gated");
         tally.open("late");
         stopping.await.unwrap();
-        assert_eq!(handle.result().await.unwrap(), 1);
+        // It waits for its child, so it may be released before that has ended.
+        if let Err(error) = handle.result().await {
+            assert!(!error.is_outcome() && error.code() == "DURABLE_STOPPED", "{error:?}");
+        }
+        let app = world.builder().await.state(tally).workflow(gated).workflow(late_parent).launch().await.unwrap();
+        assert_eq!(app.handle(late_parent, "p").result().await.unwrap(), 1);
+        assert_eq!(app.steps("p").await.unwrap()[0].name, "late");
     }
 
     async fn a_handle_of_an_application_that_is_shut_down_does_not_wait_for_ever(world) {

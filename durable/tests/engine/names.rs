@@ -253,6 +253,7 @@ on_every_backend! {
     async fn a_longer_id_of_another_program_is_found_and_run(world) {
         let id = "x".repeat(700);
         let (builder, db) = world.doomed().await;
+        db.migrate().await.unwrap();
         enqueue(&db, &id).await;
         let app = builder.workflow(nothing).queue("q").launch().await.unwrap();
         let handle = app.handle(nothing, id.as_str());

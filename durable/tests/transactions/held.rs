@@ -62,7 +62,8 @@ async fn send(app: App) -> Result<(), Error> {
 }
 
 async fn start(app: App) -> Result<(), Error> {
-    app.start(perform, "plain".to_owned()).await.map(drop)
+    let started = app.start(perform, "plain".to_owned()).id("other");
+    started.await.map(drop)
 }
 
 async fn cancel(app: App) -> Result<(), Error> {

@@ -182,7 +182,7 @@ in_two_databases! {
             rewind(&place, "w").await;
             until_status(&app, "w", Status::Success).await;
             assert_eq!(app.handle(perform, "w").result().await, Ok(n));
-            assert_eq!((tally.count("act") as i64, place.entries().await), (n, n));
+            assert_eq!((i64::try_from(tally.count("act")).unwrap(), place.entries().await), (n, n));
         }
     }
 

@@ -163,9 +163,12 @@ fn draw_load(
 fn draw_versions(chooser: &mut Chooser, plan: &Plan) -> Vec<&'static str> {
     let all_stay = plan.strikes.iter().all(|strike| strike.blow != Blow::Death);
     let several = all_stay && chooser.choose(4) == 3;
-    let version = |_| match several {
-        true => chooser.one_of(&["old", "new"]),
-        false => "old",
+    let version = |_| {
+        if several {
+            chooser.one_of(&["old", "new"])
+        } else {
+            "old"
+        }
     };
     (0..plan.executors).map(version).collect()
 }

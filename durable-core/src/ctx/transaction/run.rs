@@ -8,7 +8,7 @@ use super::{
     super::{
         body::InBody,
         sleep::place_of,
-        step::{encode, gave_up, panicked, record, recorded_result},
+        step::{encode, gave_up, panicked, record, recorded_result, timed_out},
     },
     Plan,
 };
@@ -258,13 +258,7 @@ where
                 match select(body, timer).await {
                     Either::Left((ended, _)) => ended,
                     Either::Right(((), _)) => {
-                        return Ran::Broken(E::from_durable(Error::StepTimeout {
-                            workflow: execution.id().to_string(),
-                            number: call.number,
-                            step: call.name.to_owned(),
-                            timeout,
-                            attempt: self.attempt,
-                        }));
+                        return Ran::Broken(timed_out(execution, call, self.attempt, timeout));
                     }
                 }
             }
@@ -461,11 +455,10 @@ where
             Some(Trouble::Away(away)) => self.away(&away).await,
             Some(Trouble::Engine(bad)) if bad.is_about_arguments() => self.fail(error).await,
             Some(Trouble::Stale(stale)) if self.renewals < RENEWALS => self.stale(&stale).await,
-            // The closure prepares statements itself, and this is of its own making.
-            Some(Trouble::Stale(_)) => self.fail(error).await,
+            // A closure that prepares statements itself makes stale ones itself.
+            Some(Trouble::Stale(_)) | None => self.fail(error).await,
             Some(Trouble::Engine(broken)) => self.execution.refuse(broken.into()).await,
             Some(_) => self.contended(error).await,
-            None => self.fail(error).await,
         }
     }
 

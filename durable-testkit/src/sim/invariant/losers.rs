@@ -75,11 +75,11 @@ impl Invariant for LosersStop {
             Fact::Execution { owner, .. } => {
                 self.running.insert(owner.clone(), moment.process);
             }
-            Fact::Taken { owner, .. } => self.lose(&owner.workflow, Some(&owner.token), at),
             Fact::Requeued { workflow, .. } | Fact::Cancelled(workflow) => {
                 self.lose(workflow, None, at);
             }
-            Fact::Written {
+            Fact::Taken { owner, .. }
+            | Fact::Written {
                 owner,
                 what: Written::Outcome { .. } | Written::DeadLetter,
                 ..

@@ -69,10 +69,8 @@ impl Patience {
                 let was_up = self.up.remove(&process).is_some();
                 self.paused.insert(process, was_up);
             }
-            Fact::WokenUp => {
-                if self.paused.remove(&process) == Some(true) {
-                    self.up.insert(process, at);
-                }
+            Fact::WokenUp if self.paused.remove(&process) == Some(true) => {
+                self.up.insert(process, at);
             }
             _ => {}
         }
@@ -94,21 +92,21 @@ impl Patience {
         let bound = self.look * looks + self.answer * 8 + slack + Duration::from_secs(1);
         if moment.at.saturating_sub(begun) > bound {
             // What comes right after idle time, was put off by it.
-            return !matches!(moment.fact, Fact::Skipped(_)) || self.was_idle(moment, begun, slack);
+            return !matches!(moment.fact, Fact::Skipped(_)) || was_idle(moment, begun, slack);
         }
         false
-    }
-
-    /// Whether all were idle since `begun`, long enough that nothing is to come.
-    fn was_idle(&self, moment: &Moment<'_>, begun: Duration, slack: Duration) -> bool {
-        let Fact::Skipped(by) = moment.fact else {
-            return false;
-        };
-        moment.at.saturating_sub(*by).saturating_sub(begun) >= IDLE + slack
     }
 
     /// The processes that go on.
     pub(super) fn up(&self) -> impl Iterator<Item = usize> {
         self.up.keys().copied()
     }
+}
+
+/// Returns `true` if all were idle since `begun`, long enough that nothing is to come.
+fn was_idle(moment: &Moment<'_>, begun: Duration, slack: Duration) -> bool {
+    let Fact::Skipped(by) = moment.fact else {
+        return false;
+    };
+    moment.at.saturating_sub(*by).saturating_sub(begun) >= IDLE + slack
 }

@@ -129,8 +129,12 @@ fn check_records(
 fn numbers(op: &Op) -> i32 {
     match op {
         Op::Sleep(0) | Op::Fail => 0,
-        Op::Recv(..) | Op::Read(..) | Op::Child(..) | Op::Reversed | Op::SendTwice(..) => 2,
-        Op::Odd(Odd::Recv | Odd::Read, _) => 2,
+        Op::Recv(..)
+        | Op::Read(..)
+        | Op::Child(..)
+        | Op::Reversed
+        | Op::SendTwice(..)
+        | Op::Odd(Odd::Recv | Odd::Read, _) => 2,
         Op::Join(n) => i32::try_from(*n).unwrap_or(i32::MAX),
         Op::Linked | Op::Ordered => 3,
         Op::Race(legs, _) => legs.iter().map(leg_numbers).sum::<i32>() + 1,
