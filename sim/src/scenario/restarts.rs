@@ -45,15 +45,19 @@ async fn waits(ctx: Ctx) -> Result<u8, AnyError> {
     Ok(1)
 }
 
-/// Has a body that ends within no grace.
-#[durable::workflow(max_recovery_attempts = 12)]
+/// Has a body that ends within no grace, and not before the workflow has been put away: one in a process
+/// that stood still meanwhile would keep its execution, and the run, from ending.
+#[durable::workflow(max_recovery_attempts = 12, allow(sleep))]
 async fn hangs(ctx: Ctx) -> Result<u8, AnyError> {
     let run = ctx.state::<Arc<Run>>()?;
     let body = || async {
         if run.hung.fetch_add(1, Ordering::Relaxed) == TOO_MANY {
             here::fail("cut_off_counts", "a body that hangs is run again and again");
         }
-        std::future::pending().await
+        while !run.done.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        Err(AnyError::msg("it is put away"))
     };
     ctx.step("hangs", body).await
 }
