@@ -61,26 +61,38 @@ on_every_backend! {
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         end();
-        let errors = [
+        let results = [
             at_once("a result that was waited for", async { waiting.await.unwrap() }).await,
+            at_once("a result", handle.result()).await,
+            at_once("a result elsewhere", app.handle(waits, "w").result()).await,
+        ];
+        let errors = [
             at_once("an event that was waited for", async { later.await.unwrap() }).await,
             at_once("a start", async { app.start(waits, ()).await }).await,
             at_once("a start on a queue", async { app.start(waits, ()).queue("q").await }).await,
             at_once("a send", app.send("w", "m", &7)).await,
             at_once("an event", app.get_event::<u8>("w", "key", Duration::ZERO)).await,
-            at_once("a result", handle.result()).await,
-            at_once("a result elsewhere", app.handle(waits, "w").result()).await,
             at_once("a status", handle.status()).await,
             at_once("a cancel", app.cancel("w")).await,
             at_once("a resume", app.resume("w")).await,
             at_once("a row", app.workflow("w")).await,
             at_once("the steps", app.steps("w")).await,
         ];
-        for error in errors {
+        for error in errors.iter().chain(&results) {
             // An execution that ran here says that it was stopped.
             let said = ["DURABLE_RUNTIME_ENDED", "DURABLE_STOPPED"].contains(&error.code());
             assert!(said, "{error:?}");
         }
+        for ended in results {
+            assert!(!ended.is_outcome(), "{ended:?}");
+        }
+        assert!(!app.health().is_ready());
+        let shutdown = app.shutdown(Duration::from_secs(1));
+        tokio::time::timeout(Duration::from_secs(10), shutdown).await.expect("it ends");
+        // What it ran goes on where it is recovered.
+        let app = world.builder().await.workflow(waits).launch().await.unwrap();
+        app.send("w", "m", &7).await.unwrap();
+        assert_eq!(app.handle(waits, "w").result().await, Ok(7));
     }
 
     async fn a_database_whose_runtime_has_ended_is_refused_at_the_launch(world) {
