@@ -271,7 +271,7 @@ impl Engine {
     }
 
     /// See [`App::shutdown`].
-    async fn stop(&self, grace: Duration) {
+    pub(super) async fn stop(&self, grace: Duration) {
         self.stopping.cancel();
         self.running.drain();
         if !self.within(grace, self.running.idle()).await {
