@@ -207,6 +207,17 @@ impl Failure {
         ))
     }
 
+    /// The file by whose lock this process shows that it lives is not where it was.
+    pub(crate) fn lock_removed(path: &Path) -> Self {
+        let path = path.display();
+        Self::Refused(format!(
+            "the lock file \"{path}\" was removed, or another was put in its place, while this \
+            process lives by it: another process may live under the same executor id by now, so \
+            nothing more is written here; start this process again, and leave that directory \
+            alone while processes run"
+        ))
+    }
+
     /// Whether another connection may do better.
     pub(crate) fn renews(&self) -> bool {
         let Self::Unavailable(cause) = self else {

@@ -62,6 +62,8 @@ impl Executors for Sqlite {
     }
 
     async fn abandoned(&self, query: &AbandonedQuery) -> Result<Vec<Abandoned>> {
+        let held = self.lives().check();
+        held.map_err(|failure| failure.into_error(LOOKING))?;
         let asking = query.claimant.clone();
         let mut executors = self
             .read(LOOKING, asking, |conn, asking| {

@@ -4,7 +4,11 @@
 //! process. On Unix a file is known by its device and its number there; elsewhere the system does
 //! not let a file be removed that is open, and nothing is looked at.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Which file a path led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,15 @@ impl Identity {
     pub(crate) fn of(path: &Path) -> Option<Self> {
         Some(Self {
             path: path.to_owned(),
-            file: number(path).ok()?,
+            file: number(&fs::metadata(path).ok()?),
+        })
+    }
+
+    /// The file that was opened at this path.
+    pub(crate) fn of_open(file: &File, path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: number(&file.metadata()?),
         })
     }
 
@@ -38,21 +50,18 @@ impl Identity {
     ///
     /// Blocks for no longer than the file system takes to answer.
     pub(crate) fn is_there(&self) -> bool {
-        match number(&self.path) {
-            Ok(found) => found == self.file,
-            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        match fs::metadata(&self.path) {
+            Ok(found) => number(&found) == self.file,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
 }
 
 #[cfg(unix)]
-fn number(path: &Path) -> std::io::Result<Number> {
+fn number(found: &fs::Metadata) -> Number {
     use std::os::unix::fs::MetadataExt as _;
-    let found = std::fs::metadata(path)?;
-    Ok((found.dev(), found.ino()))
+    (found.dev(), found.ino())
 }
 
 #[cfg(not(unix))]
-fn number(_path: &Path) -> std::io::Result<Number> {
-    Ok(())
-}
+fn number(_found: &fs::Metadata) -> Number {}

@@ -4,6 +4,9 @@
 //! system frees it when the process dies, however it dies. The files stay: one that was deleted could be locked by two processes, each
 //! holding another file of the same name. Executors of a database in memory live as long as they have not left.
 //!
+//! Where a file was removed all the same, by hand or with its directory, its lock shows nobody that
+//! the process lives, and another may live under the same id. Then the handle refuses every write.
+//!
 //! A life holds its lock alone, a look shares it: so whoever finds a lock taken can tell a life, which does not share, from a look that
 //! is over in a moment.
 
@@ -20,6 +23,8 @@ use durable_core::{db::DbError, ids::ExecutorId};
 
 use crate::{
     course::{self, Course},
+    error::Failure,
+    identity::Identity,
     options::Place,
 };
 
@@ -136,6 +141,18 @@ impl Lives {
         held.map_err(LockTrouble::at(&path))
     }
 
+    /// Refuses what is asked once the lock of a life is no longer where others look for it.
+    ///
+    /// Blocks for no longer than the file system takes to answer.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for lock in self.held().values().flatten() {
+            if !lock.place.is_there() {
+                return Err(Failure::lock_removed(lock.place.path()));
+            }
+        }
+        Ok(())
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<ExecutorId, Option<Lock>>> {
         // Whoever panicked left the map whole: each change of it is one call.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -158,12 +175,15 @@ impl Drop for Taken<'_> {
 }
 
 /// The lock of a life, which it has alone until this is dropped.
-struct Lock(File);
+struct Lock {
+    file: File,
+    place: Identity,
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // To close the file is not enough: a child process has it open too between its fork and its exec, and the lock with it.
-        if let Err(error) = self.0.unlock() {
+        if let Err(error) = self.file.unlock() {
             tracing::warn!(%error, "an executor's lock is not freed before its file is closed");
         }
     }
@@ -181,7 +201,10 @@ async fn lock(path: &Path) -> io::Result<Option<Lock>> {
         .open(path)?;
     for _ in 0..ATTEMPTS {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock(file))),
+            Ok(()) => {
+                let place = Identity::of_open(&file, path)?;
+                return Ok(Some(Lock { file, place }));
+            }
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => {}
         }

@@ -143,7 +143,7 @@ impl Sqlite {
         &self.shared.lives
     }
 
-    /// Runs an operation in the write lane.
+    /// Runs an operation in the write lane. Refused once an executor's lock file was removed.
     pub(crate) async fn write<A, T, F>(
         &self,
         doing: &'static str,
@@ -155,6 +155,8 @@ impl Sqlite {
         T: Send + 'static,
         F: Operation<A, T>,
     {
+        let held = self.lives().check();
+        held.map_err(|failure| failure.into_error(doing))?;
         self.shared.lane.run(doing, args, operation).await
     }
 

@@ -10,7 +10,9 @@ use std::{
 
 use common::{Directory, claimant, here, in_memory, open, start, wanted};
 use durable_core::{
-    db::{Abandoned, AbandonedQuery, Adoption, DbError, Executors, Steps, Workflows, Write},
+    db::{
+        Abandoned, AbandonedQuery, Adoption, DbError, Executors, Steps, Versions, Workflows, Write,
+    },
     ids::OwnerToken,
     payload::Outcome,
     state::Status,
@@ -83,6 +85,42 @@ async fn who_opened_a_link_before_its_file_was_there_is_seen_by_all() {
     let beside_link = directory.file("link.db-executors");
     assert!(!beside_link.exists(), "the locks are beside the file");
     assert_eq!(format!("{first:?}"), format!("{third:?}"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn who_has_lost_its_lock_file_writes_nothing_more() {
+    let directory = Directory::new();
+    let path = directory.file("shop.db");
+    let (one, other) = (open(&path).await, open(&path).await);
+    join(&one, "a").await;
+    start(&one, "w", "a").await;
+    std::fs::remove_dir_all(directory.file("shop.db-executors")).unwrap();
+    // The id is free, so another may live under it.
+    assert_eq!(join(&other, "a").await, 2);
+    let query = AbandonedQuery {
+        claimant: claimant("a", 1),
+        own: true,
+        after: None,
+        limit: 100,
+    };
+    for refused in [
+        Versions::register_version(&one, "shop", "2")
+            .await
+            .unwrap_err(),
+        one.abandoned(&query).await.unwrap_err(),
+    ] {
+        let DbError::Refused(why) = &refused else {
+            panic!("{refused}")
+        };
+        assert!(why.contains("a.lock") && why.contains("removed"), "{why}");
+    }
+    Versions::register_version(&other, "shop", "2")
+        .await
+        .unwrap();
+    // Who has left lives by no lock.
+    one.leave(&"a".into()).await.unwrap();
+    Versions::register_version(&one, "shop", "3").await.unwrap();
 }
 
 #[tokio::test]

@@ -112,6 +112,8 @@ pub(super) async fn in_system(
         // Beside the writer, and in nobody's way.
         return in_other(Ok(readers), options).await;
     }
+    let held = database.lives().check();
+    held.map_err(|failure| trouble(failure, BEGIN))?;
     let lent = database.lane().lend(options.read_only).await;
     let lent = lent.map_err(|failure| trouble(failure, BEGIN))?;
     Ok(Box::new(InSystem {
