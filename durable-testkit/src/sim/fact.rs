@@ -250,6 +250,11 @@ pub enum Fact {
         /// How long it will be down; zero: for ever.
         down: Duration,
     },
+    /// The process's application is shut down.
+    ShutsDown {
+        /// For how long bodies may go on.
+        grace: Duration,
+    },
     /// The process was started again.
     Restarted,
     /// The process stands still.
@@ -403,6 +408,7 @@ impl Fact {
         matches!(
             self,
             Self::Crashed { .. }
+                | Self::ShutsDown { .. }
                 | Self::Paused { .. }
                 | Self::Failed { .. }
                 | Self::Hint(_)
@@ -453,6 +459,7 @@ impl Fact {
             Self::Applied { .. } => "transaction committed",
             Self::Hint(what) => what,
             Self::Crashed { .. } => "crash",
+            Self::ShutsDown { .. } => "shutdown",
             Self::Paused { .. } => "pause",
             Self::Skipped(_) => "idle time skipped",
             Self::Ahead(_) => "clock of the database set",

@@ -19,6 +19,7 @@ mod notices;
 mod numbering;
 mod outages;
 mod panics;
+mod producers;
 mod queues;
 mod recovery;
 mod restarts;

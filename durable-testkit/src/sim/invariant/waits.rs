@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use durable_core::time::millis;
 
-use super::Invariant;
+use super::{Invariant, known_clock::KnownClock};
 use crate::sim::{
     fact::{Fact, Moment},
     world::EPOCH,
@@ -17,13 +17,8 @@ use crate::sim::{
 #[derive(Debug)]
 pub struct WaitsLastAsLong {
     lengths: BTreeSet<i64>,
-    ahead: Duration,
-    /// Until when a process may think that the clock is ahead.
-    doubtful: Duration,
+    clock: KnownClock,
 }
-
-/// A process looks at the database's clock this often; and answers take their time.
-const LOOK: Duration = Duration::from_secs(60);
 
 impl WaitsLastAsLong {
     /// Waits may last so many milliseconds.
@@ -31,8 +26,7 @@ impl WaitsLastAsLong {
         let lengths = lengths.iter().map(|ms| millis(Duration::from_millis(*ms)));
         Self {
             lengths: lengths.collect(),
-            ahead: Duration::ZERO,
-            doubtful: Duration::ZERO,
+            clock: KnownClock::default(),
         }
     }
 }
@@ -43,11 +37,8 @@ impl Invariant for WaitsLastAsLong {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        self.clock.see(moment);
         match moment.fact {
-            Fact::Ahead(by) => {
-                self.ahead = *by;
-                self.doubtful = moment.at + LOOK;
-            }
             Fact::Timed {
                 workflow,
                 number,
@@ -60,7 +51,7 @@ impl Invariant for WaitsLastAsLong {
                     ));
                 }
                 let right = EPOCH.saturating_add(moment.at).as_millis();
-                if *from > right && self.ahead.is_zero() && moment.at > self.doubtful {
+                if *from > right && self.clock.is_known(moment.at) {
                     return Err(format!(
                         "wait {number} of {workflow} begins {} ms after now",
                         from - right

@@ -6,8 +6,8 @@ use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received,
-        Recorded, Result, Resumed, Sent, StepRecord, StepResult, StepStamp, Steps, Unrunnable,
-        VersionCount, Versions, WantedExecutor, Workflows, Write,
+        Recorded, Result, Resumed, Sent, Serving, StepRecord, StepResult, StepStamp, Steps,
+        Unrunnable, VersionCount, Versions, WaitingCount, WantedExecutor, Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -227,6 +227,14 @@ impl Queues for SimDb {
         let tokens = tokens.to_vec();
         self.request("claimed_by", move |db| {
             at_once!(db.memory.claimed_by(&tokens))
+        })
+        .await
+    }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        let application = application.to_owned();
+        self.request("waiting", move |db| {
+            at_once!(db.memory.waiting(&application))
         })
         .await
     }
@@ -467,6 +475,14 @@ impl Executors for SimDb {
                 });
             }
             Ok(adopted)
+        })
+        .await
+    }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        let application = application.to_owned();
+        self.request("serving", move |db| {
+            at_once!(db.memory.serving(&application))
         })
         .await
     }
