@@ -245,6 +245,13 @@ pub enum Fact {
     /// Something that a scenario or a user's code says.
     Note(String),
 
+    /// A process gave its executor id back.
+    Left {
+        /// The executor.
+        executor: ExecutorId,
+        /// Who asked for it.
+        by: Asker,
+    },
     /// The process died.
     Crashed {
         /// How long it will be down; zero: for ever.

@@ -417,8 +417,15 @@ impl Executors for SimDb {
 
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         let executor = executor.clone();
-        self.request("leave", move |db| at_once!(db.memory.leave(&executor)))
-            .await
+        self.request("leave", move |db| {
+            at_once!(db.memory.leave(&executor))?;
+            db.tell(Fact::Left {
+                executor,
+                by: db.by,
+            });
+            Ok(())
+        })
+        .await
     }
 
     async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
