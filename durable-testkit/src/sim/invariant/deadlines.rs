@@ -260,4 +260,23 @@ mod tests {
         let facts: Vec<_> = begin.into_iter().chain(wait).collect();
         assert_eq!(judge(kept(), &facts), Ok(()));
     }
+
+    #[test]
+    fn a_deadline_is_over_by_the_databases_clock() {
+        let ahead = |seconds| Fact::Ahead(Duration::from_secs(seconds));
+        let id = || WorkflowId::from("a");
+        let run = |then: Fact| {
+            let facts = [
+                ahead(3_600),
+                bounded(started("a", "1"), Some(2), Some(3_603)),
+                then,
+                Fact::Note(String::new()),
+                Fact::Expired(id()),
+                Fact::Cancelled(id()),
+            ];
+            judge(kept(), &facts)
+        };
+        assert_eq!(run(Fact::Note(String::new())), Ok(()));
+        assert!(run(ahead(0)).is_err(), "the clock is right again");
+    }
 }

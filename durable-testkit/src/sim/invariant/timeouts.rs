@@ -293,4 +293,14 @@ mod tests {
         let too_late = [pause(5), vec![published(), no_event()]].concat();
         assert_eq!(judge(kept(), &waits(event(), &too_late)), Ok(()));
     }
+
+    #[test]
+    fn a_wait_may_end_early_by_a_clock_that_is_ahead_and_not_once_it_is_right() {
+        let ahead = Fact::Ahead(Duration::from_secs(3_600));
+        let begin = |ahead: Fact| [vec![ahead], waits(message(), &[])].concat();
+        let early = [begin(ahead), vec![no_message()]].concat();
+        assert_eq!(judge(kept(), &early), Ok(()));
+        let right = [begin(Fact::Ahead(Duration::ZERO)), vec![no_message()]].concat();
+        assert!(judge(kept(), &right[1..]).is_err());
+    }
 }
