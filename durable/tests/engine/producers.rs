@@ -113,9 +113,9 @@ on_every_backend! {
         worker.shutdown(Duration::ZERO).await;
 
         // A child is a start like others.
-        captured.clear();
         let builder = world.builder().await.workflow(mail).workflow(parent);
         let app = builder.launch().await.unwrap();
+        captured.clear();
         app.start(parent, ()).await.unwrap().result().await.unwrap();
         let lines = until_warned(&captured, 1).await;
         assert!(lines[0].contains(r#"on queue "mail""#), "{lines:#?}");
