@@ -201,10 +201,14 @@ impl Seat {
     pub fn fail_unless_shut_down(&self, error: impl Into<AnyError>) {
         const SHUT_DOWN: [&str; 2] = ["DURABLE_STOPPED", "DURABLE_SHUTTING_DOWN"];
         let error = error.into();
-        let is_ending = self.world.lock().processes[self.process].ending;
-        if !is_ending || error.code().is_none_or(|code| !SHUT_DOWN.contains(&code)) {
+        if !self.is_shut_down() || error.code().is_none_or(|code| !SHUT_DOWN.contains(&code)) {
             self.fail("trouble_is_no_outcome", error.to_string());
         }
+    }
+
+    /// Returns `true` if the plan shuts this process's application down.
+    pub fn is_shut_down(&self) -> bool {
+        self.world.lock().processes[self.process].ending
     }
 
     /// A decision of this run, below `n`.
