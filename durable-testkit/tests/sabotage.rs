@@ -335,7 +335,9 @@ impl Queues for Sabotaged {
     async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
         let mut counts = self.memory.waiting(application).await?;
         if self.is(WaitingVersionsAreNotTold) {
-            counts.iter_mut().for_each(|entry| entry.version = None);
+            for entry in &mut counts {
+                entry.version = None;
+            }
         }
         Ok(counts)
     }
@@ -473,7 +475,9 @@ impl Executors for Sabotaged {
     async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
         let mut serving = self.memory.serving(application).await?;
         if self.is(QueuesAreNotDeclared) {
-            serving.iter_mut().for_each(|entry| entry.serves = None);
+            for entry in &mut serving {
+                entry.serves = None;
+            }
         }
         Ok(serving)
     }

@@ -6,7 +6,7 @@
 //! known; work for them names their application, and is not looked at.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,7 +27,7 @@ const MAX_REMEMBERED: usize = 1000;
 
 /// When each queue was looked at last.
 #[derive(Debug, Default)]
-pub(super) struct LastLooks(Mutex<HashMap<String, Duration>>);
+pub(super) struct LastLooks(Mutex<BTreeMap<String, Duration>>);
 
 impl LastLooks {
     /// Returns `true` if the queue was not looked at within [`INTERVAL`], and notes this look.

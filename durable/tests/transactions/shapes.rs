@@ -89,7 +89,7 @@ async fn by_diesel(ctx: Ctx, order: Order) -> Result<usize, AnyError> {
             .bind::<diesel::sql_types::BigInt, _>(order.cents);
         Ok::<_, AnyError>(debit.execute(tx).await?)
     });
-    Ok(moved.timeout(Duration::from_secs(9)).await?)
+    moved.timeout(Duration::from_secs(9)).await
 }
 
 #[durable::workflow]

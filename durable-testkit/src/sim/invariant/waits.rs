@@ -38,27 +38,25 @@ impl Invariant for WaitsLastAsLong {
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
         self.clock.see(moment);
-        match moment.fact {
-            Fact::Timed {
-                workflow,
-                number,
-                span: (from, until),
-            } => {
-                let lasts = until.saturating_sub(*from);
-                if !self.lengths.contains(&lasts) {
-                    return Err(format!(
-                        "wait {number} of {workflow} is to last {lasts} ms, which no code asks for"
-                    ));
-                }
-                let right = EPOCH.saturating_add(moment.at).as_millis();
-                if *from > right && self.clock.is_known(moment.at) {
-                    return Err(format!(
-                        "wait {number} of {workflow} begins {} ms after now",
-                        from - right
-                    ));
-                }
+        if let Fact::Timed {
+            workflow,
+            number,
+            span: (from, until),
+        } = moment.fact
+        {
+            let lasts = until.saturating_sub(*from);
+            if !self.lengths.contains(&lasts) {
+                return Err(format!(
+                    "wait {number} of {workflow} is to last {lasts} ms, which no code asks for"
+                ));
             }
-            _ => {}
+            let right = EPOCH.saturating_add(moment.at).as_millis();
+            if *from > right && self.clock.is_known(moment.at) {
+                return Err(format!(
+                    "wait {number} of {workflow} begins {} ms after now",
+                    from - right
+                ));
+            }
         }
         Ok(())
     }
