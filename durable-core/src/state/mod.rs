@@ -19,6 +19,8 @@ mod attempts;
 pub mod claim;
 pub mod retry;
 mod row;
+#[cfg(test)]
+mod sample;
 mod status;
 pub mod transition;
 
