@@ -24,6 +24,7 @@ mod queues;
 mod recovery;
 mod restarts;
 mod retries;
+mod shown;
 mod sleeping;
 mod starting;
 mod support;
