@@ -14,6 +14,11 @@ async fn a_server_that_is_slow_to_take_connections_is_not_taken_for_a_pooler() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_whose_connection_is_closed_under_it_is_made_again() {
+    local::hung_up_once::<SqlxDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_is_as_encrypted_as_the_url_says() {
     local::tls_matrix::<SqlxDriver>().await;
 }

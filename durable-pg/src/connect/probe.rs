@@ -30,6 +30,12 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How often a connection is tried whose driver trips over what it prepares.
 const ATTEMPTS: usize = 10;
 
+/// How often the check is made at most where its connections break.
+const CHECKS: usize = 3;
+
+/// A check that took longer than this before its connection broke is not made again.
+const SOON: Duration = Duration::from_secs(5);
+
 const WHO: &str = "SELECT pg_catalog.pg_backend_pid()";
 
 /// What the check found.
@@ -71,7 +77,31 @@ pub(crate) async fn check<D: Driver>(driver: &D) -> Result<(), DriverError> {
     }
 }
 
+/// Looks again where a connection breaks under the check.
+///
+/// A pooler that refuses says why and hangs up. Where a reset overtakes its words, the driver sees
+/// only that the connection is closed, whatever the check was doing. It also hangs up, with words
+/// for others, on a client whose session another one has left in disorder.
 async fn mode<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
+    for _ in 1..CHECKS {
+        let begun = Instant::now();
+        match mode_unless_cut(driver).await {
+            Err(error) if is_cut(&error) && begun.elapsed() < SOON => {
+                tracing::debug!(%error, "a connection broke under the session check");
+            }
+            mode => return mode,
+        }
+    }
+    mode_unless_cut(driver).await
+}
+
+/// Returns `true` if the connection has ended, or was refused in words for which the driver gives
+/// no code.
+fn is_cut(error: &DriverError) -> bool {
+    error.is_lost() || error.is_unclear()
+}
+
+async fn mode_unless_cut<D: Driver>(driver: &D) -> Result<Mode, DriverError> {
     for _ in 0..WAITS {
         if let Some(mode) = look(driver).await? {
             return Ok(mode);

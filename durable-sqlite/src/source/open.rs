@@ -55,6 +55,16 @@ fn ended_early() -> Trouble {
     )
 }
 
+/// The closure has ended the transaction, and begun another.
+fn ended_itself() -> Trouble {
+    Trouble::Refused(
+        "its closure has ended the transaction itself, by a COMMIT or a ROLLBACK of its own, so \
+        what it wrote before that is there or gone whatever is recorded; leave both to the step, \
+        and put what may be undone into a transaction within"
+            .to_owned(),
+    )
+}
+
 async fn condition(conn: &mut SqliteConnection) -> Condition {
     match transactions::is_sound(conn).await {
         Ok(true) => Condition::Sound,
@@ -68,8 +78,13 @@ async fn check_sound(conn: &mut SqliteConnection) -> Result<(), Trouble> {
         return Err(nested());
     }
     match transactions::is_sound(conn).await {
+        Ok(true) => {}
+        Ok(false) => return Err(ended_early()),
+        Err(error) => return Err(trouble(error.into(), RECORD)),
+    }
+    match transactions::is_same(conn).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(ended_early()),
+        Ok(false) => Err(ended_itself()),
         Err(error) => Err(trouble(error.into(), RECORD)),
     }
 }

@@ -5,7 +5,12 @@ use sqlx_core::transaction::TransactionManager as _;
 
 use crate::error::Failure;
 
-/// Begins one that will write, or one that may not.
+/// A savepoint around all that a closure does. It goes with the transaction, so where the closure
+/// has ended that and begun another, it is not there.
+const MARK: &str = "SAVEPOINT durable_transaction";
+const UNMARK: &str = "RELEASE durable_transaction";
+
+/// Begins one that will write, and [marks](is_same) it, or one that may not.
 pub(crate) async fn begin(conn: &mut SqliteConnection, read_only: bool) -> Result<(), Failure> {
     let begin = if read_only {
         conn.execute("PRAGMA query_only = ON").await?;
@@ -17,7 +22,23 @@ pub(crate) async fn begin(conn: &mut SqliteConnection, read_only: bool) -> Resul
     if begun.is_err() && read_only {
         conn.execute("PRAGMA query_only = OFF").await?;
     }
-    Ok(begun?)
+    begun?;
+    if !read_only {
+        conn.execute(MARK).await?;
+    }
+    Ok(())
+}
+
+/// Returns `true` if a transaction that writes is still the one that was begun. Removes the mark, so
+/// it is asked once, after all that is the closure's.
+pub(crate) async fn is_same(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    match conn.execute(UNMARK).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.message().contains("no such savepoint") => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Lets a connection write again that [`begin`] kept from it.

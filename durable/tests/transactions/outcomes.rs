@@ -94,17 +94,21 @@ on_every_bank! {
     }
 
     async fn a_closure_that_ends_its_transaction_itself_is_told_and_has_no_success(place) {
-        for (n, end) in ["ROLLBACK", "COMMIT"].into_iter().enumerate() {
+        let ends: [&[&str]; 4] =
+            [&["ROLLBACK"], &["COMMIT"], &["ROLLBACK", "BEGIN"], &["COMMIT", "BEGIN"]];
+        for (n, end) in ends.into_iter().enumerate() {
             let acts = Acts::default().with("act", move |mut tx| Box::pin(async move {
                 tx.run("INSERT INTO ledger VALUES ('no', 1)").await?;
-                tx.run(end).await?;
+                for statement in end {
+                    tx.run(statement).await?;
+                }
                 Ok(1)
             }));
             let app = place.app(&Tally::default(), &acts).await;
             let handle = app.start(perform, "act".to_owned()).id(format!("w{n}")).await.unwrap();
             let error = handle.result().await.unwrap_err();
             let refused = matches!(&error, BankError::Durable(Error::TransactionRefused { .. }));
-            assert!(refused && error.to_string().contains("ended"), "{end}: {error}");
+            assert!(refused && error.to_string().contains("ended"), "{end:?}: {error}");
             crash(app).await;
         }
         // The connections are as good as new.

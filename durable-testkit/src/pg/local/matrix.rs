@@ -3,12 +3,16 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use durable_pg::{Driver, DriverError, PgSystemDb};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 use super::{
     pooler::{Mode, Pooler, PoolerOptions},
@@ -144,6 +148,66 @@ pub async fn slow_server<D: Driver>() {
     proxy.delay_connections(Duration::from_millis(1_500));
     let opened = opening.await.expect("no panic");
     opened.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Opens a database on a server that hangs up on a connection now and then: as soon as it is made,
+/// and when it begins a transaction. Panics where that is an error once, and where it is none for
+/// ever.
+pub async fn hung_up_once<D: Driver>() {
+    let database = TestDb::<D>::migrated().await;
+    let proxy = Proxy::to(database.url());
+    for word in ["user", "BEGIN"] {
+        for (times, passes) in [(1, true), (2, true), (usize::MAX, false)] {
+            let url = hanging_up(&proxy, word, times).await;
+            let opened = PgSystemDb::<D>::connect(&url).await;
+            let case = format!("{}: {times} times at {word:?}: {opened:?}", D::NAME);
+            assert_eq!(opened.is_ok(), passes, "{case}");
+            if let Err(error) = opened {
+                assert!(error.to_string().contains("hung up"), "{case}");
+            }
+        }
+    }
+}
+
+/// The URL of what hangs up so many times when it hears this word, and passes on all else.
+async fn hanging_up(proxy: &Proxy, word: &'static str, times: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let here = listener.local_addr().expect("it is bound").port();
+    let there = proxy.port();
+    let left = Arc::new(AtomicUsize::new(times));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(relay(client, there, word, Arc::clone(&left)));
+        }
+    });
+    let url = proxy
+        .url()
+        .replace(&format!(":{there}"), &format!(":{here}"));
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}sslmode=disable")
+}
+
+async fn relay(client: TcpStream, there: u16, word: &str, left: Arc<AtomicUsize>) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", there)).await else {
+        return;
+    };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let answers =
+        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    let mut heard = vec![0; 8192];
+    while let Ok(count @ 1..) = from_client.read(&mut heard).await {
+        let said = &heard[..count];
+        let has_word = said.windows(word.len()).any(|w| w == word.as_bytes());
+        let hangs_up = |left: usize| left.checked_sub(1);
+        let (order, none) = (Ordering::Relaxed, Ordering::Relaxed);
+        if has_word && left.fetch_update(order, none, hangs_up).is_ok()
+            || to_server.write_all(said).await.is_err()
+        {
+            break;
+        }
+    }
+    answers.abort();
 }
 
 async fn direct<D: Driver>(database: &TestDb<D>) -> Vec<String> {

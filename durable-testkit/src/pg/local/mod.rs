@@ -25,7 +25,7 @@ mod tls;
 #[cfg(feature = "pg-local")]
 pub use login::wrong_urls;
 #[cfg(feature = "pg-local")]
-pub use matrix::{session_mode_matrix, slow_server};
+pub use matrix::{hung_up_once, session_mode_matrix, slow_server};
 #[cfg(feature = "pg-local")]
 pub use pooler::{Mode, Pooler, PoolerOptions};
 pub(super) use programs::find;
