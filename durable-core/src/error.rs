@@ -299,6 +299,10 @@ pub enum Error {
         /// The driver's error, where it happened in this process.
         #[serde(skip)]
         source: Option<Cause>,
+        /// Read from a record, so that it is the outcome of whatever recorded it.
+        #[doc(hidden)]
+        #[serde(skip, default = "yes")]
+        recorded: bool,
     },
 }
 
@@ -350,8 +354,15 @@ impl Error {
         }
     }
 
-    /// Whether it is what the awaited workflow came to, and not only the end of the wait: `false` for [`Unfinished`](Self::Unfinished), as
-    /// [`Handle::result`](crate::Handle::result) gives it when the workflow goes on later.
+    /// Returns `true` if a workflow may have come to this, and `false` if it tells only of this
+    /// process or of its database.
+    ///
+    /// `false` are [`Unfinished`](Self::Unfinished), which
+    /// [`Handle::result`](crate::Handle::result) gives when the workflow goes on later;
+    /// [`ShuttingDown`](Self::ShuttingDown), [`RuntimeEnded`](Self::RuntimeEnded) and
+    /// [`Stopped`](Self::Stopped), as a start gives them; and trouble of the database that this
+    /// process has met. What is read from a record is `true`, but for these last three in an error
+    /// type of your own: they look the same there. Match on [`NotFound`](Self::NotFound).
     ///
     /// An error type of your own asks the library's error that it holds:
     ///
@@ -374,7 +385,8 @@ impl Error {
     /// ```
     pub fn is_outcome(&self) -> bool {
         match self {
-            Self::Unfinished { recorded, .. } => *recorded,
+            Self::Unfinished { recorded, .. } | Self::Database { recorded, .. } => *recorded,
+            Self::ShuttingDown | Self::RuntimeEnded | Self::Stopped { .. } => false,
             _ => true,
         }
     }
@@ -393,7 +405,7 @@ impl Error {
 
     /// The same, read of what a live error shows of itself.
     pub(crate) fn not_recorded(mut self) -> Self {
-        if let Self::Unfinished { recorded, .. } = &mut self {
+        if let Self::Unfinished { recorded, .. } | Self::Database { recorded, .. } = &mut self {
             *recorded = false;
         }
         self
@@ -450,7 +462,11 @@ impl From<DbError> for Error {
             DbError::Refused(_) => None,
             DbError::InvalidArgument { .. } => return Self::Invalid(message),
         };
-        Self::Database { message, source }
+        Self::Database {
+            message,
+            source,
+            recorded: false,
+        }
     }
 }
 
@@ -547,6 +563,34 @@ mod tests {
             workflow: "order-7".to_owned(),
         };
         assert_eq!(missing.clone().ends_wait_for(&workflow), missing);
+    }
+
+    #[test]
+    fn what_tells_of_this_process_alone_is_no_outcome_wherever_it_comes_from() {
+        let away = DbError::unavailable("start a workflow", "gone");
+        let refused = DbError::Refused("no tables".to_owned());
+        let live = [
+            Error::ShuttingDown,
+            Error::RuntimeEnded,
+            Error::Stopped {
+                workflow: "order-7".to_owned(),
+                reason: "a shutdown".to_owned(),
+            },
+            away.into(),
+            refused.into(),
+        ];
+        for error in live {
+            assert!(!error.is_outcome(), "{error:?}");
+        }
+        // Recorded, it is what a step met and its workflow came to.
+        let met = Error::from(DbError::Refused("no tables".to_owned()));
+        let text = serde_json::to_string(&met).unwrap();
+        let read: Error = serde_json::from_str(&text).unwrap();
+        assert!(read.is_outcome() && !text.contains("recorded"), "{text}");
+        let ended = Error::Cancelled {
+            workflow: "order-7".to_owned(),
+        };
+        assert!(ended.is_outcome());
     }
 
     #[test]

@@ -392,14 +392,7 @@ pub(super) fn gave_up<E: WorkflowError>(
     if attempts <= 1 {
         return error;
     }
-    tracing::warn!(
-        workflow = %execution.id(),
-        step = call.name,
-        number = call.number,
-        attempts,
-        error = error.message(),
-        "each attempt of a step has failed"
-    );
+    execution.tell_gave_up(call, attempts, &error);
     error.after_attempts(call.name, attempts)
 }
 

@@ -272,7 +272,7 @@ impl Engine {
     }
 
     /// See [`App::shutdown`].
-    async fn stop(&self, grace: Duration) {
+    pub(super) async fn stop(&self, grace: Duration) {
         self.stopping.cancel();
         self.running.drain();
         if Bug::LeavesWhileItRuns.is_planted() {

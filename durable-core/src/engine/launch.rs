@@ -4,8 +4,10 @@ use std::{
     fmt,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -144,6 +146,28 @@ pub(super) async fn launch(mut builder: AppBuilder) -> Result<App, Error> {
     let joined = join(&retrying, &builder, version).await?;
     let engine = Arc::new(assemble(builder, retrying, runtime, clock, joined));
     let unfinished = Unfinished(Some(Arc::clone(&engine)));
+    let report = match begin(&engine).await {
+        Ok(report) => report,
+        Err(error) => {
+            unfinished.undone().await;
+            return Err(error);
+        }
+    };
+    unfinished.done();
+    if report.recovered > 0 {
+        tracing::info!(count = report.recovered, "abandoned workflows recovered");
+    }
+    for text in report.notices() {
+        notice(&text);
+    }
+    Ok(App {
+        engine,
+        report: Arc::new(report),
+    })
+}
+
+/// Starts the engine's tasks and takes over what is abandoned.
+async fn begin(engine: &Arc<Engine>) -> Result<LaunchReport, Error> {
     let claimant = &engine.claimant;
     let stranded = register(&*engine.db, &claimant.application, &claimant.version).await?;
     let unrunnable = engine.db.unrunnable(claimant).await?;
@@ -156,10 +180,9 @@ pub(super) async fn launch(mut builder: AppBuilder) -> Result<App, Error> {
     // Not before: what it took over in the meantime would be missing in the report.
     engine.keep(
         "recovery",
-        housekeeping::keep_recovering(Arc::clone(&engine)),
+        housekeeping::keep_recovering(Arc::clone(engine)),
     );
-    unfinished.done();
-    let report = LaunchReport {
+    Ok(LaunchReport {
         executor: engine.claimant.executor.clone(),
         version: engine.claimant.version.clone(),
         recovered,
@@ -167,16 +190,6 @@ pub(super) async fn launch(mut builder: AppBuilder) -> Result<App, Error> {
         unregistered,
         unreadable,
         unserved,
-    };
-    if recovered > 0 {
-        tracing::info!(count = recovered, "abandoned workflows recovered");
-    }
-    for text in report.notices() {
-        notice(&text);
-    }
-    Ok(App {
-        engine,
-        report: Arc::new(report),
     })
 }
 
@@ -222,29 +235,45 @@ pub(super) fn assemble(
     }
 }
 
-/// A launch under way. If it fails, or its caller gives up, whatever it has started is stopped and the executor id given back.
+/// How long the bodies that a failed launch has set off may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A launch under way. If it fails, or its caller gives up, whatever it has started is shut down.
 struct Unfinished(Option<Arc<Engine>>);
 
 impl Unfinished {
     fn done(mut self) {
         self.0 = None;
     }
+
+    /// Shuts down, and waits for that.
+    async fn undone(mut self) {
+        if let Some(stopped) = self.stop() {
+            // Without an answer the runtime has ended, and everything with it.
+            let _ = stopped.await;
+        }
+    }
+
+    /// Begins to shut down, as [`App::shutdown`] does: in a task of its own, which goes on where
+    /// the caller is dropped.
+    fn stop(&mut self) -> Option<oneshot::Receiver<()>> {
+        let engine = self.0.take()?;
+        engine.stopping.cancel();
+        let runtime = Arc::clone(&engine.runtime);
+        let (stops, stopped) = oneshot::channel();
+        let stop = async move {
+            engine.stop(GRACE).await;
+            // The caller may be gone.
+            let _ = stops.send(());
+        };
+        runtime.spawn("leave", Box::pin(stop)).detach();
+        Some(stopped)
+    }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let Some(engine) = self.0.take() else { return };
-        engine.stopping.cancel();
-        engine.running.stop_all();
-        engine.stop_tasks();
-        let runtime = Arc::clone(&engine.runtime);
-        let leave = async move {
-            if let Err(error) = engine.db.leave(&engine.claimant.executor).await {
-                tracing::error!(%error, "the executor id could not be given back");
-            }
-            engine.stopped.cancel();
-        };
-        runtime.spawn("leave", Box::pin(leave)).detach();
+        drop(self.stop());
     }
 }
 

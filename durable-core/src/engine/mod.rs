@@ -110,7 +110,7 @@ pub(crate) struct Settings {
     pub(crate) poll: Duration,
     /// Between two looks for workflows that dead executors left.
     pub(crate) recovery: Duration,
-    /// Whether a workflow that fails is a warning.
+    /// Whether a workflow that fails is a warning, and a step that fails in each of its attempts.
     pub(crate) tell_failures: bool,
 }
 

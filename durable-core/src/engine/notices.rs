@@ -6,8 +6,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, execution::Execution, observer::notice};
-use crate::{codec::RecordedError, db::StepRecord, payload::Encoded};
+use super::{
+    Engine,
+    execution::{Call, Execution},
+    observer::notice,
+};
+use crate::{WorkflowError, codec::RecordedError, db::StepRecord, payload::Encoded};
 
 /// How many of a kind are told in a minute.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +25,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Told {
     failures: Quota,
+    given_up: Quota,
     unused: Quota,
 }
 
@@ -113,6 +118,12 @@ impl Engine {
         if let Some(count) = self.told.failures.withheld(now, at_once) {
             tracing::warn!(count, "more workflows failed, of which nothing was told");
         }
+        if let Some(count) = self.told.given_up.withheld(now, at_once) {
+            tracing::info!(
+                count,
+                "more steps failed in each attempt, of which nothing was told"
+            );
+        }
         if let Some(count) = self.told.unused.withheld(now, at_once) {
             notice(&format!(
                 "{count} more workflows have ended without operations that are recorded of them"
@@ -130,6 +141,26 @@ impl Engine {
             }
             Err(error) => (error.to_string(), None),
         }
+    }
+}
+
+impl Execution {
+    /// Tells of a step that has failed in each of its attempts, unless that is turned off. It is no
+    /// warning: a workflow that fails because of it is one, which names the step.
+    pub(crate) fn tell_gave_up(&self, call: Call<'_>, attempts: u32, error: &impl WorkflowError) {
+        let engine = &self.engine;
+        let told = &engine.told.given_up;
+        if !engine.settings.tell_failures || !told.allows(engine.runtime.elapsed()) {
+            return;
+        }
+        tracing::info!(
+            workflow = %self.id(),
+            step = call.name,
+            number = call.number,
+            attempts,
+            error = clipped(&error.message()),
+            "each attempt of a step has failed"
+        );
     }
 }
 

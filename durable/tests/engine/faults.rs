@@ -11,7 +11,7 @@ use std::{
 use durable::{Error, prelude::*, state::Status};
 use durable_testkit::faults::{Fault, Faulty};
 
-use crate::support::{Tally, World, on_every_backend, until_status};
+use crate::support::{Tally, World, on_every_backend, until, until_status};
 
 #[durable::workflow]
 async fn child(_ctx: Ctx) -> Result<u8, Error> {
@@ -45,6 +45,12 @@ async fn job(ctx: Ctx) -> Result<u8, Error> {
         Ok::<_, Error>(1)
     })
     .await
+}
+
+/// At rest from its beginning, without a record.
+#[durable::workflow(max_recovery_attempts = 1)]
+async fn rests(_ctx: Ctx) -> Result<(), Error> {
+    std::future::pending().await
 }
 
 #[durable::workflow]
@@ -101,6 +107,32 @@ on_every_backend! {
             assert_eq!(steps.len(), 10, "{id}: {steps:#?}");
             app.shutdown(Duration::from_secs(9)).await;
         }
+    }
+
+    async fn a_launch_that_fails_releases_what_it_has_recovered(world) {
+        let tally = Tally::default();
+        let app = world.builder().await.workflow(rests).launch().await.unwrap();
+        // As many as are taken over at a time: the launch looks for more then.
+        for n in 0..100 {
+            app.start(rests, ()).id(format!("r{n}")).await.unwrap();
+        }
+        app.shutdown(Duration::from_secs(9)).await;
+        for _ in 0..3 {
+            let looks = AtomicUsize::new(0);
+            let plan = move |call: &'static str| {
+                let fails = call == "abandoned" && looks.fetch_add(1, Ordering::SeqCst) > 0;
+                if fails { Fault::Broken } else { Fault::None }
+            };
+            let failing = faulty(&world, &tally, plan).await.workflow(rests);
+            failing.launch().await.unwrap_err();
+        }
+        let app = world.builder().await.workflow(rests).launch().await.unwrap();
+        assert_eq!(app.report().executor.as_str(), "local");
+        assert_eq!(app.report().recovered, 100);
+        until("the last execution", || async {
+            let row = app.workflow("r7").await.unwrap();
+            (row.status == Status::Pending && row.attempts == 5).then_some(())
+        }).await;
     }
 
     async fn a_claim_whose_answer_was_lost_is_found_again(world) {

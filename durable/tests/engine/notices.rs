@@ -50,7 +50,7 @@ async fn a_workflow_that_fails_is_one_warning_that_names_its_step() {
     let app = builder.workflow(panicking).launch().await.unwrap();
     let failed = app.start(failing, false).id("f").await.unwrap();
     failed.result().await.unwrap_err();
-    let lines = with(&captured, "workflow failed");
+    let lines = with(&captured, "WARN");
     assert_eq!(lines.len(), 1, "{lines:#?}");
     for part in [
         "WARN workflow failed",
@@ -132,6 +132,24 @@ async fn many_failures_are_ten_warnings_and_a_count() {
 }
 
 #[tokio::test]
+async fn many_steps_that_give_up_are_ten_lines_and_a_count() {
+    let (world, captured) = (World::memory(), Captured::here());
+    let builder = world.builder().await.workflow(failing);
+    let app = builder.launch().await.unwrap();
+    for _ in 0..13 {
+        let failed = app.start(failing, true).await.unwrap();
+        failed.result().await.unwrap_err();
+    }
+    assert_eq!(with(&captured, "each attempt of a step").len(), 10);
+    app.shutdown(Duration::ZERO).await;
+    let lines = with(&captured, "more steps failed in each attempt");
+    assert!(
+        lines.len() == 1 && lines[0].contains("count=3"),
+        "{lines:#?}"
+    );
+}
+
+#[tokio::test]
 async fn warnings_of_failures_can_be_turned_off_and_a_cancelled_workflow_is_none() {
     let (world, captured, tally) = (World::memory(), Captured::here(), Tally::default());
     let builder = world.builder().await.state(tally.clone()).workflow(held);
@@ -147,7 +165,9 @@ async fn warnings_of_failures_can_be_turned_off_and_a_cancelled_workflow_is_none
     let failed = app.start(failing, false).await.unwrap();
     failed.result().await.unwrap_err();
     app.shutdown(Duration::ZERO).await;
-    assert_eq!(with(&captured, "workflow failed"), Vec::<String>::new());
+    for text in ["workflow failed", "each attempt of a step"] {
+        assert_eq!(with(&captured, text), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
