@@ -1,6 +1,6 @@
 //! What a workflow sees of itself, and what its operations are when somebody prints them.
 
-use durable::{Error, prelude::*};
+use durable::{Error, prelude::*, time::Timestamp};
 
 use crate::support::World;
 
@@ -45,7 +45,7 @@ async fn contexts_operations_and_children_are_shown_by_their_names() {
 
 #[durable::workflow]
 async fn knows_its_deadline(ctx: Ctx) -> Result<Option<i64>, Error> {
-    Ok(ctx.deadline().map(|deadline| deadline.as_millis()))
+    Ok(ctx.deadline().map(Timestamp::as_millis))
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_workflow_knows_its_deadline() {
     let bounded = bounded.timeout(Duration::from_secs(3600)).await.unwrap();
     let known = bounded.result().await.unwrap();
     let row = app.workflow("bounded").await.unwrap();
-    assert_eq!(known, row.deadline.map(|deadline| deadline.as_millis()));
+    assert_eq!(known, row.deadline.map(Timestamp::as_millis));
     assert!(known.is_some());
     let unbounded = app.start(knows_its_deadline, ()).await.unwrap();
     assert_eq!(unbounded.result().await.unwrap(), None);
