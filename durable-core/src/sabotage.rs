@@ -39,6 +39,8 @@ bugs! {
     NeverDeadLetters,
     /// A body that the grace of a shutdown cut off does not count as a crash.
     ReleasesWhatWasCutOff,
+    /// A shutdown gives the executor id back before what runs has ended.
+    LeavesWhileItRuns,
     /// An execution that recorded something counts as a crash.
     ProgressIsNotSeen,
     /// What a dead executor had claimed from a queue is run beside the worker's places.

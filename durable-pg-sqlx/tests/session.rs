@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use durable_core::{
-    db::{Executors as _, WantedExecutor},
+    db::{Executors as _, Serves, WantedExecutor},
     ids::ExecutorId,
 };
 use durable_pg_sqlx::SqlxDriver;
@@ -31,6 +31,7 @@ async fn a_lock_that_another_session_kept_is_taken_again_once_it_is_free() {
         id: ExecutorId::from("till"),
         given: true,
         application: "shop".into(),
+        serves: Serves::default(),
     };
     system.join(&wanted).await.unwrap();
     let mut bare = database.bare().await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
-        WantedExecutor,
+        Serves, Serving, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowId},
     state::{WorkflowRow, claim::Claimant, transition::Event},
@@ -20,7 +20,7 @@ use crate::{
     queues::{CanRun, can_run, is_current, take},
     room,
     rows::{self, now_ms, row_columns},
-    session::{DEAD, DEAD_OR_LAPSED},
+    session::{DEAD, DEAD_OR_LAPSED, is_held_on, lock_key},
     transaction::Transaction,
     value::params,
 };
@@ -28,6 +28,7 @@ use crate::{
 const JOINING: &str = "join as an executor";
 const LEAVING: &str = "leave as an executor";
 const LOOKING: &str = "look for abandoned workflows";
+const ASKING_WHO_SERVES: &str = "list the living executors";
 
 /// How many processes with the default id may live beside each other.
 const MAX_SUFFIX: u32 = 1000;
@@ -43,7 +44,7 @@ impl<D: Driver> Executors for PgSystemDb<D> {
             };
             let locked = self.core().session.lock(&id).await;
             if locked.map_err(|failure| failure.into_error(JOINING))? {
-                return self.begin_life(id, &wanted.application).await;
+                return self.begin_life(id, wanted).await;
             }
         }
         Err(DbError::Refused(format!(
@@ -123,24 +124,64 @@ impl<D: Driver> Executors for PgSystemDb<D> {
             )
             .await
     }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        let schema = self.core().schema().as_str();
+        let found = self
+            .core()
+            .ask(ASKING_WHO_SERVES, SERVING, params![schema, application])
+            .await?;
+        serving(found).map_err(|failure| failure.into_error(ASKING_WHO_SERVES))
+    }
 }
 
-/// By the primary key. Waits for whoever relies on the earlier life: see `queues::LIFE`. `$3` the lease.
+/// By the primary keys. Waits for whoever relies on the earlier life: see `queues::LIFE`.
+/// `$3` the lease, `$4` the version, `$5` the queues.
 const NEXT_INCARNATION: &str = concat!(
     "WITH earlier AS (
         SELECT 1
         FROM dbos.durable_executors AS e
         WHERE e.executor_id = $1
-        FOR UPDATE)
-    INSERT INTO dbos.durable_executors AS e (executor_id, incarnation, application_name, last_seen_epoch_ms, lease_ms)
-    SELECT $1, 1, $2, ",
+        FOR UPDATE),
+    life AS (
+        INSERT INTO dbos.durable_executors AS e
+            (executor_id, incarnation, application_name, last_seen_epoch_ms, lease_ms)
+        SELECT $1, 1, $2, ",
     now_ms!(),
     ", $3::bigint
-    FROM (SELECT count(*) FROM earlier) AS waited
-    ON CONFLICT (executor_id) DO UPDATE
-        SET incarnation = e.incarnation + 1, application_name = excluded.application_name,
-            last_seen_epoch_ms = excluded.last_seen_epoch_ms, lease_ms = excluded.lease_ms
-    RETURNING e.incarnation"
+        FROM (SELECT count(*) FROM earlier) AS waited
+        ON CONFLICT (executor_id) DO UPDATE
+            SET incarnation = e.incarnation + 1, application_name = excluded.application_name,
+                last_seen_epoch_ms = excluded.last_seen_epoch_ms, lease_ms = excluded.lease_ms
+        RETURNING e.incarnation),
+    forgotten AS (
+        DELETE FROM dbos.durable_served_queues AS q
+        USING life AS l
+        WHERE q.executor_id = $1 AND q.incarnation < l.incarnation),
+    declared AS (
+        INSERT INTO dbos.durable_served_queues
+            (executor_id, incarnation, queue_name, application_version)
+        SELECT DISTINCT $1, l.incarnation, d.queue_name, $4
+        FROM life AS l
+        CROSS JOIN unnest($5::text[]) AS d (queue_name))
+    SELECT l.incarnation
+    FROM life AS l"
+);
+
+/// By the primary keys; each executor that has ever lived is looked at. `$1` the schema, `$2` the
+/// application.
+const SERVING: &str = concat!(
+    "SELECT w.executor_id, q.application_version, q.queue_name
+    FROM dbos.durable_executors AS w
+    JOIN pg_catalog.pg_locks AS l
+        ON ",
+    is_held_on!(),
+    lock_key!("w.executor_id"),
+    "
+    LEFT JOIN dbos.durable_served_queues AS q
+        ON q.executor_id = w.executor_id AND q.incarnation = w.incarnation
+    WHERE w.application_name = $2
+    ORDER BY w.executor_id COLLATE \"C\", q.queue_name COLLATE \"C\""
 );
 
 /// By `idx_workflow_status_pending`, and the primary key of our table: only who is in it has shown life.
@@ -176,13 +217,20 @@ pub(crate) const LEFT: &str = concat!(
 
 impl<D: Driver> PgSystemDb<D> {
     /// Numbers the life that begins with the lock on this id; if that fails, the life ends.
-    async fn begin_life(&self, id: ExecutorId, application: &str) -> Result<Joined> {
+    async fn begin_life(&self, id: ExecutorId, wanted: &WantedExecutor) -> Result<Joined> {
+        let queues = rows::list(&wanted.serves.queues);
         let numbered = self
             .core()
             .ask(
                 JOINING,
                 NEXT_INCARNATION,
-                params![id.as_str(), application, self.core().leases.declared()],
+                params![
+                    id.as_str(),
+                    wanted.application.as_str(),
+                    self.core().leases.declared(),
+                    wanted.serves.version.as_str(),
+                    &queues,
+                ],
             )
             .await;
         let incarnation = numbered.and_then(|mut rows| {
@@ -300,6 +348,27 @@ fn ids(found: Vec<Row>) -> Result<Vec<ExecutorId>> {
     let id = |mut row: Row| Ok(ExecutorId::from(row.some_text()?));
     let ids: Result<Vec<_>, Failure> = found.into_iter().map(id).collect();
     ids.map_err(|failure| failure.into_error(LOOKING))
+}
+
+/// The rows of [`SERVING`], those of one executor after each other.
+fn serving(found: Vec<Row>) -> Result<Vec<Serving>, Failure> {
+    let mut serving: Vec<Serving> = Vec::new();
+    for mut row in found {
+        let executor = ExecutorId::from(row.some_text()?);
+        let (version, queue) = (row.text()?, row.text()?);
+        if serving.last().is_none_or(|last| last.executor != executor) {
+            let serves = version.map(|version| Serves {
+                version,
+                queues: Vec::new(),
+            });
+            serving.push(Serving { executor, serves });
+        }
+        let last = serving.last_mut().and_then(|last| last.serves.as_mut());
+        if let (Some(last), Some(queue)) = (last, queue) {
+            last.queues.push(queue);
+        }
+    }
+    Ok(serving)
 }
 
 async fn requeue<D: Driver>(

@@ -43,6 +43,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         ("queues::CANDIDATES", queues::CANDIDATES),
         ("queues::CLAIMED_BY", queues::CLAIMED_BY),
         ("queues::LIFE", queues::LIFE),
+        ("queues::WAITING", queues::WAITING),
         ("session::DEAD", session::DEAD),
         ("session::DEAD_OR_LAPSED", session::DEAD_OR_LAPSED),
         ("source::LEAVE", source::LEAVE),

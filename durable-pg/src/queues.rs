@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{ClaimRequest, Claimed, Queues, Result},
+    db::{ClaimRequest, Claimed, Queues, Result, WaitingCount},
     ids::{Format, OwnerToken, WorkflowId, WorkflowKey},
     state::{WorkflowRow, claim::Claimant, transition::Event},
 };
 
 use crate::{
-    Driver, PgSystemDb, attempts,
+    Driver, PgSystemDb, Row, attempts,
     changes::{change, with_instant},
     error::Failure,
     rows::{self, now_ms, row_columns},
@@ -72,6 +72,16 @@ impl<D: Driver> Queues for PgSystemDb<D> {
             tokens.iter().position(|token| Some(token) == owner)
         });
         Ok(claimed)
+    }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        const DOING: &str = "count what waits on queues";
+        let found = self
+            .core()
+            .ask(DOING, WAITING, params![application])
+            .await?;
+        let counts: Result<Vec<_>, Failure> = found.into_iter().map(waiting_count).collect();
+        counts.map_err(|failure| failure.into_error(DOING))
     }
 }
 
@@ -256,3 +266,31 @@ pub(crate) const CLAIMED_BY: &str = concat!(
     WHERE s.status = 'PENDING'
       AND s.owner_xid = ANY ($1::text[])"
 );
+
+/// By the partial indexes of each status, whose conditions are repeated: the rows that ended are
+/// most, and not looked at.
+pub(crate) const WAITING: &str = "
+    SELECT u.queue_name, u.application_version, count(*) AS found
+    FROM (
+        SELECT s.queue_name, s.application_version
+        FROM dbos.workflow_status AS s
+        WHERE s.status IN ('ENQUEUED', 'PENDING')
+          AND s.status = 'ENQUEUED'
+          AND s.application_name = $1
+          AND s.queue_name IS NOT NULL
+        UNION ALL
+        SELECT s.queue_name, s.application_version
+        FROM dbos.workflow_status AS s
+        WHERE s.status = 'DELAYED'
+          AND s.application_name = $1
+          AND s.queue_name IS NOT NULL) AS u
+    GROUP BY u.queue_name, u.application_version
+    ORDER BY found DESC, u.queue_name COLLATE \"C\", u.application_version COLLATE \"C\" NULLS FIRST";
+
+fn waiting_count(mut row: Row) -> Result<WaitingCount, Failure> {
+    Ok(WaitingCount {
+        queue: row.some_text()?,
+        version: row.text()?,
+        count: row.some_integer()?.unsigned_abs(),
+    })
+}

@@ -41,6 +41,7 @@ macro_rules! lock_key {
         )
     };
 }
+pub(crate) use lock_key;
 
 const LOCK: &str = concat!("SELECT pg_try_advisory_lock(", lock_key!("$2::text"), ")");
 const UNLOCK: &str = concat!("SELECT pg_advisory_unlock(", lock_key!("$2::text"), ")");
@@ -370,6 +371,7 @@ macro_rules! is_held_on {
           AND (l.classid::bigint << 32) | l.objid::bigint = "
     };
 }
+pub(crate) use is_held_on;
 
 /// Whether nobody holds the lock on executor `e.id`.
 macro_rules! lock_is_free {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
-        WantedExecutor,
+        Serves, Serving, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowId},
     state::{Attempts, claim::Claimant, transition::Event},
@@ -26,6 +26,7 @@ use crate::{
 
 const JOINING: &str = "join as an executor";
 const LOOKING: &str = "look for abandoned workflows";
+const ASKING_WHO_SERVES: &str = "list the living executors";
 
 /// How many processes with the default id may live beside each other.
 const MAX_SUFFIX: u32 = 1000;
@@ -41,7 +42,7 @@ impl Executors for Sqlite {
             };
             let taken = self.lives().take(&id).await;
             if let Some(taken) = taken.map_err(|trouble| trouble.into_error(JOINING))? {
-                return self.begin_life(&id, taken, &wanted.application).await;
+                return self.begin_life(&id, taken, wanted).await;
             }
         }
         Err(DbError::Refused(in_use(wanted)))
@@ -114,6 +115,24 @@ impl Executors for Sqlite {
         })
         .await
     }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        let declared = self
+            .read(
+                ASKING_WHO_SERVES,
+                application.to_owned(),
+                |conn, application| Box::pin(declared(conn, application)),
+            )
+            .await?;
+        let mut living = Vec::new();
+        for one in declared {
+            let lives = self.lives().is_alive(&one.executor);
+            if lives.map_err(|trouble| trouble.into_error(ASKING_WHO_SERVES))? {
+                living.push(one);
+            }
+        }
+        Ok(living)
+    }
 }
 
 impl Sqlite {
@@ -122,12 +141,12 @@ impl Sqlite {
         &self,
         id: &ExecutorId,
         taken: Taken<'_>,
-        application: &str,
+        wanted: &WantedExecutor,
     ) -> Result<Joined> {
-        let args = (id.clone(), application.to_owned());
+        let args = (id.clone(), wanted.clone());
         let incarnation = self
-            .write(JOINING, args, |session, (id, application)| {
-                Box::pin(next_incarnation(session, id, application))
+            .write(JOINING, args, |session, (id, wanted)| {
+                Box::pin(next_incarnation(session, id, wanted))
             })
             .await?;
         taken.keep();
@@ -177,17 +196,78 @@ const NEXT_INCARNATION: &str = "
         SET incarnation = incarnation + 1, application_name = excluded.application_name, started_at = excluded.started_at
     RETURNING incarnation";
 
+/// By the primary key.
+const FORGET_SERVED: &str = "
+    DELETE FROM durable_served_queues
+    WHERE executor_id = ?1
+      AND incarnation < ?2";
+
+/// By the primary key. `?4` the queues, as a list.
+const DECLARE_SERVED: &str = "
+    INSERT INTO durable_served_queues (executor_id, incarnation, application_version, queue_name)
+    SELECT DISTINCT ?1, ?2, ?3, value
+    FROM json_each(?4)";
+
 async fn next_incarnation(
     session: &mut Session,
     id: &ExecutorId,
-    application: &str,
+    wanted: &WantedExecutor,
 ) -> Result<i64, Failure> {
-    Ok(sqlx::query_scalar(NEXT_INCARNATION)
+    let incarnation: i64 = sqlx::query_scalar(NEXT_INCARNATION)
         .bind(id.as_str())
-        .bind(application)
+        .bind(wanted.application.as_str())
         .bind(session.now().as_millis())
         .fetch_one(&mut session.conn)
-        .await?)
+        .await?;
+    sqlx::query(FORGET_SERVED)
+        .bind(id.as_str())
+        .bind(incarnation)
+        .execute(&mut session.conn)
+        .await?;
+    sqlx::query(DECLARE_SERVED)
+        .bind(id.as_str())
+        .bind(incarnation)
+        .bind(wanted.serves.version.as_str())
+        .bind(rows::list(&wanted.serves.queues))
+        .execute(&mut session.conn)
+        .await?;
+    Ok(incarnation)
+}
+
+/// By the primary keys; each executor that has ever lived is looked at.
+const SERVING: &str = "
+    SELECT e.executor_id, q.application_version, q.queue_name
+    FROM durable_executors AS e
+    LEFT JOIN durable_served_queues AS q
+        ON q.executor_id = e.executor_id AND q.incarnation = e.incarnation
+    WHERE e.application_name = ?1
+    ORDER BY e.executor_id, q.queue_name";
+
+/// The executors of an application, the dead among them.
+async fn declared(conn: &mut SqliteConnection, application: &str) -> Result<Vec<Serving>, Failure> {
+    let found = sqlx::query(SERVING)
+        .bind(application)
+        .fetch_all(conn)
+        .await?;
+    let mut declared: Vec<Serving> = Vec::new();
+    for row in &found {
+        let executor: String = rows::column(row, "executor_id")?;
+        let executor = ExecutorId::from(executor);
+        let version: Option<String> = rows::column(row, "application_version")?;
+        let queue: Option<String> = rows::column(row, "queue_name")?;
+        if declared.last().is_none_or(|last| last.executor != executor) {
+            let serves = version.map(|version| Serves {
+                version,
+                queues: Vec::new(),
+            });
+            declared.push(Serving { executor, serves });
+        }
+        let last = declared.last_mut().and_then(|last| last.serves.as_mut());
+        if let (Some(last), Some(queue)) = (last, queue) {
+            last.queues.push(queue);
+        }
+    }
+    Ok(declared)
 }
 
 /// By `idx_workflow_status_pending`, and the primary key of our table: only who is in it has shown life.

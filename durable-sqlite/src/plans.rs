@@ -69,6 +69,8 @@ async fn statements_ride_on_the_indexes_named_beside_them() {
         (versions::STRANDED, "idx_workflow_status_pending"),
         (versions::STRANDED, "durable_enqueued"),
         (versions::STRANDED, "idx_workflow_status_delayed"),
+        (queues::WAITING, "durable_enqueued"),
+        (queues::WAITING, "idx_workflow_status_delayed"),
         (versions::UNRUNNABLE, "idx_workflow_status_pending"),
         (versions::UNRUNNABLE, "durable_enqueued"),
         (versions::UNRUNNABLE, "idx_workflow_status_delayed"),

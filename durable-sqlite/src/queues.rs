@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use durable_core::{
-    db::{ClaimRequest, Claimed, Queues, Result, texts},
+    db::{ClaimRequest, Claimed, Queues, Result, WaitingCount, texts},
     ids::{Format, OwnerToken, WorkflowKey},
     state::{Attempts, claim::Claimant, transition::Event},
 };
@@ -43,6 +43,15 @@ impl Queues for Sqlite {
             "find claimed workflows",
             tokens.to_vec(),
             |session, tokens| Box::pin(claimed_by(&mut session.conn, tokens)),
+        )
+        .await
+    }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        self.read(
+            "count what waits on queues",
+            application.to_owned(),
+            |conn, application| Box::pin(waiting(conn, application)),
         )
         .await
     }
@@ -282,4 +291,44 @@ async fn claimed_by(
         tokens.iter().position(|token| Some(token) == owner)
     });
     Ok(claimed)
+}
+
+/// By the partial indexes of each status, whose conditions are repeated: the rows that ended are
+/// most, and not looked at.
+pub(crate) const WAITING: &str = "
+    SELECT queue_name, application_version, count(*) AS found
+    FROM (
+        SELECT queue_name, application_version
+        FROM workflow_status
+        WHERE status = 'ENQUEUED'
+          AND application_name = ?1
+          AND queue_name IS NOT NULL
+        UNION ALL
+        SELECT queue_name, application_version
+        FROM workflow_status
+        WHERE status = 'DELAYED'
+          AND application_name = ?1
+          AND queue_name IS NOT NULL)
+    GROUP BY queue_name, application_version
+    ORDER BY found DESC, queue_name, application_version";
+
+async fn waiting(
+    conn: &mut SqliteConnection,
+    application: &str,
+) -> Result<Vec<WaitingCount>, Failure> {
+    let found = sqlx::query(WAITING)
+        .bind(application)
+        .fetch_all(conn)
+        .await?;
+    found
+        .iter()
+        .map(|row| {
+            let count: i64 = rows::column(row, "found")?;
+            Ok(WaitingCount {
+                queue: rows::column(row, "queue_name")?,
+                version: rows::column(row, "application_version")?,
+                count: count.unsigned_abs(),
+            })
+        })
+        .collect()
 }

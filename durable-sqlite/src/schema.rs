@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const VERSION: i64 = 125;
 
 /// The columns that statements of this crate name. A newer version may have more; without one of these nothing works.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 11] = [
     (
         "workflow_status",
         "workflow_uuid status name class_name config_name inputs output error serialization executor_id application_id \
@@ -51,6 +51,10 @@ const NEEDED: [(&str, &str); 10] = [
         "executor_id incarnation application_name started_at",
     ),
     (
+        "durable_served_queues",
+        "executor_id incarnation queue_name application_version",
+    ),
+    (
         "durable_attempts",
         "workflow_uuid incarnation excused steps last_excused",
     ),
@@ -67,7 +71,11 @@ const WAL_ATTEMPTS: u32 = 100;
 const WAL_WAIT: Duration = Duration::from_millis(20);
 
 /// The tables of our own.
-const OWN_TABLES: [&str; 2] = ["durable_executors", "durable_attempts"];
+const OWN_TABLES: [&str; 3] = [
+    "durable_executors",
+    "durable_served_queues",
+    "durable_attempts",
+];
 
 /// What a file that can be used holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -121,7 +121,8 @@ async fn a_file_of_dbos_gets_our_own_objects_and_nothing_else() {
     assert_ne!(after, before);
     raw(
         &path,
-        "DROP TABLE durable_executors; DROP TABLE durable_attempts; DROP INDEX durable_enqueued",
+        "DROP TABLE durable_executors; DROP TABLE durable_served_queues;
+         DROP TABLE durable_attempts; DROP INDEX durable_enqueued",
     )
     .await;
     assert_eq!(dump(&dbos, &path), before);

@@ -5,7 +5,7 @@ mod support;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use durable_core::{
-    db::{Executors, SystemDb, WantedExecutor, Workflows},
+    db::{Executors, Serves, SystemDb, WantedExecutor, Workflows},
     time::Timestamp,
 };
 use durable_testkit::{ManualClock, Memory, conformance};
@@ -32,6 +32,7 @@ fn wanted(id: &str) -> WantedExecutor {
         id: id.into(),
         given: true,
         application: "shop".into(),
+        serves: Serves::default(),
     }
 }
 

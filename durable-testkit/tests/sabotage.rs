@@ -9,9 +9,9 @@ use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, Hint, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues,
-        Received, Recorded, Result, Resumed, Sent, StepRecord, StepResult, StepStamp, Steps,
-        SystemDb, Timing, Unrunnable, VersionCount, Versions, Waits, Wakes, WantedExecutor,
-        Workflows, Write,
+        Received, Recorded, Result, Resumed, Sent, Serving, StepRecord, StepResult, StepStamp,
+        Steps, SystemDb, Timing, Unrunnable, VersionCount, Versions, WaitingCount, Waits, Wakes,
+        WantedExecutor, Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -50,6 +50,8 @@ enum Bug {
     VersionsAreNotRegistered,
     WhatCannotBeRunIsNotTold,
     LivesAreNotCounted,
+    QueuesAreNotDeclared,
+    WaitingVersionsAreNotTold,
     IdsAreNotGivenBack,
     AdoptionsAreNotFenced,
     RequeuesAreNotFenced,
@@ -83,6 +85,8 @@ const BUGS: &[Bug] = &[
     VersionsAreNotRegistered,
     WhatCannotBeRunIsNotTold,
     LivesAreNotCounted,
+    QueuesAreNotDeclared,
+    WaitingVersionsAreNotTold,
     IdsAreNotGivenBack,
     AdoptionsAreNotFenced,
     RequeuesAreNotFenced,
@@ -327,6 +331,16 @@ impl Queues for Sabotaged {
         }
         self.memory.claimed_by(tokens).await
     }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        let mut counts = self.memory.waiting(application).await?;
+        if self.is(WaitingVersionsAreNotTold) {
+            for entry in &mut counts {
+                entry.version = None;
+            }
+        }
+        Ok(counts)
+    }
 }
 
 #[async_trait]
@@ -456,5 +470,15 @@ impl Executors for Sabotaged {
             }
         }
         self.memory.adopt(claimant, &adoptions).await
+    }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        let mut serving = self.memory.serving(application).await?;
+        if self.is(QueuesAreNotDeclared) {
+            for entry in &mut serving {
+                entry.serves = None;
+            }
+        }
+        Ok(serving)
     }
 }

@@ -54,6 +54,7 @@ const LANDMARKS: &[&str] = &[
     "put back onto its queue",
     "request lost",
     "resumed",
+    "shutdown",
     "step retried",
     "wait for a message timed out",
     "write of a zombie refused",

@@ -11,7 +11,7 @@ use crate::{
     bench, ci,
     failure::Failure,
     migrate::{self, Mode},
-    pg, test,
+    mutants, pg, test,
 };
 
 /// What `cargo xtask` was asked to do.
@@ -29,12 +29,14 @@ pub(crate) enum Command {
     Pg(pg::Options),
     /// Measure.
     Bench(bench::Options),
+    /// Try mutants.
+    Mutants(mutants::Options),
     /// Simulate, with these arguments.
     Sim(Vec<OsString>),
 }
 
 /// Name, options, and what it does: the first line is shown in the list, all of them by `COMMAND --help`.
-const COMMANDS: [(&str, &str, &str); 6] = [
+const COMMANDS: [(&str, &str, &str); 7] = [
     (
         "test",
         "[--full] [FILTER]",
@@ -86,6 +88,14 @@ Medians of --rounds N (5) in turn, each of --seconds N (5), at concurrency 1, 50
 The server is the one that `cargo xtask pg up` would give. CPU time is read as Linux has it.",
     ),
     (
+        "mutants",
+        "[--shard K/N] [FILES]",
+        "Try a sample of mutants of the state machine, the operations and the in-memory model
+A mutant that no test catches fails it, unless xtask/src/mutants/accepted.txt lists it with the reason.
+The sample is each N-th mutant from the K-th on (0/40, as in `cargo xtask test --full`); 0/1 is all of them.
+With FILES, a glob as `durable-core/src/state/**`, only those of these files. cargo-mutants is installed below target.",
+    ),
+    (
         "sim",
         "[--seeds N] [--seed S] [OPTIONS]",
         "Simulate: executors, their database and the network between them under one seed, with faults
@@ -119,6 +129,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "migrate" => parse_migrate(&mut parser),
         "pg" => parse_pg(&mut parser),
         "bench" => parse_bench(&mut parser),
+        "mutants" => parse_mutants(&mut parser),
         "sim" => parse_sim(&mut parser),
         other => Err(Failure::usage(format!(
             "there is no command `{other}`\n\n{}",
@@ -235,6 +246,29 @@ fn parse_pg(parser: &mut Parser) -> Result<Command, Failure> {
         )
     })?;
     Ok(Command::Pg(pg::Options { action, version }))
+}
+
+/// The options of `mutants`.
+fn parse_mutants(parser: &mut Parser) -> Result<Command, Failure> {
+    let mut options = mutants::Options::default();
+    while let Some(argument) = next(parser, "mutants")? {
+        match argument {
+            Long("help") | Short('h') => return Ok(Command::Help(help("mutants"))),
+            Long("shard") => {
+                let value = parser
+                    .value()
+                    .and_then(|value| value.string())
+                    .map_err(|error| misused(&error, "mutants"))?;
+                options.shard = Some(value);
+            }
+            Value(files) if options.files.is_none() => {
+                let files = files.string().map_err(|error| misused(&error, "mutants"))?;
+                options.files = Some(files);
+            }
+            other => return Err(misused(&other.unexpected(), "mutants")),
+        }
+    }
+    Ok(Command::Mutants(options))
 }
 
 /// The options of `sim`, which reads them itself.
@@ -393,6 +427,13 @@ mod tests {
                 mode: Mode::DryRun,
             }))
         );
+        assert_eq!(
+            parsed("mutants --shard 3/9 a/**"),
+            Ok(Command::Mutants(mutants::Options {
+                shard: Some("3/9".to_owned()),
+                files: Some("a/**".to_owned()),
+            }))
+        );
         let expected = Command::Pg(pg::Options {
             action: pg::Action::Up,
             version: "17".parse().ok(),
@@ -435,6 +476,8 @@ mod tests {
             "pg up --version",
             "pg up --version 12",
             "pg url --version new",
+            "mutants --shard",
+            "mutants a b",
             "bench",
             "bench --peer",
             "bench raw --peer",

@@ -12,6 +12,7 @@
 //!   Python environment with the package that they compare with
 //! - [`apt`], [`files`]: installing what is missing, and what is put below `target`
 //! - [`bench`](mod@bench), [`sim`]: the benchmarks and the simulation, which are packages that cargo builds for them
+//! - [`mutants`]: the mutants that tests must catch
 //! - [`process`], [`json`], [`screen`], [`tools`], [`workspace`]: calling programs and talking to the terminal
 //!
 //! This is the first thing that a fresh clone compiles: a dependency here is paid for by everybody, at once.
@@ -29,6 +30,7 @@ mod json;
 mod left_out;
 mod lengths;
 mod migrate;
+mod mutants;
 mod pg;
 mod pooler;
 mod process;
@@ -70,6 +72,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(options) => migrate::run(&options),
         Command::Pg(options) => pg::run(&Workspace::find()?, &options),
         Command::Bench(options) => bench::run(&Workspace::find()?, &options),
+        Command::Mutants(options) => mutants::run(&Workspace::find()?, &options),
         Command::Sim(arguments) => sim::run(&Workspace::find()?, &arguments),
     }
 }

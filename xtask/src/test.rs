@@ -10,7 +10,7 @@ use crate::{
     chosen::Chosen,
     failure::Failure,
     left_out::{self, LeftOut},
-    process,
+    mutants, process,
     provided::Provided,
     screen, sim,
     stages::{self, Done, Stage},
@@ -26,6 +26,9 @@ pub(crate) const LAST: &str = "doc tests";
 
 /// The stage that simulates.
 const SIMULATION: &str = "simulation";
+
+/// The stage that tries mutants.
+const MUTANTS: &str = "mutants";
 
 /// What `cargo test` is told where nothing is left out.
 const ALL: [&str; 3] = ["test", "--workspace", "--all-features"];
@@ -122,6 +125,11 @@ pub(crate) fn stages<'a>(
             stages.push(Stage::optional(stage, move || on_version(version)));
         }
     }
+    if options.filter.is_none() {
+        stages.push(Stage::optional(MUTANTS, move || {
+            try_mutants(workspace, options)
+        }));
+    }
     stages
 }
 
@@ -163,6 +171,14 @@ fn simulate(workspace: &Workspace, options: &Options) -> Result<Done, Failure> {
     // Seeds above those that are always run.
     let fresh = 1_000_000_000 + since_epoch.map_or(0, |since| since.as_secs() % 1_000_000_000);
     sim::test(workspace, options.full, fresh).map(|()| Done::Passed)
+}
+
+/// Tries a sample of mutants, in the full run.
+fn try_mutants(workspace: &Workspace, options: &Options) -> Result<Done, Failure> {
+    if !options.full {
+        return Ok(Done::LeftOut("a sample of them: --full".to_owned()));
+    }
+    mutants::run(workspace, &mutants::Options::default()).map(|()| Done::Passed)
 }
 
 /// Says which tests are run, and how much of them.
@@ -233,7 +249,7 @@ mod tests {
     #[test]
     fn what_tests_need_is_there_before_all_else_and_only_if_they_need_it() {
         let without = names(&Provided::ready(None, None));
-        assert_eq!(without, ["build tests", "tests", SIMULATION, LAST]);
+        assert_eq!(without, ["build tests", "tests", SIMULATION, LAST, MUTANTS]);
         let with = names(&Provided::ready(Some("postgres://db"), Some("python3")));
         let all = [
             "postgres",
@@ -245,6 +261,7 @@ mod tests {
             LAST,
             "Postgres 13",
             "Postgres 18",
+            MUTANTS,
         ];
         assert_eq!(with, all);
     }

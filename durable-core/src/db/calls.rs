@@ -25,6 +25,7 @@ macro_rules! __each_concern {
         $receive!($crate::db::Queues {
             fn claim(request: &$crate::db::ClaimRequest) -> Vec<$crate::db::Claimed>;
             fn claimed_by(tokens: &[$crate::ids::OwnerToken]) -> Vec<$crate::db::Claimed>;
+            fn waiting(application: &str) -> Vec<$crate::db::WaitingCount>;
         });
 
         $receive!($crate::db::Messages {
@@ -50,6 +51,7 @@ macro_rules! __each_concern {
             fn abandoned(query: &$crate::db::AbandonedQuery) -> Vec<$crate::db::Abandoned>;
             fn requeue(claimant: &$crate::state::claim::Claimant, abandoned: &[$crate::db::Abandoned]) -> Vec<$crate::ids::WorkflowId>;
             fn adopt(claimant: &$crate::state::claim::Claimant, adoptions: &[$crate::db::Adoption]) -> Vec<$crate::db::Claimed>;
+            fn serving(application: &str) -> Vec<$crate::db::Serving>;
         });
     };
 }

@@ -46,6 +46,10 @@ pub trait Executors: Send + Sync {
     /// ([`Attempts`](crate::state::Attempts)). After `Unavailable`, ask
     /// [`claimed_by`](super::Queues::claimed_by) with the new tokens.
     async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>>;
+
+    /// The living executors of an application and what each of them serves, in the order of their
+    /// ids. An executor lives while it holds its id; whether its lease has ended is not asked.
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>>;
 }
 
 /// The executor id that a process would like.
@@ -57,6 +61,27 @@ pub struct WantedExecutor {
     pub given: bool,
     /// The application that it runs.
     pub application: String,
+    /// What it will claim, for [`Executors::serving`].
+    pub serves: Serves,
+}
+
+/// What an executor claims. Without a queue it declares nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Serves {
+    /// The application version that it runs.
+    pub version: String,
+    /// The queues that it claims from, the internal one among them. A backend gives them back in
+    /// the order of their bytes, each once.
+    pub queues: Vec<String>,
+}
+
+/// A living executor, as another process sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// The executor.
+    pub executor: ExecutorId,
+    /// What it claims; `None` for one of an earlier release, which has not declared it.
+    pub serves: Option<Serves>,
 }
 
 /// The executor id that a process got.

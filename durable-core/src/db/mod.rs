@@ -28,10 +28,12 @@ mod waits;
 mod workflows;
 
 pub use events::Events;
-pub use executors::{Abandoned, AbandonedQuery, Adoption, Executors, Joined, WantedExecutor};
+pub use executors::{
+    Abandoned, AbandonedQuery, Adoption, Executors, Joined, Serves, Serving, WantedExecutor,
+};
 pub use hub::HintHub;
 pub use messages::{Message, Messages, NULL_TOPIC, Received, Sent};
-pub use queues::{ClaimRequest, Claimed, Queues};
+pub use queues::{ClaimRequest, Claimed, Queues, WaitingCount};
 pub use retrying::Retrying;
 pub use steps::{History, Recorded, StepRecord, StepResult, StepStamp, Steps};
 pub use versions::{Unrunnable, VersionCount, Versions};

@@ -21,6 +21,21 @@ pub trait Queues: Send + Sync {
 
     /// The pending workflows that one of these tokens owns: what a claim gave whose answer was lost. Asking again is safe.
     async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>>;
+
+    /// How many workflows of the application wait on each queue to be claimed, or for their delay
+    /// to end, by the version that they name; most first.
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>>;
+}
+
+/// Workflows that wait on one queue, for one version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitingCount {
+    /// The queue.
+    pub queue: String,
+    /// The version that runs them; `None`: the newest of the application.
+    pub version: Option<String>,
+    /// How many.
+    pub count: u64,
 }
 
 /// Asks for work.

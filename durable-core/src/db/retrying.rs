@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::{
     Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events, Executors,
     Hint, History, Inserted, Joined, Listed, Message, Messages, NewWorkflow, Queues, Received,
-    Recorded, Result, Resumed, Sent, StepRecord, StepStamp, Steps, SystemDb, Unrunnable,
-    VersionCount, Versions, Waits, Wakes, WantedExecutor, Workflows, Write,
+    Recorded, Result, Resumed, Sent, Serving, StepRecord, StepStamp, Steps, SystemDb, Unrunnable,
+    VersionCount, Versions, WaitingCount, Waits, Wakes, WantedExecutor, Workflows, Write,
     outage::{Kind, Once, Outage},
 };
 use crate::{
@@ -184,6 +184,10 @@ impl Queues for Retrying {
     async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>> {
         self.ask(|| self.inner.claimed_by(tokens)).await
     }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        self.ask(|| self.inner.waiting(application)).await
+    }
 }
 
 #[async_trait]
@@ -280,5 +284,9 @@ impl Executors for Retrying {
     async fn adopt(&self, claimant: &Claimant, adoptions: &[Adoption]) -> Result<Vec<Claimed>> {
         let adopted = self.inner.adopt(claimant, adoptions);
         self.outage.once(Once::Adopt, adopted).await
+    }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        self.ask(|| self.inner.serving(application)).await
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Abandoned, AbandonedQuery, Adoption, ClaimRequest, DbError, Message, NewWorkflow, Placement,
-    Result, StepRecord, StepResult, StepStamp, Waits, WantedExecutor,
+    Result, Serves, StepRecord, StepResult, StepStamp, Waits, WantedExecutor,
 };
 use crate::{
     ids::{ExecutorId, Format, Owner, OwnerToken, WorkflowId, WorkflowKey},
@@ -113,7 +113,8 @@ fields! {
     StepStamp: name;
     StepRecord: name, result, child;
     Message: id, destination, topic, payload;
-    WantedExecutor: id, application;
+    WantedExecutor: id, application, serves;
+    Serves: version, queues;
     Abandoned: workflow, executor, held, queue;
     Adoption: workflow, held, token;
 }

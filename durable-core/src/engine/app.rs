@@ -13,6 +13,7 @@ use crate::{
     ids::{ExecutorId, WorkflowId, message_id},
     names::Name,
     runtime::{IdKind, Timer},
+    sabotage::Bug,
     state::WorkflowRow,
     workflow::{MethodFn, WorkflowDef, WorkflowFn},
 };
@@ -274,6 +275,10 @@ impl Engine {
     pub(super) async fn stop(&self, grace: Duration) {
         self.stopping.cancel();
         self.running.drain();
+        if Bug::LeavesWhileItRuns.is_planted() {
+            self.within(LEAVE, async { drop(self.db.leave(self.executor()).await) })
+                .await;
+        }
         if !self.within(grace, self.running.idle()).await {
             tracing::warn!(
                 "interrupting the workflows that still run; they go on when they are recovered"

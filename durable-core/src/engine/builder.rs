@@ -221,9 +221,9 @@ impl AppBuilder {
     /// Turns warnings of failures on or off; on unless given.
     ///
     /// A workflow that fails is a warning in the log: its id and name, what it failed with, and the
-    /// step if that is known; a cancelled one is no failure. So is a step that fails in each of
-    /// several attempts. At most ten of each kind are told in a minute, then how many more there
-    /// were. The warnings are events of `tracing`: without a subscriber nobody sees them.
+    /// step if that is known; a cancelled one is no failure. A step that fails in each of several
+    /// attempts is a line at `info`. At most ten of each kind are told in a minute, then how many
+    /// more there were. They are events of `tracing`: without a subscriber nobody sees them.
     pub fn warn_of_failures(mut self, warn: bool) -> Self {
         self.settings.tell_failures = warn;
         self

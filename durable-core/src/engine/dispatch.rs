@@ -39,6 +39,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
     pub(super) fn new(queue: String, places: usize) -> Self {
         Self {
             queue,

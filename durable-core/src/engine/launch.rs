@@ -12,11 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     App, AppBuilder, Engine, clock::DbClock, dispatch, dispatch::Worker, housekeeping, notices,
-    observer::notice, running::Running, version, waiters, witnesses::Keepers,
+    observer::notice, running::Running, unserved, unserved::unserved_notice, version, waiters,
+    witnesses::Keepers,
 };
 use crate::{
     Error,
-    db::{self, Joined, Retrying, SystemDb, Unrunnable, VersionCount, WantedExecutor},
+    db::{
+        self, Joined, Retrying, Serves, SystemDb, Unrunnable, VersionCount, WaitingCount,
+        WantedExecutor,
+    },
     ids::{ExecutorId, Format},
     runtime::Runtime,
     source::writer::Holders,
@@ -45,16 +49,21 @@ pub struct LaunchReport {
     pub unregistered: Vec<Unrunnable>,
     /// Unfinished workflows of this version (or of none) whose input is in a format that this process cannot read.
     pub unreadable: Vec<Unrunnable>,
+    /// Workflows of this version (or of none) that wait on queues which no living executor serves.
+    pub unserved: Vec<WaitingCount>,
 }
 
 impl LaunchReport {
     /// What somebody has to know, one text for each.
     fn notices(&self) -> impl Iterator<Item = String> {
+        let unserved = self.unserved.iter();
+        let unserved = unserved.map(|found| unserved_notice(found, &self.version));
         let stranded = self.stranded.iter();
         let stranded = stranded.map(|found| stranded_notice(found, &self.version));
         stranded
             .chain(self.unregistered.iter().map(unregistered_notice))
             .chain(self.unreadable.iter().map(unreadable_notice))
+            .chain(unserved)
     }
 }
 
@@ -117,7 +126,7 @@ fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
+pub(super) async fn launch(mut builder: AppBuilder) -> Result<App, Error> {
     if let Some(error) = builder.failed {
         return Err(error);
     }
@@ -133,7 +142,8 @@ pub(super) async fn launch(builder: AppBuilder) -> Result<App, Error> {
     }
     let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
     let retrying = Retrying::new(backend, Arc::clone(&runtime));
-    let joined = join(&retrying, &builder).await?;
+    let version = version_of(&mut builder);
+    let joined = join(&retrying, &builder, version).await?;
     let engine = Arc::new(assemble(builder, retrying, runtime, clock, joined));
     let unfinished = Unfinished(Some(Arc::clone(&engine)));
     let report = match begin(&engine).await {
@@ -166,6 +176,7 @@ async fn begin(engine: &Arc<Engine>) -> Result<LaunchReport, Error> {
         .partition(|found| claimant.runnable.contains(&found.key));
     engine.spawn_tasks();
     let recovered = engine.recover().await?;
+    let unserved = engine.unserved().await?;
     // Not before: what it took over in the meantime would be missing in the report.
     engine.keep(
         "recovery",
@@ -178,20 +189,19 @@ async fn begin(engine: &Arc<Engine>) -> Result<LaunchReport, Error> {
         stranded,
         unregistered,
         unreadable,
+        unserved,
     })
 }
 
 /// The engine of what was given to the builder; nothing of it runs yet.
 pub(super) fn assemble(
-    builder: AppBuilder,
+    mut builder: AppBuilder,
     db: Retrying,
     runtime: Arc<dyn Runtime>,
     clock: DbClock,
     joined: Joined,
 ) -> Engine {
-    let version = builder
-        .version
-        .unwrap_or_else(|| version::digest(&builder.name, &builder.registry));
+    let version = version_of(&mut builder);
     Engine {
         outage: Arc::clone(db.outage()),
         db: Arc::new(db),
@@ -214,6 +224,7 @@ pub(super) fn assemble(
         queues: workers(builder.queues),
         observer: builder.observer,
         told: notices::Told::default(),
+        last_looks: unserved::LastLooks::default(),
         body_hook: builder.body_hook,
         holders: Holders::default(),
         keepers: Keepers::default(),
@@ -276,12 +287,24 @@ async fn register(
     db.stranded(application, version).await
 }
 
-async fn join(db: &dyn SystemDb, builder: &AppBuilder) -> Result<Joined, Error> {
+/// The version that was given, or the digest of what is registered.
+fn version_of(builder: &mut AppBuilder) -> String {
+    let digest = || version::digest(&builder.name, &builder.registry);
+    builder.version.get_or_insert_with(digest).clone()
+}
+
+async fn join(db: &dyn SystemDb, builder: &AppBuilder, version: String) -> Result<Joined, Error> {
+    let queues = builder.queues.iter().map(|queue| queue.name.as_str());
+    let queues = queues.chain([INTERNAL_QUEUE]).map(str::to_owned);
     let default = ExecutorId::from(DEFAULT_EXECUTOR);
     let wanted = WantedExecutor {
         id: builder.executor.clone().unwrap_or(default),
         given: builder.executor.is_some(),
         application: builder.name.clone(),
+        serves: Serves {
+            version,
+            queues: queues.collect(),
+        },
     };
     let joined = db.join(&wanted).await?;
     if joined.id != wanted.id {

@@ -4,7 +4,7 @@
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
 //! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
 //! [`notices`] tells what should be heard of workflows that ended; [`place`] refuses calls of the application inside a workflow, where
-//! they would not be recorded; [`witnesses`] removes those that are needed no longer.
+//! they would not be recorded; [`unserved`] warns of starts onto queues that nobody serves; [`witnesses`] removes those that are needed no longer.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
@@ -32,6 +32,7 @@ mod running;
 pub(crate) mod slot;
 pub(crate) mod start;
 mod turns;
+mod unserved;
 mod version;
 mod waiters;
 pub(crate) mod witnesses;
@@ -86,6 +87,7 @@ pub(crate) struct Engine {
     queues: Vec<Arc<dispatch::Worker>>,
     observer: Option<observer::Observer>,
     told: notices::Told,
+    last_looks: unserved::LastLooks,
     /// What a test has asked before bodies run.
     body_hook: Option<hook::BodyHook>,
     /// The closures that have a database's only writer now.

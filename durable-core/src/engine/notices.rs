@@ -119,7 +119,7 @@ impl Engine {
             tracing::warn!(count, "more workflows failed, of which nothing was told");
         }
         if let Some(count) = self.told.given_up.withheld(now, at_once) {
-            tracing::warn!(
+            tracing::info!(
                 count,
                 "more steps failed in each attempt, of which nothing was told"
             );
@@ -145,14 +145,15 @@ impl Engine {
 }
 
 impl Execution {
-    /// Warns of a step that has failed in each of its attempts, unless that is turned off.
+    /// Tells of a step that has failed in each of its attempts, unless that is turned off. It is no
+    /// warning: a workflow that fails because of it is one, which names the step.
     pub(crate) fn tell_gave_up(&self, call: Call<'_>, attempts: u32, error: &impl WorkflowError) {
         let engine = &self.engine;
         let told = &engine.told.given_up;
         if !engine.settings.tell_failures || !told.allows(engine.runtime.elapsed()) {
             return;
         }
-        tracing::warn!(
+        tracing::info!(
             workflow = %self.id(),
             step = call.name,
             number = call.number,

@@ -354,6 +354,7 @@ async fn insert_and_run(
     };
     if new.placement != Placement::Here {
         let _ = answer.send(Ok(Insertion::Created(None)));
+        engine.look_whether_served(&new);
         return;
     }
     let slot = Arc::new(ResultSlot::new());

@@ -19,6 +19,8 @@ mod attempts;
 pub mod claim;
 pub mod retry;
 mod row;
+#[cfg(test)]
+mod sample;
 mod status;
 pub mod transition;
 
@@ -60,6 +62,7 @@ mod tests {
     fn every_status_is_read_back_from_its_text() {
         for status in Status::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(status.to_string(), status.as_str());
         }
         assert_eq!("DONE".parse::<Status>(), Err(UnknownStatus("DONE".into())));
     }

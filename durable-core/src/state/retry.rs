@@ -104,6 +104,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
+    fn a_further_attempt_follows_until_there_were_as_many_as_allowed() {
+        let policy = RetryPolicy::attempts(3);
+        let follows: Vec<_> = (1..=4).map(|n| policy.allows_after(n)).collect();
+        assert_eq!(follows, [true, true, false, false]);
+        assert_eq!(policy.limit(), 3);
+        assert_eq!(policy.max_attempts(0).limit(), 1);
+    }
+
+    #[test]
     fn waits_grow_by_the_factor_up_to_the_cap() {
         let policy = RetryPolicy::attempts(9).initial(SECOND).cap(10 * SECOND);
         let waits: Vec<_> = (1..=5).map(|n| policy.wait_after(n, 0).as_secs()).collect();

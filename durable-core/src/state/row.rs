@@ -73,3 +73,29 @@ impl WorkflowRow {
         self.status == Status::Pending && self.owner.as_ref() == Some(token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::sample::{at, row};
+
+    #[test]
+    fn an_incarnation_is_named_by_its_creator_or_else_by_its_instant() {
+        let created = row(Status::Pending);
+        assert_eq!(created.incarnation(), "creator");
+        let foreign = WorkflowRow {
+            creator: None,
+            created_at: at(7),
+            ..created
+        };
+        assert_eq!(foreign.incarnation(), "7");
+    }
+
+    #[test]
+    fn a_row_is_owned_only_by_its_token_and_only_while_it_is_pending() {
+        let (owner, other) = ("owner".into(), "other".into());
+        assert!(row(Status::Pending).is_owned_by(&owner));
+        assert!(!row(Status::Pending).is_owned_by(&other));
+        assert!(!row(Status::Enqueued).is_owned_by(&owner));
+    }
+}

@@ -256,3 +256,6 @@ fn resume(row: &WorkflowRow, queue: Option<&str>, now: Timestamp) -> Result<Work
         other => Err(Refusal::Status(other)),
     }
 }
+
+#[cfg(test)]
+mod tests;

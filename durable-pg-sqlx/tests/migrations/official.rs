@@ -43,12 +43,13 @@ async fn our_migration_changes_nothing_that_the_packages_has_made() {
     assert_current(&mut bare, "dbos").await;
     let before = state(&mut bare).await;
     let report = migrate(&database).await;
-    // Both tables of ours, in one transaction.
-    let [begin, executors, attempts, commit] = &report.statements[..] else {
+    // The tables of ours, in one transaction.
+    let [begin, executors, served, attempts, commit] = &report.statements[..] else {
         panic!("{:#?}", report.statements);
     };
     assert_eq!([begin.as_str(), commit], ["BEGIN", "COMMIT"]);
     assert!(executors.contains("CREATE TABLE IF NOT EXISTS dbos.durable_executors"));
+    assert!(served.contains("CREATE TABLE IF NOT EXISTS dbos.durable_served_queues"));
     assert!(attempts.contains("CREATE TABLE IF NOT EXISTS dbos.durable_attempts"));
     assert_eq!(state(&mut bare).await, before);
 }

@@ -2,7 +2,7 @@
 
 use durable_core::{
     db::{
-        ClaimRequest, Events as _, Executors as _, Queues as _, StepResult, Steps as _,
+        ClaimRequest, Events as _, Executors as _, Queues as _, Serves, StepResult, Steps as _,
         SystemDb as _, Versions as _, Waits, WantedExecutor, Workflows as _,
     },
     ids::Format,
@@ -180,6 +180,7 @@ async fn claimed(db: &durable_pg_sqlx::Postgres, format: Format) -> Encoded {
             id: "reader".into(),
             given: true,
             application: "shop".to_owned(),
+            serves: Serves::default(),
         })
         .await
         .unwrap();

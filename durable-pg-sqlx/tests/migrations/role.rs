@@ -32,6 +32,7 @@ async fn a_role_is_granted_what_it_needs_and_no_more() {
         "application_versions",
         "durable_attempts",
         "durable_executors",
+        "durable_served_queues",
         "notifications",
         "operation_outputs",
         "queues",

@@ -9,6 +9,15 @@ CREATE TABLE IF NOT EXISTS dbos.durable_executors (
     lease_ms BIGINT
 )
 -- ;;
+-- What each life of an executor serves, one row a queue; the rows of its earlier lives are deleted.
+CREATE TABLE IF NOT EXISTS dbos.durable_served_queues (
+    executor_id TEXT NOT NULL,
+    incarnation BIGINT NOT NULL,
+    queue_name TEXT NOT NULL,
+    application_version TEXT NOT NULL,
+    PRIMARY KEY (executor_id, incarnation, queue_name)
+)
+-- ;;
 -- How many dispatches of a workflow do not count as crashes: see `state::Attempts`. incarnation is
 -- the creator_xid of its row, or its created_at, so that what a deleted workflow left is not
 -- another's.

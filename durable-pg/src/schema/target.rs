@@ -15,10 +15,14 @@ const OWN: &str = include_str!("own.sql");
 pub(super) const MIGRATIONS: &str = "dbos_migrations";
 
 /// The tables of our own.
-pub(super) const OWN_TABLES: [&str; 2] = ["durable_executors", "durable_attempts"];
+pub(super) const OWN_TABLES: [&str; 3] = [
+    "durable_executors",
+    "durable_served_queues",
+    "durable_attempts",
+];
 
 /// The columns that statements of this crate name. A newer version may have more; without one of these nothing works.
-pub const NEEDED: [(&str, &str); 11] = [
+pub const NEEDED: [(&str, &str); 12] = [
     (MIGRATIONS, "version"),
     (
         "workflow_status",
@@ -52,13 +56,17 @@ pub const NEEDED: [(&str, &str); 11] = [
         "executor_id application_name incarnation last_seen_epoch_ms lease_ms",
     ),
     (
+        "durable_served_queues",
+        "executor_id incarnation queue_name application_version",
+    ),
+    (
         "durable_attempts",
         "workflow_uuid incarnation excused steps last_excused",
     ),
 ];
 
 /// The tables that the application's role reads and writes. [`MIGRATIONS`] it only reads, and `event_dispatch_kv` is nothing to it.
-pub(super) const WRITTEN: [&str; 13] = [
+pub(super) const WRITTEN: [&str; 14] = [
     "workflow_status",
     "workflow_input",
     "workflow_output",
@@ -71,6 +79,7 @@ pub(super) const WRITTEN: [&str; 13] = [
     "workflow_schedules",
     "application_versions",
     "durable_executors",
+    "durable_served_queues",
     "durable_attempts",
 ];
 
@@ -241,7 +250,7 @@ mod tests {
     #[test]
     fn the_files_are_cut_into_statements_with_the_names_of_what_they_make() {
         let tables = names(tables());
-        assert_eq!(tables.len(), 15, "{tables:?}");
+        assert_eq!(tables.len(), 16, "{tables:?}");
         assert_eq!(tables.first(), Some(&MIGRATIONS));
         assert!(tables.ends_with(&OWN_TABLES), "{tables:?}");
         assert_eq!(names(functions()), CALLED);
@@ -284,10 +293,10 @@ mod tests {
             assert!(made.contains(&table), "{table}");
         }
         let own = made.iter().filter(|table| table.starts_with("durable_"));
-        assert_eq!(own.count(), 2, "{made:?}");
+        assert_eq!(own.count(), OWN_TABLES.len(), "{made:?}");
         assert_eq!(
             made.len(),
-            CORE.len() + 2,
+            CORE.len() + OWN_TABLES.len(),
             "each but our own can be an older SDK's"
         );
     }

@@ -10,7 +10,7 @@ use std::{
 
 use durable_core::{
     db::{
-        ClaimRequest, Inserted, NewWorkflow, Placement, StepRecord, StepResult, StepStamp,
+        ClaimRequest, Inserted, NewWorkflow, Placement, Serves, StepRecord, StepResult, StepStamp,
         SystemDb, Timing, WantedExecutor, Workflows,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowKey},
@@ -181,6 +181,7 @@ pub(crate) fn wanted(id: &str, given: bool) -> WantedExecutor {
         id: ExecutorId::from(id),
         given,
         application: "shop".into(),
+        serves: Serves::default(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::{cmp::Ordering, fmt::Debug};
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, DbError,
-        Inserted, Message, NewWorkflow, Placement, Result, StepRecord, StepResult, StepStamp,
-        Waits, Wakes, WantedExecutor,
+        Inserted, Message, NewWorkflow, Placement, Result, Serves, StepRecord, StepResult,
+        StepStamp, Waits, Wakes, WantedExecutor,
     },
     ids::{Owner, OwnerToken, WorkflowId, WorkflowKey},
     payload::{Encoded, Outcome},
@@ -16,7 +16,7 @@ use durable_core::{
 
 use super::{
     Call, Claims, End, Execution, FORMAT, Few, Given, KEY, Letter, New, Present, SHOP, Scene, Side,
-    TOPIC, WORKFLOWS,
+    TOPIC, VERSION, WORKFLOWS,
 };
 
 /// The executor that starts workflows; it need not live.
@@ -90,7 +90,10 @@ impl Maker<'_> {
                 said(db.stranded(&self.scene.name(SHOP), &version).await)
             }
             Call::Unrunnable(who) => said(db.unrunnable(&self.claimant(who)).await),
-            Call::Join(..) | Call::Leave(_) | Call::Abandoned(..) => self.live(call).await,
+            Call::Waiting => said(db.waiting(&self.scene.name(SHOP)).await),
+            Call::Join(..) | Call::Leave(_) | Call::Serving | Call::Abandoned(..) => {
+                self.live(call).await
+            }
             Call::Poll(tokens) => said(self.poll(&tokens).await),
         }
     }
@@ -221,9 +224,14 @@ impl Maker<'_> {
                     id: self.scene.executor(executor),
                     given,
                     application: self.scene.name(SHOP),
+                    serves: Serves {
+                        version: self.scene.name(VERSION),
+                        queues: vec![self.scene.name(super::QUEUE)],
+                    },
                 };
                 said(db.join(&wanted).await)
             }
+            Call::Serving => said(db.serving(&self.scene.name(SHOP)).await),
             Call::Leave(executor) => said(db.leave(&self.scene.executor(executor)).await),
             Call::Abandoned(who, own, after, limit) => {
                 let query = AbandonedQuery {

@@ -68,6 +68,10 @@ pub(crate) enum Call {
     Stranded(&'static str),
     /// What this executor cannot run.
     Unrunnable(Claims),
+    /// Who lives, and what each of them serves.
+    Serving,
+    /// What waits on each queue.
+    Waiting,
     /// Begins a life of this executor, whose id was given by the user or not.
     Join(&'static str, bool),
     /// Ends it.
@@ -98,6 +102,8 @@ impl Call {
                 | Self::Event(..)
                 | Self::Stranded(_)
                 | Self::Unrunnable(_)
+                | Self::Serving
+                | Self::Waiting
                 | Self::Abandoned(..)
                 | Self::Poll(_)
         )

@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ClaimRequest, Claimed, Inserted, NULL_TOPIC,
-        NewWorkflow, Recorded, Result, Sent, StepRecord, SystemDb, Waits, WantedExecutor,
+        NewWorkflow, Recorded, Result, Sent, Serves, StepRecord, SystemDb, Waits, WantedExecutor,
         Write as Written,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId, WorkflowKey},
@@ -318,6 +318,7 @@ pub(super) fn wanted(executor: &str) -> WantedExecutor {
         id: ExecutorId::from(executor),
         given: true,
         application: make::APPLICATION.to_owned(),
+        serves: Serves::default(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Executor ids: held by one living process at a time, with a life number that grows.
 
 use durable_core::{
-    db::{DbError, Joined, SystemDb, WantedExecutor},
+    db::{DbError, Joined, Serves, Serving, SystemDb, WantedExecutor},
     ids::ExecutorId,
 };
 
 use super::{
     Context,
     context::{given, wanted},
+    make,
 };
 
 cases! { "executors":
@@ -21,6 +22,11 @@ cases! { "executors":
     leaving_what_is_not_held_does_nothing,
     a_life_is_greater_than_all_before_it,
     lives_of_a_suffixed_id_grow_too,
+    a_living_executor_is_listed_with_what_it_serves,
+    who_left_or_died_serves_nothing,
+    a_later_life_serves_what_it_declares_itself,
+    an_executor_that_names_no_queue_has_declared_nothing,
+    executors_of_another_application_are_not_listed,
 }
 
 fn default_id(id: &str) -> WantedExecutor {
@@ -151,4 +157,80 @@ async fn lives_of_a_suffixed_id_grow_too(t: Context) {
     given(other.leave(&id).await);
     let third = join(&*other, id.as_str()).await;
     assert!(third.incarnation > second.incarnation);
+}
+
+fn serves(version: &str, queues: &[&str]) -> Serves {
+    Serves {
+        version: version.to_owned(),
+        queues: queues.iter().map(|&queue| queue.to_owned()).collect(),
+    }
+}
+
+async fn join_serving(db: &dyn SystemDb, id: &str, serves: &Serves) {
+    let wanted = WantedExecutor {
+        serves: serves.clone(),
+        ..wanted(id)
+    };
+    given(db.join(&wanted).await);
+}
+
+async fn serving(t: &Context) -> Vec<(String, Option<Serves>)> {
+    let serving = given(t.db.serving(make::APPLICATION).await);
+    let told = |one: Serving| (one.executor.to_string(), one.serves);
+    serving.into_iter().map(told).collect()
+}
+
+async fn a_living_executor_is_listed_with_what_it_serves(t: Context) {
+    assert_eq!(serving(&t).await, []);
+    join_serving(&*t.db, "b", &serves("v 1", &["mail", "größe", "mail"])).await;
+    let other = t.another_process().await;
+    join_serving(&*other, "a", &serves("v2", &["Mail"])).await;
+    assert_eq!(
+        serving(&t).await,
+        [
+            ("a".to_owned(), Some(serves("v2", &["Mail"]))),
+            ("b".to_owned(), Some(serves("v 1", &["größe", "mail"]))),
+        ]
+    );
+}
+
+async fn who_left_or_died_serves_nothing(t: Context) {
+    let mail = serves("v1", &["mail"]);
+    join_serving(&*t.db, "left", &mail).await;
+    given(t.db.leave(&"left".into()).await);
+    assert_eq!(serving(&t).await, []);
+    let other = t.another_process().await;
+    join_serving(&*other, "died", &mail).await;
+    assert_eq!(serving(&t).await.len(), 1);
+    drop(other);
+    let gone = || async { serving(&t).await.is_empty().then_some(()) };
+    t.eventually("the dead are not listed", gone).await;
+}
+
+async fn a_later_life_serves_what_it_declares_itself(t: Context) {
+    join_serving(&*t.db, "worker", &serves("v1", &["mail", "print"])).await;
+    given(t.db.leave(&"worker".into()).await);
+    let later = serves("v2", &["print", "scan"]);
+    join_serving(&*t.db, "worker", &later).await;
+    assert_eq!(serving(&t).await, [("worker".to_owned(), Some(later))]);
+    given(t.db.leave(&"worker".into()).await);
+    join_serving(&*t.db, "worker", &Serves::default()).await;
+    assert_eq!(serving(&t).await, [("worker".to_owned(), None)]);
+}
+
+async fn an_executor_that_names_no_queue_has_declared_nothing(t: Context) {
+    join_serving(&*t.db, "worker", &serves("v1", &[])).await;
+    assert_eq!(serving(&t).await, [("worker".to_owned(), None)]);
+}
+
+async fn executors_of_another_application_are_not_listed(t: Context) {
+    let elsewhere = WantedExecutor {
+        application: "elsewhere".to_owned(),
+        serves: serves("v1", &["mail"]),
+        ..wanted("worker")
+    };
+    given(t.db.join(&elsewhere).await);
+    assert_eq!(serving(&t).await, []);
+    let there = given(t.db.serving("elsewhere").await);
+    assert_eq!(there.len(), 1);
 }

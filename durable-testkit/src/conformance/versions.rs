@@ -1,7 +1,7 @@
 //! Application versions, and what waits for other ones.
 
 use durable_core::{
-    db::{DbError, NewWorkflow, Unrunnable, VersionCount},
+    db::{DbError, NewWorkflow, Unrunnable, VersionCount, WaitingCount},
     ids::WorkflowKey,
     state::Status,
 };
@@ -9,7 +9,7 @@ use durable_core::{
 use super::{
     Context,
     context::given,
-    make::{self, here, queued, success},
+    make::{self, here, queued, queued_on, success},
 };
 
 cases! { "versions":
@@ -20,6 +20,8 @@ cases! { "versions":
     workflows_of_other_applications_are_not_stranded,
     what_a_claimant_cannot_run_is_counted_by_name_and_format,
     what_others_cannot_run_is_not_told,
+    what_waits_is_counted_by_queue_and_version,
+    what_runs_or_ended_or_is_another_applications_waits_on_no_queue,
 }
 
 async fn a_version_may_be_registered_again(t: Context) {
@@ -161,4 +163,63 @@ async fn what_others_cannot_run_is_not_told(t: Context) {
     t.cancel("ended").await;
     let claimant = t.worker("worker").await.claimant;
     assert_eq!(given(t.db.unrunnable(&claimant).await), []);
+}
+
+fn waiting(queue: &str, version: Option<&str>, count: u64) -> WaitingCount {
+    WaitingCount {
+        queue: queue.to_owned(),
+        version: version.map(str::to_owned),
+        count,
+    }
+}
+
+async fn what_waits_is_counted_by_queue_and_version(t: Context) {
+    let told = async || given(t.db.waiting(make::APPLICATION).await);
+    assert_eq!(told().await, []);
+    for (id, queue, version) in [
+        ("a", "mail", "v1"),
+        ("b", "mail", "v2"),
+        ("c", "größe", "v1"),
+        ("d", "mail", "v1"),
+        ("e", "Mail", "v1"),
+    ] {
+        insert_as(&t, version, queued_on(id, queue, 0)).await;
+    }
+    t.insert(NewWorkflow {
+        version: None,
+        ..queued_on("f", "mail", 0)
+    })
+    .await;
+    t.raw("g", |row| {
+        row.queue = Some("größe".into());
+        row.version = Some("v1".into());
+        row.status = Status::Delayed;
+    })
+    .await;
+    assert_eq!(
+        told().await,
+        [
+            waiting("größe", Some("v1"), 2),
+            waiting("mail", Some("v1"), 2),
+            waiting("Mail", Some("v1"), 1),
+            waiting("mail", None, 1),
+            waiting("mail", Some("v2"), 1),
+        ]
+    );
+}
+
+async fn what_runs_or_ended_or_is_another_applications_waits_on_no_queue(t: Context) {
+    t.insert(here("runs")).await;
+    t.enqueued("claimed").await;
+    t.worker("worker").await.claim_one("t").await;
+    t.enqueued("cancelled").await;
+    t.cancel("cancelled").await;
+    t.insert(NewWorkflow {
+        application: "bank".into(),
+        ..queued("elsewhere")
+    })
+    .await;
+    assert_eq!(given(t.db.waiting(make::APPLICATION).await), []);
+    let there = given(t.db.waiting("bank").await);
+    assert_eq!(there.len(), 1);
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
-        WantedExecutor,
+        Serves, Serving, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowId},
     sabotage::Bug,
@@ -101,6 +101,20 @@ impl Executors for Memory {
                 .collect()
         }))
     }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        Ok(self.commit(|store, _| {
+            let executors = store.executors.iter();
+            let living = executors.filter(|(_, executor)| {
+                executor.holder.is_some() && executor.application == application
+            });
+            let serving = |(id, executor): (&ExecutorId, &Executor)| Serving {
+                executor: id.clone(),
+                serves: executor.serves.clone(),
+            };
+            living.map(serving).collect()
+        }))
+    }
 }
 
 fn join(store: &mut Store, wanted: &WantedExecutor, process: u64) -> Result<Joined> {
@@ -114,14 +128,25 @@ fn join(store: &mut Store, wanted: &WantedExecutor, process: u64) -> Result<Join
     let executor = store.executors.entry(id.clone()).or_insert(Executor {
         incarnation: 0,
         application: String::new(),
+        serves: None,
         holder: None,
     });
     executor.incarnation += 1;
     executor.application.clone_from(&wanted.application);
+    executor.serves = declared(&wanted.serves);
     executor.holder = Some(process);
     Ok(Joined {
         id,
         incarnation: executor.incarnation,
+    })
+}
+
+/// What is kept of a declaration: one that names no queue is none.
+fn declared(serves: &Serves) -> Option<Serves> {
+    let queues: BTreeSet<_> = serves.queues.iter().cloned().collect();
+    (!queues.is_empty()).then(|| Serves {
+        version: serves.version.clone(),
+        queues: queues.into_iter().collect(),
     })
 }
 

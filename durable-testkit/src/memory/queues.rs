@@ -1,12 +1,14 @@
 //! Claiming work from queues.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use async_trait::async_trait;
 use durable_core::{
-    db::{ClaimRequest, Claimed, Hint, Queues, Result},
+    db::{ClaimRequest, Claimed, Hint, Queues, Result, WaitingCount},
     ids::{OwnerToken, WorkflowId},
     sabotage::Bug,
     state::{
-        WorkflowRow,
+        Status, WorkflowRow,
         claim::{Claimant, order},
         transition::Event,
     },
@@ -29,6 +31,28 @@ impl Queues for Memory {
                 .filter(|row| tokens.iter().any(|token| row.is_owned_by(token)))
                 .map(|row| claimed(store, row.clone()))
                 .collect()
+        }))
+    }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        Ok(self.commit(|store, _| {
+            let mut counts: BTreeMap<(&str, Option<&str>), u64> = BTreeMap::new();
+            store
+                .rows()
+                .filter(|row| row.application.as_deref() == Some(application))
+                .filter(|row| matches!(row.status, Status::Enqueued | Status::Delayed))
+                .filter_map(|row| Some((row.queue.as_deref()?, row.version.as_deref())))
+                .for_each(|of| *counts.entry(of).or_default() += 1);
+            let mut counts: Vec<_> = counts
+                .into_iter()
+                .map(|((queue, version), count)| WaitingCount {
+                    queue: queue.to_owned(),
+                    version: version.map(str::to_owned),
+                    count,
+                })
+                .collect();
+            counts.sort_by_key(|entry| Reverse(entry.count));
+            counts
         }))
     }
 }

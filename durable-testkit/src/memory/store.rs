@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use durable_core::{
-    db::{Hint, Lost, Recorded, StepRecord},
+    db::{Hint, Lost, Recorded, Serves, StepRecord},
     ids::{ExecutorId, Owner, WorkflowId},
     payload::{Encoded, Outcome},
     sabotage::Bug,
@@ -66,6 +66,8 @@ pub(super) struct Mail {
 pub(super) struct Executor {
     pub(super) incarnation: i64,
     pub(super) application: String,
+    /// What its last life has declared.
+    pub(super) serves: Option<Serves>,
     /// The living process that holds it.
     pub(super) holder: Option<u64>,
 }

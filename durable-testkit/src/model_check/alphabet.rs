@@ -102,6 +102,8 @@ fn reading() -> impl Strategy<Value = Call> {
         tokens().prop_map(Call::Poll),
         version().prop_map(Call::Stranded),
         claims().prop_map(Call::Unrunnable),
+        Just(Call::Serving),
+        Just(Call::Waiting),
     ]
 }
 
@@ -241,6 +243,8 @@ pub(super) fn dump() -> Vec<Call> {
         Call::ClaimedBy(all),
         Call::Stranded("none"),
         Call::Unrunnable(CLOSER),
+        Call::Serving,
+        Call::Waiting,
     ];
     rows.into_iter().chain(events).chain(rest).collect()
 }

@@ -9,8 +9,9 @@ use std::{
 
 use durable_core::{
     db::{
-        AbandonedQuery, Adoption, Executors as _, NewWorkflow, Placement, Recorded, StepRecord,
-        StepResult, StepStamp, Steps as _, Timing, WantedExecutor, Workflows as _, Write,
+        AbandonedQuery, Adoption, Executors as _, NewWorkflow, Placement, Recorded, Serves,
+        StepRecord, StepResult, StepStamp, Steps as _, Timing, WantedExecutor, Workflows as _,
+        Write,
     },
     ids::{ExecutorId, Owner, WorkflowId, WorkflowKey},
     payload::{Encoded, Outcome},
@@ -66,6 +67,7 @@ impl<D: Driver> Process<D> {
             id: id.into(),
             given: true,
             application: "shop".to_owned(),
+            serves: Serves::default(),
         };
         let joined = process.run(move |db| Box::pin(async move { db.join(&wanted).await }));
         process.claimant.incarnation = joined.await.expect("the id is free").incarnation;

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use durable_core::{
     db::{
-        AbandonedQuery, ClaimRequest, Message, NewWorkflow, Placement, StepRecord, StepResult,
-        StepStamp, SystemDb, Timing, Waits, WantedExecutor,
+        AbandonedQuery, ClaimRequest, Message, NewWorkflow, Placement, Serves, StepRecord,
+        StepResult, StepStamp, SystemDb, Timing, Waits, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowKey},
     payload::{Encoded, Outcome},
@@ -57,6 +57,7 @@ pub(super) async fn live(db: Arc<dyn SystemDb>, id: String) {
         id: executor.clone(),
         given: true,
         application: APPLICATION.to_owned(),
+        serves: Serves::default(),
     };
     let joined = db.join(&wanted).await.unwrap();
     let claimant = Claimant {

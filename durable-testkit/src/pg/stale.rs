@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use durable_core::db::{SystemDb, WantedExecutor};
+use durable_core::db::{Serves, SystemDb, WantedExecutor};
 use durable_pg::{Driver, PgSystemDb};
 use futures_util::future::join_all;
 
@@ -49,6 +49,7 @@ pub async fn no_call_fails_for_what_was_prepared_before<D: Driver>(
         id: "stays".into(),
         given: true,
         application: "shop".to_owned(),
+        serves: Serves::default(),
     };
     system.join(&stays).await.expect("it joins");
     lives(&system, "before").await;

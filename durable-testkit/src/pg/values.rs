@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use durable_core::{
     db::{
         ClaimRequest, Executors as _, NewWorkflow, Placement, Queues as _, Recorded, Result,
-        StepResult, StepStamp, Steps as _, Timing, WantedExecutor, Workflows as _,
+        Serves, StepResult, StepStamp, Steps as _, Timing, WantedExecutor, Workflows as _,
     },
     ids::{Owner, WorkflowKey},
     payload::Encoded,
@@ -119,6 +119,7 @@ pub async fn a_row_that_no_index_takes_keeps_no_other_from_being_claimed<D: Driv
         id: "one".into(),
         given: true,
         application: application.clone(),
+        serves: Serves::default(),
     };
     let joined = given(handle.join(&wanted).await);
     let request = ClaimRequest {

@@ -138,7 +138,7 @@ where
             let handle = match app.start(workflow, input).id(ID).await {
                 Ok(handle) => handle,
                 Err(error) => {
-                    seat.fail("trouble_is_no_outcome", error.to_string());
+                    seat.fail_unless_shut_down(error);
                     return None;
                 }
             };
@@ -146,12 +146,14 @@ where
             for (nth, (topic, message)) in outside.messages.iter().enumerate() {
                 let key = format!("{ID}/{nth}");
                 if let Err(error) = app.send_once(ID, topic, message, &key).await {
-                    seat.fail("trouble_is_no_outcome", error.to_string());
+                    seat.fail_unless_shut_down(error);
                     return None;
                 }
             }
             let end = match handle.result().await {
                 Ok(value) => Ok(serde_json::to_string(&value).unwrap_or_else(|e| e.to_string())),
+                // It may only tell that the shutdown has stopped it.
+                Err(_) if seat.is_shut_down() => return None,
                 Err(error) => Err(error.message()),
             };
             seat.tell(Fact::Told {

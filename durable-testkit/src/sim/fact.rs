@@ -245,10 +245,22 @@ pub enum Fact {
     /// Something that a scenario or a user's code says.
     Note(String),
 
+    /// A process gave its executor id back.
+    Left {
+        /// The executor.
+        executor: ExecutorId,
+        /// Who asked for it.
+        by: Asker,
+    },
     /// The process died.
     Crashed {
         /// How long it will be down; zero: for ever.
         down: Duration,
+    },
+    /// The process's application is shut down.
+    ShutsDown {
+        /// For how long bodies may go on.
+        grace: Duration,
     },
     /// The process was started again.
     Restarted,
@@ -403,6 +415,7 @@ impl Fact {
         matches!(
             self,
             Self::Crashed { .. }
+                | Self::ShutsDown { .. }
                 | Self::Paused { .. }
                 | Self::Failed { .. }
                 | Self::Hint(_)
@@ -453,6 +466,7 @@ impl Fact {
             Self::Applied { .. } => "transaction committed",
             Self::Hint(what) => what,
             Self::Crashed { .. } => "crash",
+            Self::ShutsDown { .. } => "shutdown",
             Self::Paused { .. } => "pause",
             Self::Skipped(_) => "idle time skipped",
             Self::Ahead(_) => "clock of the database set",

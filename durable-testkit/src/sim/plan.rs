@@ -17,7 +17,7 @@ pub struct Plan {
     pub executors: usize,
     /// Whose turn it is.
     pub order: Order,
-    /// Crashes and pauses, in the order of the polls at which they happen.
+    /// Crashes, restarts and pauses, in the order of the polls at which they happen.
     pub strikes: Vec<Strike>,
     /// What happens to requests and answers.
     pub network: Network,
@@ -74,6 +74,13 @@ pub enum Blow {
         down: Duration,
         /// How long the database takes to see that it is gone.
         lock_kept: Duration,
+    },
+    /// Its application is shut down cleanly, if it is launched, and started again.
+    Restart {
+        /// The grace of the shutdown.
+        grace: Duration,
+        /// How long until it is started again.
+        down: Duration,
     },
     /// It dies for good.
     Death,
@@ -249,6 +256,12 @@ fn draw_blow(chooser: &mut Chooser, executor: usize) -> Blow {
     match chooser.choose(8) {
         // The first one stays, or nobody would end what is left.
         6 if executor > 1 => return Blow::Death,
+        7 => {
+            return Blow::Restart {
+                grace: chooser.one_of(&[MS(0), MS(50), S(2)]),
+                down: chooser.one_of(&[MS(1), MS(300), S(6)]),
+            };
+        }
         3..=5 => return Blow::Pause(chooser.one_of(&[S(1), S(20), S(4), S(40)])),
         _ => {}
     }
@@ -263,6 +276,7 @@ impl Strike {
     pub(super) fn happen(self, world: &Arc<World>) {
         match self.blow {
             Blow::Crash { down, lock_kept } => world.crash(self.executor, down, lock_kept),
+            Blow::Restart { grace, down } => world.restart(self.executor, grace, down),
             Blow::Death => world.crash_for_good(self.executor),
             Blow::Pause(lasting) => world.pause(self.executor, lasting),
         }
@@ -290,6 +304,11 @@ impl fmt::Display for Plan {
                         write!(f, " (seen after {lock_kept:?})")?;
                     }
                 }
+                Blow::Restart { grace, down } => write!(
+                    f,
+                    ", restart of E{executor} at poll {} with a grace of {grace:?} after {down:?}",
+                    strike.at
+                )?,
                 Blow::Death => write!(f, ", death of E{executor} at poll {}", strike.at)?,
                 Blow::Pause(lasting) => {
                     write!(

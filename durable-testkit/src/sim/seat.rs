@@ -8,8 +8,8 @@ use std::{
 };
 
 use durable_core::{
-    __private::panic_ended, App, AppBuilder, Awaited, DataSource, Error, Event, ids::Owner,
-    runtime::Runtime, source::Layout,
+    __private::panic_ended, AnyError, App, AppBuilder, Awaited, DataSource, Error, Event,
+    ids::Owner, runtime::Runtime, source::Layout,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     plan::Plan,
     runtime::SimRuntime,
     tables::Rows,
-    world::World,
+    world::{Shutdown, World},
 };
 use crate::Memory;
 
@@ -145,11 +145,27 @@ impl Seat {
         loop {
             let builder = self.builder_of(application, version);
             match build(builder).launch().await {
-                Ok(app) => return app,
+                Ok(app) => {
+                    self.shuts_down(&app);
+                    return app;
+                }
                 Err(Error::Database { .. }) => {}
                 Err(error) => self.fail("launch", error.to_string()),
             }
             self.sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Lets the plan shut this application down, and start this process again.
+    pub(crate) fn shuts_down(&self, app: &App) {
+        let app = app.clone();
+        let shutdown: Shutdown = Arc::new(move |grace| {
+            let app = app.clone();
+            Box::pin(async move { app.shutdown(grace).await })
+        });
+        let mut state = self.world.lock();
+        if state.is_living(self.process, self.life) {
+            state.processes[self.process].shutdown = Some(shutdown);
         }
     }
 
@@ -178,6 +194,21 @@ impl Seat {
     /// Says that something is wrong: the run ends here.
     pub fn fail(&self, invariant: &'static str, what: impl Into<String>) {
         self.world.lock().record.fail(invariant, what);
+    }
+
+    /// Says that a call failed that must not: the run ends here, unless the plan shuts this
+    /// process's application down and the error says that.
+    pub fn fail_unless_shut_down(&self, error: impl Into<AnyError>) {
+        const SHUT_DOWN: [&str; 2] = ["DURABLE_STOPPED", "DURABLE_SHUTTING_DOWN"];
+        let error = error.into();
+        if !self.is_shut_down() || error.code().is_none_or(|code| !SHUT_DOWN.contains(&code)) {
+            self.fail("trouble_is_no_outcome", error.to_string());
+        }
+    }
+
+    /// Returns `true` if the plan shuts this process's application down.
+    pub fn is_shut_down(&self) -> bool {
+        self.world.lock().processes[self.process].ending
     }
 
     /// A decision of this run, below `n`.

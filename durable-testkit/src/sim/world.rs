@@ -37,6 +37,9 @@ pub(super) const DATABASE: usize = 0;
 /// What a process runs when it starts.
 pub(super) type Main = Arc<dyn Fn(Seat) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Shuts the application of a process down within this grace.
+pub(super) type Shutdown = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Names of tasks that only look around: polled alone, they are no sign of progress.
 const HOUSEKEEPING: &[&str] = &[
     "hints",
@@ -107,6 +110,10 @@ pub(super) struct Process {
     /// How far its wall clock is off.
     pub(super) skew: i64,
     pub(super) main: Option<Main>,
+    /// How its present life is shut down, once it has launched its application.
+    pub(super) shutdown: Option<Shutdown>,
+    /// It is being shut down.
+    pub(super) ending: bool,
     /// The database as its present life is connected to it.
     db: Option<Memory>,
 }
@@ -211,6 +218,8 @@ impl World {
                 return;
             }
             started.life += 1;
+            started.shutdown = None;
+            started.ending = false;
             started.alive = true;
             started.done = started.main.is_none();
             started.db = Some(db.clone());
@@ -247,7 +256,7 @@ impl World {
 
     /// Kills a process: it does nothing more, not even in destructors, and what it asked of the database may still happen.
     pub(super) fn crash(self: &Arc<Self>, process: usize, down: Duration, lock_kept: Duration) {
-        let (tasks, db, is_gone) = {
+        let (tasks, db, is_gone, shutdown) = {
             let mut state = self.lock();
             let crashed = &mut state.processes[process];
             if !crashed.alive {
@@ -257,9 +266,12 @@ impl World {
             crashed.paused = false;
             let is_gone = crashed.gone;
             let db = crashed.db.take();
+            let shutdown = crashed.shutdown.take();
             state.tell(process, Fact::Crashed { down });
-            (state.tasks.take_of(process), db, is_gone)
+            (state.tasks.take_of(process), db, is_gone, shutdown)
         };
+        // It keeps the application, whose end goes to the database: dropped outside the lock.
+        drop(shutdown);
         for task in tasks {
             drop_task(Some(task));
         }
@@ -277,6 +289,31 @@ impl World {
         self.spawn(DATABASE, "restart", async move {
             world.sleep(down).await;
             world.start(process);
+        });
+    }
+
+    /// Shuts a process's application down, if it has launched one, and starts the process again.
+    pub(super) fn restart(self: &Arc<Self>, process: usize, grace: Duration, down: Duration) {
+        let shutdown = {
+            let mut state = self.lock();
+            let ending = &mut state.processes[process];
+            if !ending.alive || ending.paused {
+                return;
+            }
+            // Taken: a process is shut down once.
+            let shutdown = ending.shutdown.take();
+            if shutdown.is_some() {
+                ending.ending = true;
+                state.tell(process, Fact::ShutsDown { grace });
+            }
+            shutdown
+        };
+        let Some(shutdown) = shutdown else { return };
+        let world = Arc::clone(self);
+        self.spawn(process, "shutdown", async move {
+            shutdown(grace).await;
+            world.crash_from_inside(process, down);
+            here::pause().await;
         });
     }
 
@@ -472,15 +509,18 @@ impl World {
 
     /// Ends all tasks, so that nothing keeps the world.
     pub(super) fn clear(&self) {
+        let mut shutdowns = Vec::new();
         let (tasks, timers) = {
             let mut state = self.lock();
             for process in &mut state.processes {
                 process.alive = false;
                 process.main = None;
                 process.db = None;
+                shutdowns.extend(process.shutdown.take());
             }
             (state.tasks.take_all(), state.timers.take_all())
         };
+        drop(shutdowns);
         for task in tasks {
             drop_task(Some(task));
         }
@@ -586,6 +626,8 @@ impl Process {
             done: false,
             skew,
             main,
+            shutdown: None,
+            ending: false,
             db: None,
         }
     }

@@ -50,7 +50,7 @@ async fn a_workflow_that_fails_is_one_warning_that_names_its_step() {
     let app = builder.workflow(panicking).launch().await.unwrap();
     let failed = app.start(failing, false).id("f").await.unwrap();
     failed.result().await.unwrap_err();
-    let lines = with(&captured, "workflow failed");
+    let lines = with(&captured, "WARN");
     assert_eq!(lines.len(), 1, "{lines:#?}");
     for part in [
         "WARN workflow failed",
@@ -132,7 +132,7 @@ async fn many_failures_are_ten_warnings_and_a_count() {
 }
 
 #[tokio::test]
-async fn many_steps_that_give_up_are_ten_warnings_and_a_count() {
+async fn many_steps_that_give_up_are_ten_lines_and_a_count() {
     let (world, captured) = (World::memory(), Captured::here());
     let builder = world.builder().await.workflow(failing);
     let app = builder.launch().await.unwrap();

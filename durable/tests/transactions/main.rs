@@ -12,6 +12,7 @@ mod lost_answers;
 mod outbox;
 mod outcomes;
 mod place;
+mod shapes;
 mod stale;
 #[allow(dead_code, unused)]
 #[path = "../engine/support.rs"]

@@ -92,7 +92,7 @@ pub(super) fn draw(chooser: &mut Chooser, _plan: &Plan) -> Scenario {
             let start = encoding(|| app.start(poison, venom));
             match start.id("bad").await {
                 Ok(_) => seat.tell(Fact::Started("bad".into())),
-                Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+                Err(error) => seat.fail_unless_shut_down(error),
             }
         }
     })
@@ -128,7 +128,7 @@ async fn client(seat: Seat, venom: Venom, direct: bool) {
             workflow: "good".into(),
             end: value.to_string(),
         }),
-        Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => seat.fail_unless_shut_down(error),
     }
     if let Ok(()) = bad.result().await {
         seat.fail("poison_is_put_away", "bad came to a good end");

@@ -244,7 +244,7 @@ async fn see_through(seat: &Seat, app: &App, flow: &Flow) {
             check_start(seat, flow);
             tell_end(seat, &handle, flow).await;
         }
-        Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => seat.fail_unless_shut_down(error),
     }
 }
 
@@ -280,7 +280,7 @@ async fn wait_for(seat: &Seat, app: &App, read: (Duration, &'static str, u8, Dur
             );
         }
         Ok(_) => {}
-        Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => seat.fail_unless_shut_down(error),
     }
 }
 
@@ -296,7 +296,7 @@ async fn tell_end(seat: &Seat, handle: &Handle<Vec<String>>, flow: &Flow) {
         }
         // It was cancelled, or its timeout was over.
         Err(error) if error.to_string().contains("cancelled") => "cancelled".to_owned(),
-        Err(error) => return seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => return seat.fail_unless_shut_down(error),
     };
     seat.tell(Fact::Told {
         workflow: flow.id.into(),

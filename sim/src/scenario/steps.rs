@@ -22,7 +22,7 @@ async fn executor(seat: Seat) {
     let app = seat.launch("steps", |builder| builder.workflow(five)).await;
     let handle = match app.start(five, 1).id("order-1").await {
         Ok(handle) => handle,
-        Err(error) => return seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => return seat.fail_unless_shut_down(error),
     };
     seat.tell(Fact::Started("order-1".into()));
     let asking = seat.awaits(Awaits::End("order-1".into()));
@@ -41,7 +41,7 @@ async fn executor(seat: Seat) {
                 );
             }
         }
-        Err(error) => seat.fail("trouble_is_no_outcome", error.to_string()),
+        Err(error) => seat.fail_unless_shut_down(error),
     }
 }
 

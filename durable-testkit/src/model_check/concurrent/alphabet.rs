@@ -125,6 +125,8 @@ pub(super) fn reads() -> Vec<Call> {
         Call::Poll(all),
         Call::ClaimedBy(all),
         Call::Unrunnable(WORKER),
+        Call::Serving,
+        Call::Waiting,
     ];
     rows.into_iter().chain(events).chain(rest).collect()
 }

@@ -41,11 +41,12 @@ pub(super) fn are_independent(a: &str, b: &str) -> bool {
 /// Whether a statement ends a transaction, or may reach rows of other tables than it names by foreign keys or triggers: steps and
 /// payloads have none.
 fn reaches_far(statement: &str, tables: &BTreeSet<&str>) -> bool {
-    const ALONE: [&str; 5] = [
+    const ALONE: [&str; 6] = [
         "workflow_input",
         "workflow_output",
         "operation_outputs",
         "durable_executors",
+        "durable_served_queues",
         "durable_attempts",
     ];
     let changes = statement.contains("INSERT ") || statement.contains("DELETE ");

@@ -144,6 +144,8 @@ impl Fact {
             Self::Note(text) => f.write_str(text),
             Self::Crashed { down } if down.is_zero() => f.write_str("CRASH, for good"),
             Self::Crashed { down } => write!(f, "CRASH, back after {down:?}"),
+            Self::ShutsDown { grace } => write!(f, "SHUTDOWN with a grace of {grace:?}"),
+            Self::Left { executor, .. } => write!(f, "{executor} leaves"),
             Self::Restarted => f.write_str("starts again"),
             Self::Paused { lasting } => write!(f, "stands still for {lasting:?}"),
             Self::WokenUp => f.write_str("goes on"),

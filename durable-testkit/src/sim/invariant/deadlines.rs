@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use durable_core::{ids::WorkflowId, time::Timestamp};
 
-use super::{Invariant, patience::Patience};
+use super::{Invariant, known_clock::KnownClock, patience::Patience};
 use crate::sim::{
     fact::{Fact, Moment, Terms, Written},
     plan::Plan,
@@ -18,6 +18,7 @@ use crate::sim::{
 #[derive(Debug)]
 pub struct DeadlinesAreKept {
     patience: Patience,
+    clock: KnownClock,
     workflows: BTreeMap<WorkflowId, Bounded>,
 }
 
@@ -34,6 +35,7 @@ impl DeadlinesAreKept {
     pub fn new(plan: &Plan) -> Self {
         Self {
             patience: Patience::of(plan),
+            clock: KnownClock::default(),
             workflows: BTreeMap::new(),
         }
     }
@@ -121,7 +123,8 @@ impl Invariant for DeadlinesAreKept {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        let now = EPOCH.saturating_add(moment.at);
+        self.clock.see(moment);
+        let now = self.clock.database(moment.at);
         self.check_late(moment)?;
         self.patience.see(moment);
         match moment.fact {
@@ -256,5 +259,24 @@ mod tests {
         let wait = std::iter::repeat_n(Fact::Note(String::new()), 40);
         let facts: Vec<_> = begin.into_iter().chain(wait).collect();
         assert_eq!(judge(kept(), &facts), Ok(()));
+    }
+
+    #[test]
+    fn a_deadline_is_over_by_the_databases_clock() {
+        let ahead = |seconds| Fact::Ahead(Duration::from_secs(seconds));
+        let id = || WorkflowId::from("a");
+        let run = |then: Fact| {
+            let facts = [
+                ahead(3_600),
+                bounded(started("a", "1"), Some(2), Some(3_603)),
+                then,
+                Fact::Note(String::new()),
+                Fact::Expired(id()),
+                Fact::Cancelled(id()),
+            ];
+            judge(kept(), &facts)
+        };
+        assert_eq!(run(Fact::Note(String::new())), Ok(()));
+        assert!(run(ahead(0)).is_err(), "the clock is right again");
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn judge(mut invariant: impl Invariant, facts: &[Fact]) -> Result<(),
             Fact::Body { .. }
                 | Fact::Execution { .. }
                 | Fact::Crashed { .. }
+                | Fact::ShutsDown { .. }
                 | Fact::Restarted
                 | Fact::Paused { .. }
                 | Fact::WokenUp

@@ -13,6 +13,7 @@ mod deadlines;
 mod fifo;
 #[cfg(test)]
 mod history;
+mod known_clock;
 mod lives;
 mod losers;
 mod messages;
@@ -105,15 +106,9 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
 /// And those that ask something of a scenario's code: that it polls all that it waits for, leaks no operation, has bodies that last no longer
 /// than a few seconds, starts no child without a deadline on purpose, and names steps as [`RetriesAreKept`] has it.
 pub fn of_engine(plan: &Plan) -> Vec<Box<dyn Invariant>> {
-    let mut by_the_clock: Vec<Box<dyn Invariant>> = vec![
+    vec![
         Box::new(DeadlinesAreKept::new(plan)),
         Box::new(WaitsEndInTime::new(plan)),
-    ];
-    if plan.ahead.is_some() {
-        // They judge by the world's time, which is not the database's then.
-        by_the_clock.clear();
-    }
-    let others: Vec<Box<dyn Invariant>> = vec![
         Box::new(WakeUpsAreNotLost::new(plan)),
         Box::new(LosersStop::new(plan)),
         Box::new(LosersStayOut::default()),
@@ -121,6 +116,5 @@ pub fn of_engine(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(EndedIsRecorded::default()),
         Box::new(VersionsAreKept::default()),
         Box::new(RetriesAreKept::default()),
-    ];
-    by_the_clock.into_iter().chain(others).collect()
+    ]
 }

@@ -65,6 +65,10 @@ impl Patience {
                 self.up.remove(&process);
                 self.paused.remove(&process);
             }
+            // It begins nothing new.
+            Fact::ShutsDown { .. } => {
+                self.up.remove(&process);
+            }
             Fact::Paused { .. } => {
                 let was_up = self.up.remove(&process).is_some();
                 self.paused.insert(process, was_up);

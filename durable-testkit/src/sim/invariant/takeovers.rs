@@ -7,8 +7,9 @@ use durable_core::ids::{Owner, OwnerToken, WorkflowId};
 use super::{Invariant, standing::Standings};
 use crate::sim::fact::{Asker, Fact, Moment};
 
-/// A workflow is taken from another process only if that has died, or stood still, since it got the workflow; and a process takes again
-/// what is its own only if it does not run it, and will not.
+/// A workflow is taken from another process only if that has died, stood still or given its id back
+/// since it got the workflow, and it gives that back only when it runs nothing; and a process takes
+/// again what is its own only if it does not run it, and will not.
 #[derive(Debug, Default)]
 pub struct OnlyTheDeadAreRobbed {
     standings: Standings,
@@ -119,6 +120,17 @@ impl Invariant for OnlyTheDeadAreRobbed {
             Fact::Crashed { .. } => {
                 self.lives.entry(process).or_insert((1, true)).1 = false;
             }
+            Fact::Left { by, .. } => {
+                if let Some((_, owner)) = self.running.iter().find(|(of, _)| of == by) {
+                    return Err(format!(
+                        "E{} gives its id back while it runs {} under token {}",
+                        by.process, owner.workflow, owner.token
+                    ));
+                }
+                if self.present(by.process) == *by {
+                    self.lives.insert(by.process, (by.life, false));
+                }
+            }
             Fact::Restarted => {
                 let life = self.lives.entry(process).or_insert((1, false));
                 *life = (life.0 + 1, true);
@@ -157,6 +169,23 @@ mod tests {
 
     fn judged(facts: &[Fact]) -> Result<(), String> {
         judge(OnlyTheDeadAreRobbed::default(), facts)
+    }
+
+    #[test]
+    fn an_id_that_is_given_back_while_its_executor_runs_is_found() {
+        let asker = Asker {
+            process: 1,
+            life: 1,
+        };
+        let left = || Fact::Left {
+            executor: "one".into(),
+            by: asker,
+        };
+        let runs = [started("a", "1"), execution("1"), left()];
+        assert!(judge(OnlyTheDeadAreRobbed::default(), &runs).is_err());
+        let done = Fact::Finished(owner("a", "1"));
+        let rests = [started("a", "1"), execution("1"), done, left()];
+        assert_eq!(judge(OnlyTheDeadAreRobbed::default(), &rests), Ok(()));
     }
 
     #[test]

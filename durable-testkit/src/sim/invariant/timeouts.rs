@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use durable_core::{ids::WorkflowId, time::Timestamp};
 
-use super::{Invariant, patience::Patience, standing::Standings};
+use super::{Invariant, known_clock::KnownClock, patience::Patience, standing::Standings};
 use crate::sim::{
     fact::{Awaits, Ends, Fact, Moment, Written},
     plan::Plan,
@@ -17,8 +17,10 @@ use crate::sim::{
 pub struct WaitsEndInTime {
     patience: Patience,
     standings: Standings,
-    /// Until when each workflow's sleeps and timeouts last, by their numbers.
-    until: BTreeMap<(WorkflowId, i32), Timestamp>,
+    clock: KnownClock,
+    /// Until when each workflow's sleeps and timeouts last, by their numbers, and when that was
+    /// recorded.
+    until: BTreeMap<(WorkflowId, i32), (Timestamp, Duration)>,
     waiting: BTreeMap<(WorkflowId, i32), Wait>,
     published: BTreeMap<(WorkflowId, String), Timestamp>,
 }
@@ -36,6 +38,7 @@ impl WaitsEndInTime {
         Self {
             patience: Patience::of(plan),
             standings: Standings::default(),
+            clock: KnownClock::default(),
             until: BTreeMap::new(),
             waiting: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -43,13 +46,13 @@ impl WaitsEndInTime {
     }
 
     /// Until when an operation waits: its timeout has the number after its own.
-    fn until(&self, (workflow, number): &(WorkflowId, i32)) -> Option<Timestamp> {
+    fn until(&self, (workflow, number): &(WorkflowId, i32)) -> Option<(Timestamp, Duration)> {
         self.until.get(&(workflow.clone(), number + 1)).copied()
     }
 
     fn check_late(&self, moment: &Moment<'_>) -> Result<(), String> {
         for (place, wait) in &self.waiting {
-            let Some(until) = self.until(place) else {
+            let Some((until, _)) = self.until(place) else {
                 continue;
             };
             // One that is taken up again may begin when its time is over.
@@ -70,10 +73,11 @@ impl WaitsEndInTime {
     }
 
     /// Errors: the wait ended with nothing, and should not have.
-    fn ended_empty(&self, place: &(WorkflowId, i32), now: Timestamp) -> Result<(), String> {
-        let Some(until) = self.until(place) else {
+    fn ended_empty(&self, place: &(WorkflowId, i32), at: Duration) -> Result<(), String> {
+        let Some((until, recorded)) = self.until(place) else {
             return Ok(());
         };
+        let now = self.clock.latest(at, recorded);
         if until > now {
             return Err(format!(
                 "operation {} of {} ended with nothing {:?} early",
@@ -87,7 +91,8 @@ impl WaitsEndInTime {
             return Ok(());
         };
         match self.published.get(&(workflow.clone(), key.clone())) {
-            Some(published) if *published < until => Err(format!(
+            // By a clock that was ahead the wait may have ended before that.
+            Some(published) if *published < until && self.clock.is_known(recorded) => Err(format!(
                 "operation {} of {} ended with nothing, and {workflow} had published {key:?} before that",
                 place.1, place.0
             )),
@@ -106,9 +111,10 @@ impl Invariant for WaitsEndInTime {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        self.clock.see(moment);
         self.check_late(moment)?;
         self.patience.see(moment);
-        let now = EPOCH.saturating_add(moment.at);
+        let now = self.clock.database(moment.at);
         match moment.fact {
             Fact::Waits {
                 owner,
@@ -134,7 +140,7 @@ impl Invariant for WaitsEndInTime {
                         _ => false,
                     };
                     if is_new && is_empty {
-                        self.ended_empty(&place, now)?;
+                        self.ended_empty(&place, moment.at)?;
                     }
                     self.waiting.remove(&place);
                 }
@@ -145,7 +151,8 @@ impl Invariant for WaitsEndInTime {
                         ..
                     } => {
                         let place = (workflow.clone(), *number);
-                        self.until.insert(place, Timestamp::from_millis(*until));
+                        let until = (Timestamp::from_millis(*until), moment.at);
+                        self.until.insert(place, until);
                     }
                     Written::Event { key, .. } => {
                         let place = (workflow.clone(), key.clone());
@@ -285,5 +292,15 @@ mod tests {
         }
         let too_late = [pause(5), vec![published(), no_event()]].concat();
         assert_eq!(judge(kept(), &waits(event(), &too_late)), Ok(()));
+    }
+
+    #[test]
+    fn a_wait_may_end_early_by_a_clock_that_is_ahead_and_not_once_it_is_right() {
+        let ahead = Fact::Ahead(Duration::from_secs(3_600));
+        let begin = |ahead: Fact| [vec![ahead], waits(message(), &[])].concat();
+        let early = [begin(ahead), vec![no_message()]].concat();
+        assert_eq!(judge(kept(), &early), Ok(()));
+        let right = [begin(Fact::Ahead(Duration::ZERO)), vec![no_message()]].concat();
+        assert!(judge(kept(), &right[1..]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use durable_core::{
     time::millis,
 };
 
-use super::Invariant;
+use super::{Invariant, known_clock::KnownClock};
 use crate::sim::{
     fact::{Fact, Moment, Written},
     world::EPOCH,
@@ -20,10 +20,7 @@ use crate::sim::{
 pub struct TimersFireInTime {
     /// The wake times that are recorded, and when they were.
     until: BTreeMap<(WorkflowId, i32), (i64, Duration)>,
-    /// By how much the database's clock was ahead at most.
-    ahead: Duration,
-    /// Until when a process may think that it is.
-    doubtful: Duration,
+    clock: KnownClock,
     /// Since when an execution runs, or goes on after its process stood still.
     since: BTreeMap<Owner, (usize, Duration)>,
 }
@@ -32,28 +29,13 @@ pub struct TimersFireInTime {
 /// it, is behind by as much as answers take.
 const LATE: Duration = Duration::from_secs(30);
 
-/// A process looks at the database's clock this often; and answers take their time.
-const LOOK: Duration = Duration::from_secs(60);
-
 impl TimersFireInTime {
-    /// The latest time that a process may have taken for now when it ended a wait that was recorded
-    /// then.
-    fn latest(&self, at: Duration, recorded: Duration) -> i64 {
-        let now = EPOCH.saturating_add(at).as_millis();
-        if recorded > self.doubtful {
-            return now;
-        }
-        // What was over by a clock that was ahead is over for every later execution.
-        let shown = at.min(self.doubtful).saturating_add(self.ahead);
-        now.max(EPOCH.saturating_add(shown).as_millis())
-    }
-
     /// A wait that ends before its time.
     fn early(&self, at: Duration, place: &(WorkflowId, i32)) -> Result<(), String> {
         let Some((until, recorded)) = self.until.get(place) else {
             return Ok(());
         };
-        let early = until - self.latest(at, *recorded);
+        let early = until - self.clock.latest(at, *recorded).as_millis();
         match u64::try_from(early).map(Duration::from_millis) {
             Ok(early) if !early.is_zero() => {
                 let (workflow, number) = place;
@@ -70,6 +52,7 @@ impl Invariant for TimersFireInTime {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
+        self.clock.see(moment);
         match moment.fact {
             Fact::Written {
                 owner,
@@ -89,14 +72,6 @@ impl Invariant for TimersFireInTime {
                         owner.workflow
                     ));
                 }
-            }
-            Fact::Ahead(by) => {
-                self.ahead = self.ahead.max(*by);
-                self.doubtful = if by.is_zero() {
-                    moment.at.saturating_add(LOOK)
-                } else {
-                    Duration::MAX
-                };
             }
             Fact::Written {
                 owner,

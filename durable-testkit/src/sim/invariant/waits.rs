@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use durable_core::time::millis;
 
-use super::Invariant;
+use super::{Invariant, known_clock::KnownClock};
 use crate::sim::{
     fact::{Fact, Moment},
     world::EPOCH,
@@ -17,13 +17,8 @@ use crate::sim::{
 #[derive(Debug)]
 pub struct WaitsLastAsLong {
     lengths: BTreeSet<i64>,
-    ahead: Duration,
-    /// Until when a process may think that the clock is ahead.
-    doubtful: Duration,
+    clock: KnownClock,
 }
-
-/// A process looks at the database's clock this often; and answers take their time.
-const LOOK: Duration = Duration::from_secs(60);
 
 impl WaitsLastAsLong {
     /// Waits may last so many milliseconds.
@@ -31,8 +26,7 @@ impl WaitsLastAsLong {
         let lengths = lengths.iter().map(|ms| millis(Duration::from_millis(*ms)));
         Self {
             lengths: lengths.collect(),
-            ahead: Duration::ZERO,
-            doubtful: Duration::ZERO,
+            clock: KnownClock::default(),
         }
     }
 }
@@ -43,31 +37,26 @@ impl Invariant for WaitsLastAsLong {
     }
 
     fn see(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        match moment.fact {
-            Fact::Ahead(by) => {
-                self.ahead = *by;
-                self.doubtful = moment.at + LOOK;
+        self.clock.see(moment);
+        if let Fact::Timed {
+            workflow,
+            number,
+            span: (from, until),
+        } = moment.fact
+        {
+            let lasts = until.saturating_sub(*from);
+            if !self.lengths.contains(&lasts) {
+                return Err(format!(
+                    "wait {number} of {workflow} is to last {lasts} ms, which no code asks for"
+                ));
             }
-            Fact::Timed {
-                workflow,
-                number,
-                span: (from, until),
-            } => {
-                let lasts = until.saturating_sub(*from);
-                if !self.lengths.contains(&lasts) {
-                    return Err(format!(
-                        "wait {number} of {workflow} is to last {lasts} ms, which no code asks for"
-                    ));
-                }
-                let right = EPOCH.saturating_add(moment.at).as_millis();
-                if *from > right && self.ahead.is_zero() && moment.at > self.doubtful {
-                    return Err(format!(
-                        "wait {number} of {workflow} begins {} ms after now",
-                        from - right
-                    ));
-                }
+            let right = EPOCH.saturating_add(moment.at).as_millis();
+            if *from > right && self.clock.is_known(moment.at) {
+                return Err(format!(
+                    "wait {number} of {workflow} begins {} ms after now",
+                    from - right
+                ));
             }
-            _ => {}
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, ChildInserted, ClaimRequest, Claimed, Events,
         Executors, History, Inserted, Joined, Message, Messages, NewWorkflow, Queues, Received,
-        Recorded, Result, Resumed, Sent, StepRecord, StepResult, StepStamp, Steps, Unrunnable,
-        VersionCount, Versions, WantedExecutor, Workflows, Write,
+        Recorded, Result, Resumed, Sent, Serving, StepRecord, StepResult, StepStamp, Steps,
+        Unrunnable, VersionCount, Versions, WaitingCount, WantedExecutor, Workflows, Write,
     },
     ids::{ExecutorId, Owner, OwnerToken, WorkflowId},
     payload::{Encoded, Outcome},
@@ -230,6 +230,14 @@ impl Queues for SimDb {
         })
         .await
     }
+
+    async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>> {
+        let application = application.to_owned();
+        self.request("waiting", move |db| {
+            at_once!(db.memory.waiting(&application))
+        })
+        .await
+    }
 }
 
 fn owner_of(row: &WorkflowRow) -> Owner {
@@ -409,8 +417,15 @@ impl Executors for SimDb {
 
     async fn leave(&self, executor: &ExecutorId) -> Result<()> {
         let executor = executor.clone();
-        self.request("leave", move |db| at_once!(db.memory.leave(&executor)))
-            .await
+        self.request("leave", move |db| {
+            at_once!(db.memory.leave(&executor))?;
+            db.tell(Fact::Left {
+                executor,
+                by: db.by,
+            });
+            Ok(())
+        })
+        .await
     }
 
     async fn release(&self, owners: &[Owner]) -> Result<Vec<WorkflowId>> {
@@ -467,6 +482,14 @@ impl Executors for SimDb {
                 });
             }
             Ok(adopted)
+        })
+        .await
+    }
+
+    async fn serving(&self, application: &str) -> Result<Vec<Serving>> {
+        let application = application.to_owned();
+        self.request("serving", move |db| {
+            at_once!(db.memory.serving(&application))
         })
         .await
     }
