@@ -4,6 +4,7 @@
 //! who crashes when, which answer is lost) is decided by a [`Chooser`], so a run can be repeated byte for byte, and shrunk to the few
 //! decisions that matter. After the faults of a [`Plan`] everything must end, and the [invariants](invariant) must have held throughout.
 
+mod blows;
 mod check;
 pub mod choice;
 mod deadlock;
