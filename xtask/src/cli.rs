@@ -257,7 +257,7 @@ fn parse_mutants(parser: &mut Parser) -> Result<Command, Failure> {
             Long("shard") => {
                 let value = parser
                     .value()
-                    .and_then(|value| value.string())
+                    .and_then(lexopt::ValueExt::string)
                     .map_err(|error| misused(&error, "mutants"))?;
                 options.shard = Some(value);
             }

@@ -128,9 +128,12 @@ fn parse(text: &str) -> Result<Vec<Accepted>, usize> {
     }
     entries
         .into_iter()
-        .map(|(number, entry)| match entry.reason.is_empty() {
-            true => Err(number),
-            false => Ok(entry),
+        .map(|(number, entry)| {
+            if entry.reason.is_empty() {
+                Err(number)
+            } else {
+                Ok(entry)
+            }
         })
         .collect()
 }
