@@ -43,9 +43,11 @@ const NOT_MADE: &str = r"with (BoxFuture|ChildCall|ChildStart|MutexGuard|Operati
 /// Guards that are `false` anyway, as the tests plant no bug.
 const NOT_PLANTED: &str = r"match guard Bug::\w+\.is_planted\(\) with false";
 
-/// The tests that have to catch a mutant: those that need no server, cheapest first.
-const PACKAGES: &str = "durable-core,durable-testkit,durable";
-const PROGRAMS: [&str; 7] = [
+/// The tests that have to catch a mutant, as cargo is told: those that need no server.
+const TESTS: [&str; 10] = [
+    "--package=durable-core",
+    "--package=durable-testkit",
+    "--package=durable",
     "--lib",
     "--test=memory",
     "--test=testing",
@@ -158,10 +160,8 @@ fn call(program: &Path, tree: &Path, output: &Path, options: &Options) -> Comman
     command.args(["--in-place", "--output"]).arg(output);
     let shard = options.shard.as_deref().unwrap_or(SAMPLE);
     command.args(["--no-shuffle", "--sharding=round-robin", "--shard", shard]);
-    command.args(["--test-package", PACKAGES]);
-    for tests in PROGRAMS {
-        command.arg(format!("--cargo-arg={tests}"));
-    }
+    // Not by options of cargo-mutants: by those the tests without any mutation would be others.
+    command.args(TESTS.map(|tests| format!("--cargo-arg={tests}")));
     command
 }
 
