@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
-        Serves, Serving, WantedExecutor,
+        Serving, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowId},
     state::{WorkflowRow, claim::Claimant, transition::Event},
@@ -131,7 +131,9 @@ impl<D: Driver> Executors for PgSystemDb<D> {
             .core()
             .ask(ASKING_WHO_SERVES, SERVING, params![schema, application])
             .await?;
-        serving(found).map_err(|failure| failure.into_error(ASKING_WHO_SERVES))
+        let rows: Result<Vec<_>, Failure> = found.into_iter().map(served).collect();
+        let rows = rows.map_err(|failure| failure.into_error(ASKING_WHO_SERVES))?;
+        Ok(Serving::gather(rows))
     }
 }
 
@@ -350,25 +352,11 @@ fn ids(found: Vec<Row>) -> Result<Vec<ExecutorId>> {
     ids.map_err(|failure| failure.into_error(LOOKING))
 }
 
-/// The rows of [`SERVING`], those of one executor after each other.
-fn serving(found: Vec<Row>) -> Result<Vec<Serving>, Failure> {
-    let mut serving: Vec<Serving> = Vec::new();
-    for mut row in found {
-        let executor = ExecutorId::from(row.some_text()?);
-        let (version, queue) = (row.text()?, row.text()?);
-        if serving.last().is_none_or(|last| last.executor != executor) {
-            let serves = version.map(|version| Serves {
-                version,
-                queues: Vec::new(),
-            });
-            serving.push(Serving { executor, serves });
-        }
-        let last = serving.last_mut().and_then(|last| last.serves.as_mut());
-        if let (Some(last), Some(queue)) = (last, queue) {
-            last.queues.push(queue);
-        }
-    }
-    Ok(serving)
+/// An executor with one of its queues: a row of [`SERVING`].
+fn served(mut row: Row) -> Result<(ExecutorId, Option<(String, String)>), Failure> {
+    let executor = ExecutorId::from(row.some_text()?);
+    let (version, queue) = (row.text()?, row.text()?);
+    Ok((executor, version.zip(queue)))
 }
 
 async fn requeue<D: Driver>(

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use durable_core::{
     db::{
         Abandoned, AbandonedQuery, Adoption, Claimed, DbError, Executors, Hint, Joined, Result,
-        Serves, Serving, WantedExecutor,
+        Serving, WantedExecutor,
     },
     ids::{ExecutorId, Owner, WorkflowId},
     state::{Attempts, claim::Claimant, transition::Event},
@@ -243,31 +243,22 @@ const SERVING: &str = "
     WHERE e.application_name = ?1
     ORDER BY e.executor_id, q.queue_name";
 
+/// An executor with one of its queues: a row of [`SERVING`].
+fn served(row: &SqliteRow) -> Result<(ExecutorId, Option<(String, String)>), Failure> {
+    let executor: String = rows::column(row, "executor_id")?;
+    let version: Option<String> = rows::column(row, "application_version")?;
+    let queue: Option<String> = rows::column(row, "queue_name")?;
+    Ok((executor.into(), version.zip(queue)))
+}
+
 /// The executors of an application, the dead among them.
 async fn declared(conn: &mut SqliteConnection, application: &str) -> Result<Vec<Serving>, Failure> {
     let found = sqlx::query(SERVING)
         .bind(application)
         .fetch_all(conn)
         .await?;
-    let mut declared: Vec<Serving> = Vec::new();
-    for row in &found {
-        let executor: String = rows::column(row, "executor_id")?;
-        let executor = ExecutorId::from(executor);
-        let version: Option<String> = rows::column(row, "application_version")?;
-        let queue: Option<String> = rows::column(row, "queue_name")?;
-        if declared.last().is_none_or(|last| last.executor != executor) {
-            let serves = version.map(|version| Serves {
-                version,
-                queues: Vec::new(),
-            });
-            declared.push(Serving { executor, serves });
-        }
-        let last = declared.last_mut().and_then(|last| last.serves.as_mut());
-        if let (Some(last), Some(queue)) = (last, queue) {
-            last.queues.push(queue);
-        }
-    }
-    Ok(declared)
+    let rows: Result<Vec<_>, Failure> = found.iter().map(served).collect();
+    Ok(Serving::gather(rows?))
 }
 
 /// By `idx_workflow_status_pending`, and the primary key of our table: only who is in it has shown life.

@@ -323,11 +323,10 @@ async fn waiting(
     found
         .iter()
         .map(|row| {
-            let count: i64 = rows::column(row, "found")?;
             Ok(WaitingCount {
                 queue: rows::column(row, "queue_name")?,
                 version: rows::column(row, "application_version")?,
-                count: count.unsigned_abs(),
+                count: rows::count(row, "found")?,
             })
         })
         .collect()

@@ -32,6 +32,12 @@ pub(crate) fn column<'r, T: Decode<'r, Sqlite>>(
     Ok(row.try_get_unchecked(name)?)
 }
 
+/// A `count(*)`.
+pub(crate) fn count(row: &SqliteRow, name: &str) -> Result<u64, Failure> {
+    let count: i64 = column(row, name)?;
+    Ok(count.unsigned_abs())
+}
+
 /// A name that may be absent.
 pub(crate) fn name<T: From<String>>(
     row: &SqliteRow,

@@ -114,10 +114,9 @@ async fn stranded(
     found
         .iter()
         .map(|row| {
-            let count: i64 = rows::column(row, "found")?;
             Ok(VersionCount {
                 version: rows::column(row, "application_version")?,
-                count: count.unsigned_abs(),
+                count: rows::count(row, "found")?,
             })
         })
         .collect()
@@ -175,11 +174,10 @@ async fn unrunnable(
     found
         .iter()
         .map(|row| {
-            let count: i64 = rows::column(row, "found")?;
             Ok(Unrunnable {
                 key: rows::workflow_key(row)?,
                 format: rows::name(row, "serialization")?,
-                count: count.unsigned_abs(),
+                count: rows::count(row, "found")?,
             })
         })
         .collect()

@@ -61,11 +61,11 @@ pub struct WantedExecutor {
     pub given: bool,
     /// The application that it runs.
     pub application: String,
-    /// What it will claim, for [`Executors::serving`].
+    /// The version and the queues that it will claim, for [`Executors::serving`].
     pub serves: Serves,
 }
 
-/// What an executor claims. Without a queue it declares nothing.
+/// The version and the queues that an executor claims. Without a queue it declares nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Serves {
     /// The application version that it runs.
@@ -80,8 +80,32 @@ pub struct Serves {
 pub struct Serving {
     /// The executor.
     pub executor: ExecutorId,
-    /// What it claims; `None` for one of an earlier release, which has not declared it.
+    /// Its declaration; `None` for one of an earlier release, which has made none.
     pub serves: Option<Serves>,
+}
+
+impl Serving {
+    /// Gathers rows of one queue each, those of one executor after each other: its version and the
+    /// queue, or nothing where it has declared nothing.
+    pub fn gather(
+        rows: impl IntoIterator<Item = (ExecutorId, Option<(String, String)>)>,
+    ) -> Vec<Self> {
+        let mut gathered: Vec<Self> = Vec::new();
+        for (executor, declared) in rows {
+            if gathered.last().is_none_or(|last| last.executor != executor) {
+                let serves = None;
+                gathered.push(Self { executor, serves });
+            }
+            if let Some((version, queue)) = declared
+                && let Some(last) = gathered.last_mut()
+            {
+                let queues = Vec::new();
+                let serves = last.serves.get_or_insert(Serves { version, queues });
+                serves.queues.push(queue);
+            }
+        }
+        gathered
+    }
 }
 
 /// The executor id that a process got.

@@ -22,8 +22,8 @@ pub trait Queues: Send + Sync {
     /// The pending workflows that one of these tokens owns: what a claim gave whose answer was lost. Asking again is safe.
     async fn claimed_by(&self, tokens: &[OwnerToken]) -> Result<Vec<Claimed>>;
 
-    /// How many workflows of the application wait on each queue to be claimed, or for their delay
-    /// to end, by the version that they name; most first.
+    /// Counts the workflows of the application that wait to be claimed, or for their delay to end,
+    /// by their queue and the version that they name; most first.
     async fn waiting(&self, application: &str) -> Result<Vec<WaitingCount>>;
 }
 
@@ -34,7 +34,7 @@ pub struct WaitingCount {
     pub queue: String,
     /// The version that runs them; `None`: the newest of the application.
     pub version: Option<String>,
-    /// How many.
+    /// Their number.
     pub count: u64,
 }
 

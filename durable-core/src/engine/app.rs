@@ -244,17 +244,8 @@ impl App {
             engine.within(SETTLE, left).await;
             return;
         }
-        let (ends, ended) = oneshot::channel();
-        let engine = Arc::clone(&self.engine);
-        let stop = async move {
-            engine.stop(grace).await;
-            // The caller may be gone.
-            let _ = ends.send(());
-        };
-        let runtime = &self.engine.runtime;
-        runtime.spawn("shutdown", Box::pin(stop)).detach();
         // Without an answer the runtime has ended, and everything with it.
-        let _ = ended.await;
+        let _ = self.engine.stop_apart(grace).await;
     }
 }
 
@@ -271,8 +262,22 @@ impl Engine {
         &self.claimant.executor
     }
 
+    /// Shuts down in a task of its own, which goes on where the caller is dropped. The answer comes
+    /// when that is done.
+    pub(super) fn stop_apart(self: &Arc<Self>, grace: Duration) -> oneshot::Receiver<()> {
+        let (ends, ended) = oneshot::channel();
+        let engine = Arc::clone(self);
+        let stop = async move {
+            engine.stop(grace).await;
+            // The caller may be gone.
+            let _ = ends.send(());
+        };
+        self.runtime.spawn("shutdown", Box::pin(stop)).detach();
+        ended
+    }
+
     /// See [`App::shutdown`].
-    pub(super) async fn stop(&self, grace: Duration) {
+    async fn stop(&self, grace: Duration) {
         self.stopping.cancel();
         self.running.drain();
         if Bug::LeavesWhileItRuns.is_planted() {

@@ -142,8 +142,7 @@ pub(super) async fn launch(mut builder: AppBuilder) -> Result<App, Error> {
     }
     let clock = DbClock::read(Arc::clone(&runtime), &*backend).await?;
     let retrying = Retrying::new(backend, Arc::clone(&runtime));
-    let version = version_of(&mut builder);
-    let joined = join(&retrying, &builder, version).await?;
+    let joined = join(&retrying, &mut builder).await?;
     let engine = Arc::new(assemble(builder, retrying, runtime, clock, joined));
     let unfinished = Unfinished(Some(Arc::clone(&engine)));
     let report = match begin(&engine).await {
@@ -235,7 +234,7 @@ pub(super) fn assemble(
     }
 }
 
-/// How long the bodies that a failed launch has set off may take to end.
+/// The time that bodies have to end which a failed launch has set off.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A launch under way. If it fails, or its caller gives up, whatever it has started is shut down.
@@ -254,20 +253,12 @@ impl Unfinished {
         }
     }
 
-    /// Begins to shut down, as [`App::shutdown`] does: in a task of its own, which goes on where
-    /// the caller is dropped.
+    /// Begins to shut down, as [`App::shutdown`] does.
     fn stop(&mut self) -> Option<oneshot::Receiver<()>> {
         let engine = self.0.take()?;
+        // At once, for whatever is polled before that task.
         engine.stopping.cancel();
-        let runtime = Arc::clone(&engine.runtime);
-        let (stops, stopped) = oneshot::channel();
-        let stop = async move {
-            engine.stop(GRACE).await;
-            // The caller may be gone.
-            let _ = stops.send(());
-        };
-        runtime.spawn("leave", Box::pin(stop)).detach();
-        Some(stopped)
+        Some(engine.stop_apart(GRACE))
     }
 }
 
@@ -293,7 +284,8 @@ fn version_of(builder: &mut AppBuilder) -> String {
     builder.version.get_or_insert_with(digest).clone()
 }
 
-async fn join(db: &dyn SystemDb, builder: &AppBuilder, version: String) -> Result<Joined, Error> {
+async fn join(db: &dyn SystemDb, builder: &mut AppBuilder) -> Result<Joined, Error> {
+    let version = version_of(builder);
     let queues = builder.queues.iter().map(|queue| queue.name.as_str());
     let queues = queues.chain([INTERNAL_QUEUE]).map(str::to_owned);
     let default = ExecutorId::from(DEFAULT_EXECUTOR);

@@ -4,7 +4,8 @@
 //! [`recovery`] takes over what dead executors left; all three hand them to [`run`], which sees one [`execution`] to its end:
 //! [`driver`] polls its code, [`turns`] tells it whether that only gave way, [`order`] says which operation ends next.
 //! [`notices`] tells what should be heard of workflows that ended; [`place`] refuses calls of the application inside a workflow, where
-//! they would not be recorded; [`unserved`] warns of starts onto queues that nobody serves; [`witnesses`] removes those that are needed no longer.
+//! they would not be recorded; [`unserved`] warns of starts onto queues that nobody serves;
+//! [`witnesses`] removes those that are needed no longer.
 //! [`waiters`] wakes whoever waits for something in the database; [`housekeeping`] does what must be done again and again;
 //! [`health`] tells a probe how it is; [`replay`] holds code against a history, with nothing launched.
 
@@ -110,7 +111,7 @@ pub(crate) struct Settings {
     pub(crate) poll: Duration,
     /// Between two looks for workflows that dead executors left.
     pub(crate) recovery: Duration,
-    /// Whether a workflow that fails is a warning, and a step that fails in each of its attempts.
+    /// `true`: failures of workflows, and of steps in each of their attempts, are in the log.
     pub(crate) tell_failures: bool,
 }
 

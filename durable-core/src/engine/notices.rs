@@ -145,7 +145,7 @@ impl Engine {
 }
 
 impl Execution {
-    /// Tells of a step that has failed in each of its attempts, unless that is turned off. It is no
+    /// Reports a step that has failed in each of its attempts, unless that is turned off. It is no
     /// warning: a workflow that fails because of it is one, which names the step.
     pub(crate) fn tell_gave_up(&self, call: Call<'_>, attempts: u32, error: &impl WorkflowError) {
         let engine = &self.engine;

@@ -14,10 +14,7 @@ use std::{
 use futures_util::future::{Either, select};
 
 use super::{Engine, observer::notice};
-use crate::{
-    db::{self, NewWorkflow, Placement, Serving, WaitingCount},
-    state::INTERNAL_QUEUE,
-};
+use crate::db::{self, NewWorkflow, Placement, Serving, WaitingCount};
 
 /// The time between two looks for one queue.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -53,8 +50,8 @@ impl Engine {
             return;
         };
         let is_ours = new.application == self.claimant.application;
-        let is_served_here = self.queues.iter().any(|worker| worker.queue() == queue);
-        if !is_ours || is_served_here || !self.last_looks.is_due(queue, self.runtime.elapsed()) {
+        if !is_ours || self.serves(queue) || !self.last_looks.is_due(queue, self.runtime.elapsed())
+        {
             return;
         }
         let engine = Arc::clone(self);
@@ -73,6 +70,10 @@ impl Engine {
         self.runtime.spawn("serving", Box::pin(look)).detach();
     }
 
+    fn serves(&self, queue: &str) -> bool {
+        self.queues.iter().any(|worker| worker.queue() == queue)
+    }
+
     /// The workflows of this version (or of none) that wait on queues which no living executor
     /// serves.
     pub(super) async fn unserved(&self) -> db::Result<Vec<WaitingCount>> {
@@ -81,7 +82,7 @@ impl Engine {
         waiting.retain(|found| {
             let version = found.version.as_ref();
             let is_ours = version.is_none_or(|version| *version == self.claimant.version);
-            is_ours && found.queue != INTERNAL_QUEUE
+            is_ours && !self.serves(&found.queue)
         });
         if waiting.is_empty() {
             return Ok(waiting);

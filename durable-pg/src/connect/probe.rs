@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How often a connection is tried whose driver trips over what it prepares.
 const ATTEMPTS: usize = 10;
 
-/// How often the check is made at most where its connections break.
+/// The most checks that are made where their connections break.
 const CHECKS: usize = 3;
 
 /// A check that took longer than this before its connection broke is not made again.

@@ -68,9 +68,9 @@ pub(crate) enum Call {
     Stranded(&'static str),
     /// What this executor cannot run.
     Unrunnable(Claims),
-    /// Who lives, and what each of them serves.
+    /// Lists the living executors with what each of them serves.
     Serving,
-    /// What waits on each queue.
+    /// Counts what waits on each queue.
     Waiting,
     /// Begins a life of this executor, whose id was given by the user or not.
     Join(&'static str, bool),

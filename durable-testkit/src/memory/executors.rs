@@ -141,7 +141,7 @@ fn join(store: &mut Store, wanted: &WantedExecutor, process: u64) -> Result<Join
     })
 }
 
-/// What is kept of a declaration: one that names no queue is none.
+/// A declaration as it is kept: one that names no queue is none.
 fn declared(serves: &Serves) -> Option<Serves> {
     let queues: BTreeSet<_> = serves.queues.iter().cloned().collect();
     (!queues.is_empty()).then(|| Serves {

@@ -66,7 +66,7 @@ pub(super) struct Mail {
 pub(super) struct Executor {
     pub(super) incarnation: i64,
     pub(super) application: String,
-    /// What its last life has declared.
+    /// The declaration of its last life.
     pub(super) serves: Option<Serves>,
     /// The living process that holds it.
     pub(super) holder: Option<u64>,

@@ -249,7 +249,7 @@ pub enum Fact {
     Left {
         /// The executor.
         executor: ExecutorId,
-        /// Who asked for it.
+        /// The process that asked for it.
         by: Asker,
     },
     /// The process died.

@@ -79,7 +79,7 @@ pub enum Blow {
     Restart {
         /// The grace of the shutdown.
         grace: Duration,
-        /// How long until it is started again.
+        /// The time until it is started again.
         down: Duration,
     },
     /// It dies for good.

@@ -157,7 +157,7 @@ impl Seat {
     }
 
     /// Lets the plan shut this application down, and start this process again.
-    pub(crate) fn shuts_down(&self, app: &App) {
+    fn shuts_down(&self, app: &App) {
         let app = app.clone();
         let shutdown: Shutdown = Arc::new(move |grace| {
             let app = app.clone();
@@ -196,8 +196,8 @@ impl Seat {
         self.world.lock().record.fail(invariant, what);
     }
 
-    /// Says that a call failed that must not: the run ends here, unless the plan shuts this
-    /// process's application down and the error says that.
+    /// Ends the run as failed, as a call failed that must not; unless the plan shuts this process's
+    /// application down and the error tells so.
     pub fn fail_unless_shut_down(&self, error: impl Into<AnyError>) {
         const SHUT_DOWN: [&str; 2] = ["DURABLE_STOPPED", "DURABLE_SHUTTING_DOWN"];
         let error = error.into();

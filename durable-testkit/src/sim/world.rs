@@ -110,7 +110,7 @@ pub(super) struct Process {
     /// How far its wall clock is off.
     pub(super) skew: i64,
     pub(super) main: Option<Main>,
-    /// How its present life is shut down, once it has launched its application.
+    /// Shuts its present life down; there once that has launched its application.
     pub(super) shutdown: Option<Shutdown>,
     /// It is being shut down.
     pub(super) ending: bool,

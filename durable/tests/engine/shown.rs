@@ -1,4 +1,4 @@
-//! What a workflow sees of itself, and what its operations are when somebody prints them.
+//! The view that a workflow has of itself, and its operations when somebody prints them.
 
 use durable::{Error, prelude::*, time::Timestamp};
 

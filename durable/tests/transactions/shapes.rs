@@ -2,31 +2,10 @@
 
 use durable::pg_sqlx::sqlx;
 use durable::{
-    Error, Isolation, diesel, diesel_async::RunQueryDsl as _, pg_diesel, pg_sqlx, prelude::*,
-    sqlite,
+    Isolation, diesel, diesel_async::RunQueryDsl as _, pg_diesel, pg_sqlx, prelude::*, sqlite,
 };
 
-#[derive(Debug, thiserror::Error, serde::Serialize, serde::Deserialize)]
-enum BankError {
-    #[error("not enough money")]
-    Poor,
-    #[error("the database failed: {0}")]
-    Database(String),
-    #[error(transparent)]
-    Durable(#[from] Error),
-}
-
-impl From<sqlx::Error> for BankError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.to_string())
-    }
-}
-
-impl From<diesel::result::Error> for BankError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Database(error.to_string())
-    }
-}
+use crate::bank::BankError;
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Order {

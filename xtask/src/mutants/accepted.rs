@@ -15,7 +15,7 @@ pub(crate) struct Mutant {
     name: Name,
 }
 
-/// What a mutant is known by, wherever in its file its line has moved to.
+/// The name of a mutant, wherever in its file its line has moved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     file: String,

@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: a sample of mutants of the code that decides, each of which a test must
 //! catch.
 //!
-//! What lives where:
+//! Contents:
 //!
 //! - here: what is mutated, which tests have to catch it, and the run
 //! - [`tree`]: the copy of the workspace that is mutated
@@ -63,7 +63,7 @@ pub(crate) const SAMPLE: &str = "0/40";
 /// The list of mutants that may survive.
 const LIST: &str = "xtask/src/mutants/accepted.txt";
 
-/// What `mutants` was asked to do.
+/// The options of `cargo xtask mutants`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// The part of the mutants to try, as K/N; [`SAMPLE`] if not given.

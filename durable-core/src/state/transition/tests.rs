@@ -22,6 +22,10 @@ fn after(row: &WorkflowRow, event: &Event<'_>) -> Result<WorkflowRow, Refusal> {
     apply(row, event, at(NOW))
 }
 
+fn claim<'a>(claimant: &'a Claimant, token: &'a OwnerToken) -> Event<'a> {
+    Event::Claim { claimant, token }
+}
+
 /// Checks that the event is refused in every status but these, with the status.
 fn is_refused_but_in(event: &Event<'_>, allowed: &[Status]) {
     for status in Status::ALL {
@@ -37,10 +41,7 @@ fn is_refused_but_in(event: &Event<'_>, allowed: &[Status]) {
 #[test]
 fn a_claim_makes_an_execution_of_the_claimants_application_and_version() {
     let (claimant, token) = (claimant(), "new".into());
-    let event = Event::Claim {
-        claimant: &claimant,
-        token: &token,
-    };
+    let event = claim(&claimant, &token);
     let enqueued = row(Status::Enqueued);
     let claimed = WorkflowRow {
         status: Status::Pending,
@@ -60,10 +61,7 @@ fn a_claim_makes_an_execution_of_the_claimants_application_and_version() {
 #[test]
 fn a_timeout_counts_from_the_first_claim() {
     let (claimant, token) = (claimant(), "new".into());
-    let event = Event::Claim {
-        claimant: &claimant,
-        token: &token,
-    };
+    let event = claim(&claimant, &token);
     let deadline = |timeout_ms, deadline| {
         let enqueued = WorkflowRow {
             timeout_ms,
