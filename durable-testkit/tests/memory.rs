@@ -5,10 +5,15 @@ mod support;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use durable_core::{
-    db::{Executors, Serves, SystemDb, WantedExecutor, Workflows},
+    db::{Executors, NewWorkflow, Placement, Serves, SystemDb, Timing, WantedExecutor, Workflows},
+    ids::WorkflowKey,
+    payload::{Encoded, Outcome},
     time::Timestamp,
 };
-use durable_testkit::{ManualClock, Memory, conformance};
+use durable_testkit::{
+    ManualClock, Memory, conformance,
+    raw::{Payloads, RawWorkflow},
+};
 use support::MemoryFactory;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -63,4 +68,41 @@ async fn its_clock_is_the_tests() {
     assert_eq!(memory.now().await.unwrap(), Timestamp::from_millis(1));
     assert_eq!((clock.source())(), Timestamp::from_millis(1));
     assert!(Memory::new().now().await.unwrap() > Timestamp::from_millis(1_700_000_000_000));
+}
+
+#[test]
+fn a_dump_shows_each_payload_that_a_row_holds() {
+    let new = NewWorkflow {
+        id: "w".into(),
+        key: WorkflowKey::function("work"),
+        input: Encoded::new("null", "portable_json"),
+        placement: Placement::Here,
+        creator: "creator".into(),
+        executor: "executor".into(),
+        application: "shop".to_owned(),
+        version: None,
+        timing: Timing::Unbounded,
+        parent: None,
+    };
+    let row = new.into_row(Timestamp::from_millis(5));
+    let outcome = Outcome::Success(Encoded::new("an outcome", "portable_json"));
+    for (input, outcome) in [
+        (Some("an input".to_owned()), None),
+        (None, Some(outcome)),
+        (None, None),
+    ] {
+        let memory = Memory::new();
+        let expected = (input.is_some(), outcome.is_some());
+        memory.put_workflow(&RawWorkflow {
+            input,
+            outcome,
+            payloads: Payloads::Columns,
+            ..RawWorkflow::new(row.clone())
+        });
+        let dump = memory.dump();
+        let shown = (dump.contains("an input"), dump.contains("an outcome"));
+        assert_eq!(shown, expected, "{dump}");
+        let lines = if expected == (false, false) { 1 } else { 2 };
+        assert_eq!(dump.lines().count(), lines, "{dump}");
+    }
 }

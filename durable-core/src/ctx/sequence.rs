@@ -174,9 +174,12 @@ mod tests {
     fn numbers_start_at_one_and_leave_room_for_operations_that_take_two() {
         let sequence = Sequence::default();
         let _poll = sequence.enter();
+        assert_eq!(sequence.last(), 0);
         assert_eq!(sequence.take(1), Ok(1));
         assert_eq!(sequence.take(2), Ok(2));
         assert_eq!(sequence.take(1), Ok(4));
+        assert_eq!(sequence.last(), 4);
+        assert_eq!(sequence.number_at_poll(2), 2);
     }
 
     #[test]
@@ -185,9 +188,12 @@ mod tests {
         assert_eq!(sequence.take(1), Err(Misplaced::ForeignTask));
         let poll = sequence.enter();
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| sequence.take(1));
-            assert_eq!(other.join().unwrap(), Err(Misplaced::ForeignTask));
+            let other = scope.spawn(|| (sequence.take(1), sequence.check_place()));
+            let (taken, placed) = other.join().unwrap();
+            assert_eq!(taken, Err(Misplaced::ForeignTask));
+            assert_eq!(placed, Err(Misplaced::ForeignTask));
         });
+        assert_eq!(sequence.check_place(), Ok(()));
         assert_eq!(sequence.take(1), Ok(1));
         drop(poll);
         assert_eq!(sequence.begin(1), Err(Misplaced::ForeignTask));
@@ -211,9 +217,11 @@ mod tests {
         let (a, b) = (sequence.take(1).unwrap(), sequence.take(1).unwrap());
         sequence.begin(a).unwrap();
         sequence.begin(b).unwrap();
+        assert_eq!(sequence.begun(), 2);
         sequence.end(a);
         assert_eq!(sequence.take(1), Err(Misplaced::Unordered(b)));
         sequence.end(b);
+        assert_eq!(sequence.begun(), 0);
         assert_eq!(sequence.take(1), Ok(3));
     }
 

@@ -160,6 +160,9 @@ fn call(program: &Path, tree: &Path, output: &Path, options: &Options) -> Comman
     command.args(["--in-place", "--output"]).arg(output);
     let shard = options.shard.as_deref().unwrap_or(SAMPLE);
     command.args(["--no-shuffle", "--sharding=round-robin", "--shard", shard]);
+    // A test that waits for what the mutant does not do waits for up to 20 s, so most of a timeout
+    // is for nothing.
+    command.args(["--timeout-multiplier=3", "--minimum-test-timeout=60"]);
     // Not by options of cargo-mutants: by those the tests without any mutation would be others.
     command.args(TESTS.map(|tests| format!("--cargo-arg={tests}")));
     command
