@@ -146,20 +146,23 @@ impl Runtime for TokioRuntime {
     }
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Writes random bytes as a UUID of version 4, which is what ids look like to other SDKs.
 fn uuid_v4(random: [u8; 16]) -> String {
     // The version's four bits, and the two of the variant (RFC 9562, section 5.4).
     let version = (u128::from_be_bytes(random) & !(0xf << 76)) | (4 << 76);
     let number = (version & !(0b11 << 62)) | (0b10 << 62);
-    let hex = format!("{number:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    parts.join("-")
+    let mut text = String::with_capacity(36);
+    for (n, byte) in number.to_be_bytes().into_iter().enumerate() {
+        if let 4 | 6 | 8 | 10 = n {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0xf] {
+            text.push(char::from(HEX[usize::from(digit)]));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

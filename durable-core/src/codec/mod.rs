@@ -157,18 +157,19 @@ impl Codecs {
             reason,
         };
         let stored = match &self.writer {
+            // JSON escapes a NUL.
             None => Encoded::new(json, PORTABLE_JSON),
-            Some(codec) => Encoded::new(codec.encode(&json).map_err(failed)?, codec.name()),
+            Some(codec) => {
+                let text = codec.encode(&json).map_err(failed)?;
+                if let Some(place) = text.find('\0') {
+                    return Err(failed(format!(
+                        "its codec {:?} gives a text with a NUL in it, at byte {place}, which no database takes; let it give base64",
+                        codec.name()
+                    )));
+                }
+                Encoded::new(text, codec.name())
+            }
         };
-        if let Some(place) = stored.text.find('\0') {
-            // JSON escapes it, so it is the codec's.
-            return Err(failed(format!(
-                "its codec {:?} gives a text with a NUL in it, at byte {place}, which no database takes; let it give base64",
-                self.writer
-                    .as_ref()
-                    .map_or(PORTABLE_JSON, |codec| codec.name())
-            )));
-        }
         let (size, limit) = (stored.text.len(), self.limit);
         if size > limit {
             return Err(failed(format!(

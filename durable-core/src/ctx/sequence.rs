@@ -1,7 +1,7 @@
 //! The order of one execution's operations: who gets which number, and who may ask for one.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
     thread::ThreadId,
 };
@@ -16,12 +16,10 @@ pub(crate) struct Sequence(Mutex<State>);
 struct State {
     /// The last number given.
     last: i32,
-    /// Operations that were polled and have not ended: number, and how many had ended when each was first polled.
-    running: BTreeMap<i32, u64>,
-    /// The same, by how many had ended.
-    begun: BTreeSet<(u64, i32)>,
-    /// How many operations have ended while others ran.
-    ended: u64,
+    /// Operations that were polled, and no other one has ended since.
+    running: BTreeSet<i32>,
+    /// Operations that were polled and have not ended, though another one has since.
+    outlasting: BTreeSet<i32>,
     /// The thread that polls the workflow right now.
     polled_by: Option<ThreadId>,
     /// Numbers of operations that were not polled yet; kept only for [`Bug::NumbersAtPoll`].
@@ -46,9 +44,7 @@ impl Sequence {
     pub(crate) fn take(&self, count: i32) -> Result<i32, Misplaced> {
         let mut state = self.lock();
         state.check_place()?;
-        if let Some((begun, number)) = state.begun.first()
-            && *begun < state.ended
-        {
+        if let Some(number) = state.outlasting.first() {
             return Err(Misplaced::Unordered(*number));
         }
         let first = state.last + 1;
@@ -68,9 +64,7 @@ impl Sequence {
     pub(crate) fn begin(&self, number: i32) -> Result<(), Misplaced> {
         let mut state = self.lock();
         state.check_place()?;
-        let ended = state.ended;
-        state.running.insert(number, ended);
-        state.begun.insert((ended, number));
+        state.running.insert(number);
         Ok(())
     }
 
@@ -89,14 +83,22 @@ impl Sequence {
 
     /// How many operations have begun and not ended.
     pub(crate) fn begun(&self) -> usize {
-        self.lock().running.len()
+        let state = self.lock();
+        state.running.len() + state.outlasting.len()
     }
 
     /// Says that an operation has given its result.
     pub(crate) fn end(&self, number: i32) {
         let mut state = self.lock();
-        if state.remove(number) {
-            state.ended += 1;
+        if !state.remove(number) {
+            return;
+        }
+        // Each is moved once at most.
+        let running = std::mem::take(&mut state.running);
+        if state.outlasting.is_empty() {
+            state.outlasting = running;
+        } else {
+            state.outlasting.extend(running);
         }
     }
 
@@ -128,8 +130,7 @@ impl Sequence {
 impl State {
     /// Takes an operation out of those that run; whether it was among them.
     fn remove(&mut self, number: i32) -> bool {
-        let begun = self.running.remove(&number);
-        begun.is_some_and(|begun| self.begun.remove(&(begun, number)))
+        self.running.remove(&number) || self.outlasting.remove(&number)
     }
 
     fn check_place(&self) -> Result<(), Misplaced> {

@@ -150,8 +150,7 @@ impl Driver {
         // Whoever let go of it after ringing is heard from now on.
         fence(Ordering::Acquire);
         // The driver holds it, and the waker does.
-        holders > 2
-            && (execution.order.restless(&self.waker)).is_some_and(|kept| holders > 2 + kept)
+        holders > 2 && (execution.order.kept_wakers()).is_some_and(|kept| holders > 2 + kept)
     }
 
     fn poll_once(&mut self, execution: &Arc<Execution>) -> Poll<Driven> {
@@ -162,7 +161,7 @@ impl Driver {
         let begun = execution.deadline.map(|_| execution.engine.clock.now());
         let polled = {
             let _polling = (execution.sequence.enter(), place::enter(execution));
-            execution.order.polls();
+            execution.order.polls(&self.waker);
             let mut cx = Context::from_waker(&self.waker);
             caught(|| running.as_mut().poll(&mut cx))
         };

@@ -54,14 +54,15 @@ pub(crate) struct Position {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those whose place is known, without those that are passed over.
-    timed: BTreeMap<Key, Timed>,
-    /// Those that the workflow does not await: they were woken, and not polled.
-    passed: BTreeMap<Key, Timed>,
-    /// Those of `timed` that end when they are polled in their turn.
+    /// Those whose place is known.
+    timed: BTreeMap<i32, Timed>,
+    /// The places of those that are not passed over.
+    places: BTreeSet<Key>,
+    /// The places of those that the workflow does not await: they were woken, and not polled.
+    passed: BTreeSet<Key>,
+    /// Those of `places` that end when they are polled in their turn.
     ready: BTreeSet<Key>,
-    times: BTreeMap<i32, Timestamp>,
-    /// The sleeps among them: when each wakes, and its number.
+    /// The sleeps: when each wakes, and its number.
     sleeps: BTreeSet<Key>,
     /// The greatest of those that have ended.
     last: Option<Key>,
@@ -77,8 +78,10 @@ struct State {
     asked: Option<(u64, Vec<Key>)>,
     /// New operations that may not begin yet.
     new: BTreeMap<i32, Waker>,
+    /// What the waker is that the workflow is polled with.
+    bell: Option<Identity>,
     /// How many wakers are kept here that wake the same.
-    kept: BTreeMap<(usize, usize), usize>,
+    kept: usize,
     /// How often new operations were let begin.
     round: u64,
     /// How many operations were looked at in all, for a test that counts the work.
@@ -87,8 +90,9 @@ struct State {
 }
 
 /// An operation whose place is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Timed {
+    position: Position,
     waker: Option<Waker>,
     /// The last poll of the workflow that polled it.
     polled: u64,
@@ -98,8 +102,24 @@ struct Timed {
     passed: bool,
     /// The epoch in which it was woken and polled.
     awaited: Option<u64>,
-    /// When it wakes, if it is a sleep.
-    wake: Option<Timestamp>,
+}
+
+impl Timed {
+    fn at(position: Position) -> Self {
+        Self {
+            position,
+            waker: None,
+            polled: 0,
+            ready: false,
+            passed: false,
+            awaited: None,
+        }
+    }
+
+    /// Whether it is among the ready ones.
+    fn is_listed_ready(&self) -> bool {
+        self.ready && !self.passed
+    }
 }
 
 /// What the driver does once the workflow is at rest.
@@ -122,16 +142,17 @@ impl Order {
         self.lock().epoch += 1;
     }
 
-    /// Says that the workflow is polled.
-    pub(super) fn polls(&self) {
-        self.lock().poll += 1;
+    /// Says that the workflow is polled, each time with a waker that wakes the same.
+    pub(super) fn polls(&self, waker: &Waker) {
+        let mut state = self.lock();
+        state.poll += 1;
+        state.bell = Some(identity(waker));
     }
 
-    /// How many wakers are kept here that wake what this one wakes; none if the workflow was at rest, and no operation has ended since.
-    pub(super) fn restless(&self, waker: &Waker) -> Option<usize> {
+    /// How many wakers are kept here that wake what the workflow is polled with; none if it was at rest, and no operation has ended since.
+    pub(super) fn kept_wakers(&self) -> Option<usize> {
         let state = self.lock();
-        let kept = || state.kept.get(&identity(waker)).copied().unwrap_or(0);
-        (!state.rested).then(kept)
+        (!state.rested).then_some(state.kept)
     }
 
     /// What comes next, now that the workflow is at rest: it was polled, has not ended, and nothing in it has woken it.
@@ -176,7 +197,7 @@ impl Order {
         let (is_next, _old) = {
             let mut state = self.lock();
             // At its first poll others that are awaited may not have their places yet.
-            let is_next = state.times.contains_key(&number) && state.is_next(number);
+            let is_next = state.is_next(number);
             state.place(number, place);
             (is_next, state.keep(number, waker, true))
         };
@@ -191,8 +212,8 @@ impl Order {
     /// Whether an earlier execution has recorded something after this operation.
     pub(crate) fn is_past(&self, number: i32) -> bool {
         let state = self.lock();
-        let key = state.times.get(&number).map(|at| (*at, number));
-        key.is_some() && key < state.floor
+        let place = state.place_of(number);
+        place.is_some() && place < state.floor
     }
 
     /// Says that an operation is not done after all.
@@ -234,18 +255,16 @@ impl Order {
     pub(crate) fn may_end(&self, number: i32, waker: &Waker) -> bool {
         let (may, _old) = {
             let mut state = self.lock();
-            if !state.times.contains_key(&number) {
+            if !state.timed.contains_key(&number) {
                 // It ends without a record of its own: the sooner the better.
                 let last = state.last.map(|(at, _)| at);
                 let at = last.unwrap_or(Timestamp::from_millis(0));
                 state.place(number, Position { at, wake: None });
             }
             if state.is_next(number) || Bug::EndsInAnyOrder.is_planted() {
-                let removed = state.remove(number);
-                let key = removed.as_ref().map(|(key, _)| *key);
-                state.last = state.last.max(key);
+                state.last = state.last.max(state.place_of(number));
                 state.rested = false;
-                (true, removed.and_then(|(_, waker)| waker))
+                (true, state.remove(number))
             } else {
                 (false, state.keep(number, waker, true))
             }
@@ -268,7 +287,9 @@ impl Order {
 }
 
 /// What two wakers have in common that wake the same.
-fn identity(waker: &Waker) -> (usize, usize) {
+type Identity = (usize, usize);
+
+fn identity(waker: &Waker) -> Identity {
     let table = std::ptr::from_ref(waker.vtable());
     (waker.data().addr(), table.addr())
 }
@@ -295,69 +316,94 @@ impl State {
     }
 
     fn place_of_sleep(&self, number: i32, wake: Timestamp, now: Timestamp) -> Timestamp {
-        let key_of = |(_, number): &Key| Some((*self.times.get(number)?, *number));
         let earlier = self.sleeps.range(..(wake, number)).next_back();
         let later = self.sleeps.range((wake, number)..).next();
         let ground = self.least(number);
-        let earlier = earlier.and_then(key_of).map(|key| after(key, number));
+        let earlier = earlier
+            .and_then(|(_, number)| self.place_of(*number))
+            .map(|key| after(key, number));
         let least = earlier.map_or(ground, |earlier| earlier.max(ground));
         let at = wake.saturating_add(ground.since(now)).max(least);
-        match later.and_then(key_of).map(|key| before(key, number)) {
+        match later
+            .and_then(|(_, number)| self.place_of(*number))
+            .map(|key| before(key, number))
+        {
             Some(most) if least <= most => at.min(most),
             _ => at,
         }
     }
 
-    fn place(&mut self, number: i32, place: Position) {
-        let mut timed = self.take(number).map(|(_, timed)| timed);
-        let timed_now = timed.get_or_insert_default();
-        timed_now.wake = place.wake;
-        if let Some(timed) = timed {
-            self.put((place.at, number), timed);
-        }
+    fn place_of(&self, number: i32) -> Option<Key> {
+        let timed = self.timed.get(&number)?;
+        Some((timed.position.at, number))
     }
 
-    /// Takes an operation out, with what is known of it; [`put`](Self::put) undoes that.
-    fn take(&mut self, number: i32) -> Option<(Key, Timed)> {
-        let key = (self.times.remove(&number)?, number);
-        self.ready.remove(&key);
-        let timed = self
-            .timed
-            .remove(&key)
-            .or_else(|| self.passed.remove(&key))?;
-        if let Some(wake) = timed.wake {
-            self.sleeps.remove(&(wake, number));
-        }
-        Some((key, timed))
-    }
-
-    fn put(&mut self, key: Key, timed: Timed) {
+    fn place(&mut self, number: i32, position: Position) {
         self.look();
-        self.times.insert(key.1, key.0);
-        if let Some(wake) = timed.wake {
-            self.sleeps.insert((wake, key.1));
+        self.unlist(number);
+        let timed = self.timed.entry(number);
+        let timed = timed.or_insert_with(|| Timed::at(position));
+        timed.position = position;
+        let key = (position.at, number);
+        let (is_passed, is_ready) = (timed.passed, timed.is_listed_ready());
+        if let Some(wake) = position.wake {
+            self.sleeps.insert((wake, number));
         }
-        if timed.passed {
-            self.passed.insert(key, timed);
-            return;
-        }
-        if timed.ready {
+        self.list(is_passed).insert(key);
+        if is_ready {
             self.ready.insert(key);
         }
-        self.timed.insert(key, timed);
     }
 
-    /// Changes what is known of an operation, if its place is known.
+    /// Takes an operation's place away.
+    fn unlist(&mut self, number: i32) {
+        let Some(timed) = self.timed.get(&number) else {
+            return;
+        };
+        let key = (timed.position.at, number);
+        let (is_passed, wake) = (timed.passed, timed.position.wake);
+        if timed.is_listed_ready() {
+            self.ready.remove(&key);
+        }
+        if let Some(wake) = wake {
+            self.sleeps.remove(&(wake, number));
+        }
+        self.list(is_passed).remove(&key);
+    }
+
+    fn list(&mut self, passed: bool) -> &mut BTreeSet<Key> {
+        if passed {
+            &mut self.passed
+        } else {
+            &mut self.places
+        }
+    }
+
+    /// Changes what is known of an operation beside its place, if that is known.
     fn change<T>(&mut self, number: i32, change: impl FnOnce(&mut Timed) -> T) -> Option<T> {
-        let (key, mut timed) = self.take(number)?;
-        let changed = change(&mut timed);
-        self.put(key, timed);
+        self.look();
+        let timed = self.timed.get_mut(&number)?;
+        let key = (timed.position.at, number);
+        let (was_passed, was_ready) = (timed.passed, timed.is_listed_ready());
+        let changed = change(timed);
+        let (is_passed, is_ready) = (timed.passed, timed.is_listed_ready());
+        if is_passed != was_passed {
+            self.list(was_passed).remove(&key);
+            self.list(is_passed).insert(key);
+        }
+        match (was_ready, is_ready) {
+            (false, true) => self.ready.insert(key),
+            (true, false) => self.ready.remove(&key),
+            _ => false,
+        };
         Some(changed)
     }
 
-    fn remove(&mut self, number: i32) -> Option<(Key, Option<Waker>)> {
-        let (key, timed) = self.take(number)?;
-        Some((key, self.uncounted(timed.waker)))
+    /// Removes an operation; gives the waker that was kept for it.
+    fn remove(&mut self, number: i32) -> Option<Waker> {
+        self.unlist(number);
+        let waker = self.timed.remove(&number)?.waker;
+        self.uncounted(waker)
     }
 
     /// Keeps what wakes an operation, if its place is known; gives the waker that was kept before.
@@ -374,14 +420,13 @@ impl State {
 
     /// Counts a waker that is kept from now on, or not any more.
     fn count(&mut self, waker: &Waker, kept: bool) {
-        let count = self.kept.entry(identity(waker)).or_default();
-        if kept {
-            *count += 1;
+        if self.bell != Some(identity(waker)) {
             return;
         }
-        *count -= 1;
-        if *count == 0 {
-            self.kept.remove(&identity(waker));
+        if kept {
+            self.kept += 1;
+        } else {
+            self.kept -= 1;
         }
     }
 
@@ -394,7 +439,7 @@ impl State {
     }
 
     fn is_next(&self, number: i32) -> bool {
-        let next = self.timed.first_key_value().map(|(key, _)| key.1);
+        let next = self.places.first().map(|key| key.1);
         self.rested && next == Some(number)
     }
 
@@ -406,7 +451,7 @@ impl State {
         let epoch = self.epoch;
         for (at, number) in asked {
             // It may have got another place meanwhile.
-            if self.times.get(&number) == Some(&at) {
+            if self.place_of(number) == Some((at, number)) {
                 self.change(number, |timed| {
                     timed.passed = timed.polled <= poll;
                     timed.awaited = (!timed.passed).then_some(epoch);
@@ -416,9 +461,8 @@ impl State {
     }
 
     fn pass_none(&mut self) {
-        while let Some((key, mut timed)) = self.passed.pop_first() {
-            timed.passed = false;
-            self.put(key, timed);
+        while let Some((_, number)) = self.passed.pop_first() {
+            self.change(number, |timed| timed.passed = false);
         }
     }
 
@@ -426,7 +470,10 @@ impl State {
     fn ask(&mut self) -> Option<Vec<Waker>> {
         let first_ready = *self.ready.first()?;
         let (mut keys, mut wakers) = (Vec::new(), Vec::new());
-        for (key, timed) in self.timed.range(..=first_ready) {
+        for key in self.places.range(..=first_ready) {
+            let Some(timed) = self.timed.get(&key.1) else {
+                continue;
+            };
             if !timed.ready && timed.awaited == Some(self.epoch) {
                 // It is awaited and not done: its own waker says when it is.
                 return None;

@@ -20,7 +20,7 @@ fn done(ms: i64) -> Position {
 fn settled(times: &[(i32, i64)]) -> Order {
     let order = Order::default();
     order.woken();
-    order.polls();
+    order.polls(WAKER);
     assert!(!goes_on(&order));
     for (number, time) in times {
         assert_eq!(order.settle(*number, at(*time)), at(*time));
@@ -32,7 +32,7 @@ fn settled(times: &[(i32, i64)]) -> Order {
 fn goes_on(order: &Order) -> bool {
     let wakes = matches!(order.at_rest(), Next::Wakes(_));
     if wakes {
-        order.polls();
+        order.polls(WAKER);
     }
     wakes
 }
@@ -40,7 +40,7 @@ fn goes_on(order: &Order) -> bool {
 /// The task is woken from outside, and the workflow polled.
 fn woken(order: &Order) {
     order.woken();
-    order.polls();
+    order.polls(WAKER);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_next_ends_only_when_the_workflow_is_at_rest() {
     let order = settled(&[(1, 5), (2, 6)]);
     assert!(order.may_end(1, WAKER));
     assert!(!order.may_end(2, WAKER));
-    order.polls();
+    order.polls(WAKER);
     assert!(!order.may_end(2, WAKER));
     assert!(goes_on(&order));
     assert!(order.may_end(2, WAKER));
@@ -176,7 +176,7 @@ fn a_sleep_of_a_clock_that_was_ahead_keeps_no_other_one_waiting() {
 fn work_of_a_join(count: i32) -> usize {
     let order = Order::default();
     order.woken();
-    order.polls();
+    order.polls(WAKER);
     assert!(!goes_on(&order));
     for number in 0..count {
         order.settle(number, at(10));
@@ -188,7 +188,7 @@ fn work_of_a_join(count: i32) -> usize {
         assert!(number == 0 || goes_on(&order));
         assert!(order.may_end(number, WAKER));
         let left = usize::try_from(count - number - 1).ok();
-        assert_eq!(order.restless(WAKER), left);
+        assert_eq!(order.kept_wakers(), left);
     }
     order.lock().looked_at
 }
