@@ -78,9 +78,9 @@ impl StepCtx {
         self.token.cancelled().await;
     }
 
-    /// The token behind [`is_cancelled`](Self::is_cancelled), to hand to code that takes one.
+    /// A token that is cancelled when [`is_cancelled`](Self::is_cancelled) turns true, to hand to code that takes one.
     pub fn cancellation_token(&self) -> CancellationToken {
-        self.token.clone()
+        self.token.child_token()
     }
 }
 
@@ -412,7 +412,12 @@ async fn one_attempt<T: Payload, E: WorkflowError>(
     if let Some(error) = execution.injected(call, attempt) {
         return Err(error);
     }
-    let token = execution.interrupt.token().child_token();
+    let token = execution.interrupt.token();
+    // Nothing but a timeout stops an attempt alone.
+    let token = match plan.timeout {
+        Some(_) => token.child_token(),
+        None => token.clone(),
+    };
     let step = StepCtx {
         workflow: execution.id().clone(),
         number: call.number,

@@ -101,8 +101,12 @@ impl Batch {
 
     /// The parameters of the statement.
     pub(super) fn columns<'a>(&'a self, places: &'a Places) -> Columns<'a> {
-        let mut columns = Columns::default();
-        columns.owners = self.owners();
+        let mut columns = Columns::of(
+            self.owners(),
+            self.steps.len(),
+            self.finishes.len(),
+            self.starts.len(),
+        );
         for (step, _) in &self.steps {
             columns.step(step);
         }

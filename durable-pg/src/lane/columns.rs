@@ -17,17 +17,32 @@ type Texts<'a> = Vec<Option<&'a str>>;
 type Numbers = Vec<Option<i64>>;
 
 /// The columns, in the order of the statement's parameters.
-#[derive(Default)]
 pub(super) struct Columns<'a> {
-    pub(super) owners: Texts<'a>,
+    owners: Texts<'a>,
     step: StepColumns<'a>,
     finish: FinishColumns<'a>,
     start: StartColumns<'a>,
     caller: CallerColumns<'a>,
 }
 
-#[derive(Default)]
-struct StepColumns<'a> {
+/// A struct of columns, which are made as long as they will be.
+macro_rules! columns {
+    ($name:ident<$a:lifetime> { $($column:ident: $kind:ty),+ $(,)? }) => {
+        struct $name<$a> {
+            $($column: $kind),+
+        }
+
+        impl $name<'_> {
+            fn of(count: usize) -> Self {
+                Self {
+                    $($column: Vec::with_capacity(count)),+
+                }
+            }
+        }
+    };
+}
+
+columns!(StepColumns<'a> {
     workflow: Texts<'a>,
     token: Texts<'a>,
     number: Numbers,
@@ -38,19 +53,17 @@ struct StepColumns<'a> {
     child: Texts<'a>,
     started: Numbers,
     completed: Numbers,
-}
+});
 
-#[derive(Default)]
-struct FinishColumns<'a> {
+columns!(FinishColumns<'a> {
     workflow: Texts<'a>,
     token: Texts<'a>,
     status: Texts<'a>,
     payload: Texts<'a>,
     format: Texts<'a>,
-}
+});
 
-#[derive(Default)]
-struct StartColumns<'a> {
+columns!(StartColumns<'a> {
     id: Texts<'a>,
     status: Texts<'a>,
     name: Texts<'a>,
@@ -71,17 +84,16 @@ struct StartColumns<'a> {
     input: Texts<'a>,
     floor: Numbers,
     place: Numbers,
-}
+});
 
-#[derive(Default)]
-struct CallerColumns<'a> {
+columns!(CallerColumns<'a> {
     workflow: Texts<'a>,
     token: Texts<'a>,
     number: Numbers,
     step: Texts<'a>,
     began: Numbers,
     ended: Numbers,
-}
+});
 
 /// The parameters of steps, of steps and outcomes, of starts that no workflow makes, and of everything.
 pub(super) const OF_STEPS: Range<usize> = 0..11;
@@ -90,6 +102,17 @@ pub(super) const OF_STARTS: Range<usize> = 16..36;
 pub(super) const ALL: Range<usize> = 0..42;
 
 impl<'a> Columns<'a> {
+    /// Columns for so many of each kind.
+    pub(super) fn of(owners: Texts<'a>, steps: usize, finishes: usize, starts: usize) -> Self {
+        Self {
+            owners,
+            step: StepColumns::of(steps),
+            finish: FinishColumns::of(finishes),
+            start: StartColumns::of(starts),
+            caller: CallerColumns::of(starts),
+        }
+    }
+
     pub(super) fn step(&mut self, step: &'a Step) {
         let (owner, record) = (&step.owner, &step.record);
         let (output, error) = payloads(&record.result);
