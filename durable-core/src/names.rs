@@ -71,7 +71,7 @@ impl Name {
     }
 
     fn fault(self, name: &str) -> Option<String> {
-        if let Some(place) = name.bytes().position(|byte| byte == 0) {
+        if let Some(place) = name.find('\0') {
             return Some(format!(
                 "it has a NUL at byte {place}, which no database takes in a text; leave it out"
             ));

@@ -163,7 +163,8 @@ impl Codecs {
                 let text = codec.encode(&json).map_err(failed)?;
                 if let Some(place) = text.find('\0') {
                     return Err(failed(format!(
-                        "its codec {:?} gives a text with a NUL in it, at byte {place}, which no database takes; let it give base64",
+                        "its codec {:?} gives a text with a NUL in it, at byte {place}, which no \
+                         database takes; let it give base64",
                         codec.name()
                     )));
                 }

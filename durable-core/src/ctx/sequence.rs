@@ -16,7 +16,7 @@ pub(crate) struct Sequence(Mutex<State>);
 struct State {
     /// The last number given.
     last: i32,
-    /// Operations that were polled, and no other one has ended since.
+    /// Operations that run, and have since before no other one ended.
     running: BTreeSet<i32>,
     /// Operations that were polled and have not ended, though another one has since.
     outlasting: BTreeSet<i32>,
@@ -90,14 +90,9 @@ impl Sequence {
     /// Says that an operation has given its result.
     pub(crate) fn end(&self, number: i32) {
         let mut state = self.lock();
-        if !state.remove(number) {
-            return;
-        }
-        // Each is moved once at most.
-        let running = std::mem::take(&mut state.running);
-        if state.outlasting.is_empty() {
-            state.outlasting = running;
-        } else {
+        if state.remove(number) {
+            // Each operation is moved once at most, and in a sequence none is.
+            let running = std::mem::take(&mut state.running);
             state.outlasting.extend(running);
         }
     }

@@ -78,7 +78,8 @@ impl StepCtx {
         self.token.cancelled().await;
     }
 
-    /// A token that is cancelled when [`is_cancelled`](Self::is_cancelled) turns true, to hand to code that takes one.
+    /// A token to hand to code that takes one: it is cancelled when
+    /// [`is_cancelled`](Self::is_cancelled) turns true. Cancelling it yourself stops nothing else.
     pub fn cancellation_token(&self) -> CancellationToken {
         self.token.child_token()
     }

@@ -78,9 +78,9 @@ struct State {
     asked: Option<(u64, Vec<Key>)>,
     /// New operations that may not begin yet.
     new: BTreeMap<i32, Waker>,
-    /// What the waker is that the workflow is polled with.
+    /// The identity of the waker with which the workflow is polled.
     bell: Option<Identity>,
-    /// How many wakers are kept here that wake the same.
+    /// The number of wakers of this identity that are kept here.
     kept: usize,
     /// How often new operations were let begin.
     round: u64,
@@ -116,7 +116,7 @@ impl Timed {
         }
     }
 
-    /// Whether it is among the ready ones.
+    /// Returns `true` if its place is in [`State::ready`].
     fn is_listed_ready(&self) -> bool {
         self.ready && !self.passed
     }
@@ -142,14 +142,15 @@ impl Order {
         self.lock().epoch += 1;
     }
 
-    /// Says that the workflow is polled, each time with a waker that wakes the same.
+    /// Counts a poll of the workflow. All polls of one execution have wakers of one identity.
     pub(super) fn polls(&self, waker: &Waker) {
         let mut state = self.lock();
         state.poll += 1;
         state.bell = Some(identity(waker));
     }
 
-    /// How many wakers are kept here that wake what the workflow is polled with; none if it was at rest, and no operation has ended since.
+    /// The number of wakers kept here that wake the workflow; `None` if it was at rest, and no
+    /// operation has ended since.
     pub(super) fn kept_wakers(&self) -> Option<usize> {
         let state = self.lock();
         (!state.rested).then_some(state.kept)
@@ -286,7 +287,7 @@ impl Order {
     }
 }
 
-/// What two wakers have in common that wake the same.
+/// The identity of a waker: equal for those that wake the same.
 type Identity = (usize, usize);
 
 fn identity(waker: &Waker) -> Identity {
@@ -316,23 +317,20 @@ impl State {
     }
 
     fn place_of_sleep(&self, number: i32, wake: Timestamp, now: Timestamp) -> Timestamp {
+        let place_of = |(_, number): &Key| self.place_of(*number);
         let earlier = self.sleeps.range(..(wake, number)).next_back();
         let later = self.sleeps.range((wake, number)..).next();
         let ground = self.least(number);
-        let earlier = earlier
-            .and_then(|(_, number)| self.place_of(*number))
-            .map(|key| after(key, number));
+        let earlier = earlier.and_then(place_of).map(|key| after(key, number));
         let least = earlier.map_or(ground, |earlier| earlier.max(ground));
         let at = wake.saturating_add(ground.since(now)).max(least);
-        match later
-            .and_then(|(_, number)| self.place_of(*number))
-            .map(|key| before(key, number))
-        {
+        match later.and_then(place_of).map(|key| before(key, number)) {
             Some(most) if least <= most => at.min(most),
             _ => at,
         }
     }
 
+    /// An operation's place, if it is known.
     fn place_of(&self, number: i32) -> Option<Key> {
         let timed = self.timed.get(&number)?;
         Some((timed.position.at, number))
@@ -346,32 +344,33 @@ impl State {
         timed.position = position;
         let key = (position.at, number);
         let (is_passed, is_ready) = (timed.passed, timed.is_listed_ready());
-        if let Some(wake) = position.wake {
-            self.sleeps.insert((wake, number));
-        }
-        self.list(is_passed).insert(key);
+        self.places_of(is_passed).insert(key);
         if is_ready {
             self.ready.insert(key);
         }
+        if let Some(wake) = position.wake {
+            self.sleeps.insert((wake, number));
+        }
     }
 
-    /// Takes an operation's place away.
+    /// Removes an operation's place from all sets of places.
     fn unlist(&mut self, number: i32) {
         let Some(timed) = self.timed.get(&number) else {
             return;
         };
         let key = (timed.position.at, number);
-        let (is_passed, wake) = (timed.passed, timed.position.wake);
         if timed.is_listed_ready() {
             self.ready.remove(&key);
         }
-        if let Some(wake) = wake {
+        if let Some(wake) = timed.position.wake {
             self.sleeps.remove(&(wake, number));
         }
-        self.list(is_passed).remove(&key);
+        let is_passed = timed.passed;
+        self.places_of(is_passed).remove(&key);
     }
 
-    fn list(&mut self, passed: bool) -> &mut BTreeSet<Key> {
+    /// The set of places that holds those which are passed over, or the other one.
+    fn places_of(&mut self, passed: bool) -> &mut BTreeSet<Key> {
         if passed {
             &mut self.passed
         } else {
@@ -388,8 +387,8 @@ impl State {
         let changed = change(timed);
         let (is_passed, is_ready) = (timed.passed, timed.is_listed_ready());
         if is_passed != was_passed {
-            self.list(was_passed).remove(&key);
-            self.list(is_passed).insert(key);
+            self.places_of(was_passed).remove(&key);
+            self.places_of(is_passed).insert(key);
         }
         match (was_ready, is_ready) {
             (false, true) => self.ready.insert(key),

@@ -25,7 +25,7 @@ pub(super) struct Columns<'a> {
     caller: CallerColumns<'a>,
 }
 
-/// A struct of columns, which are made as long as they will be.
+/// Defines a struct of columns; `of` makes them with room for a number of writes.
 macro_rules! columns {
     ($name:ident<$a:lifetime> { $($column:ident: $kind:ty),+ $(,)? }) => {
         struct $name<$a> {
@@ -102,7 +102,7 @@ pub(super) const OF_STARTS: Range<usize> = 16..36;
 pub(super) const ALL: Range<usize> = 0..42;
 
 impl<'a> Columns<'a> {
-    /// Columns for so many of each kind.
+    /// Columns with room for these numbers of writes.
     pub(super) fn of(owners: Texts<'a>, steps: usize, finishes: usize, starts: usize) -> Self {
         Self {
             owners,

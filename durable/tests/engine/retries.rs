@@ -96,6 +96,17 @@ async fn told(ctx: Ctx) -> Result<(String, i32, u32, bool), Error> {
     .await
 }
 
+#[durable::workflow]
+async fn cancels_its_token(ctx: Ctx) -> Result<bool, Error> {
+    let is_cancelled = ctx.step("cancels", |step: StepCtx| async move {
+        step.cancellation_token().cancel();
+        Ok::<_, Error>(step.is_cancelled())
+    });
+    let is_cancelled = is_cancelled.await?;
+    ctx.step("goes on", async || Ok::<_, Error>(is_cancelled))
+        .await
+}
+
 on_every_backend! {
     async fn a_failed_attempt_is_retried_and_one_result_is_recorded(world) {
         let waits = Arc::new(Mutex::new(Vec::new()));
@@ -159,6 +170,13 @@ on_every_backend! {
         crate::support::until("both attempts to be told", || async {
             (tally.count("told") == 2).then_some(())
         }).await;
+    }
+
+    async fn a_body_that_cancels_its_token_stops_nothing_else(world) {
+        let app = world.builder().await.workflow(cancels_its_token).launch().await.unwrap();
+        let handle = app.start(cancels_its_token, ()).id("c").await.unwrap();
+        assert!(!handle.result().await.unwrap());
+        assert_eq!(app.steps("c").await.unwrap().len(), 2);
     }
 
     async fn a_panic_in_a_step_is_its_error_and_can_be_retried(world) {
